@@ -1,0 +1,87 @@
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BUILD := $(CURDIR)/build
+TOOLS := $(BUILD)/tools
+export TOOLS
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+sdk := github.com/cosmos/cosmos-sdk/version
+LDFLAGS := -X $(sdk).Name=fog -X $(sdk).Version=$(VERSION) -X $(sdk).Commit=$(COMMIT)
+BUILDFLAGS := -trimpath -ldflags '$(LDFLAGS)'
+
+## build: build fogd and fog into build/
+.PHONY: build
+build:
+	go build $(BUILDFLAGS) -o $(BUILD)/fogd ./cmd/fogd
+	go build $(BUILDFLAGS) -o $(BUILD)/fog ./cmd/fog
+
+## demo: build, then run one real job on a fresh devnet; the report is build/demo/report.json
+.PHONY: demo
+demo: build
+	$(BUILD)/fog demo
+
+## test: run all tests
+.PHONY: test
+test:
+	go test -timeout 30m ./...
+
+## bench: run the benchmarks; BENCH=Settle runs those that match
+BENCH ?= .
+.PHONY: bench
+bench:
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+
+## fuzz: run each fuzz target for FUZZTIME (10s)
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz:
+	scripts/fuzz.sh $(FUZZTIME)
+
+## lint: run golangci-lint with the rules of .golangci.yml
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint@v2.15.0
+	$(TOOLS)/golangci-lint run
+
+## proto: generate Go and OpenAPI from proto/; PKG=escrow generates the Go of that package only
+PROTO_TOOLS := $(TOOLS)/buf@v1.75.0 $(TOOLS)/protoc-gen-gocosmos@v1.7.2 $(TOOLS)/protoc-gen-grpc-gateway@v1.16.0 \
+	$(TOOLS)/protoc-gen-swagger@v1.16.0
+PKG ?=
+.PHONY: proto
+proto: $(PROTO_TOOLS)
+	scripts/proto.sh gen $(PKG)
+
+## proto-check: fail if generated files differ from what proto/ generates
+.PHONY: proto-check
+proto-check: $(PROTO_TOOLS)
+	scripts/proto.sh check
+
+## proto-vendor: copy the third-party protos of the versions in go.mod to proto/third_party
+.PHONY: proto-vendor
+proto-vendor:
+	scripts/proto.sh vendor
+
+## clean: remove what was built, but keep build/tools
+.PHONY: clean
+clean:
+	@if [ -d $(BUILD) ]; then find $(BUILD) -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +; fi
+
+## help: list the targets
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+# A tool is installed as build/tools/NAME; the empty file NAME@VERSION says which version it is.
+pkg-buf := github.com/bufbuild/buf/cmd/buf
+pkg-protoc-gen-gocosmos := github.com/cosmos/gogoproto/protoc-gen-gocosmos
+pkg-protoc-gen-grpc-gateway := github.com/grpc-ecosystem/grpc-gateway/protoc-gen-grpc-gateway
+pkg-protoc-gen-swagger := github.com/grpc-ecosystem/grpc-gateway/protoc-gen-swagger
+pkg-golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(TOOLS)/%:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) GOFLAGS= go install $(pkg-$(word 1,$(subst @, ,$*)))@$(word 2,$(subst @, ,$*))
+	@rm -f $(TOOLS)/$(word 1,$(subst @, ,$*))@*
+	@touch $@

@@ -15,7 +15,10 @@ trap 'rm -rf "$tmp"' EXIT
 
 packages() { find proto/fog -name '*.proto' | cut -d/ -f3 | sort -u; }
 
-generated() { find app x offchain \( -name '*.pb.go' -o -name '*.pb.gw.go' -o -path $openapi \) 2>/dev/null; }
+# generated lists the generated files of the current directory.
+generated() {
+  find . -path ./build -prune -o -type f \( -name '*.pb.go' -o -name '*.pb.gw.go' -o -path ./$openapi \) -printf '%P\n'
+}
 
 # stage WORKSPACE PKG: copies a package and the packages it imports, so that one can be generated while another is half-written.
 stage() {
@@ -46,10 +49,10 @@ generate_go() {
   done
 }
 
-# generate_openapi DIR: one document for all packages, below DIR/<module path> like the rest.
+# generate_openapi DIR: one document for all packages with REST routes, below DIR/<module path> like the rest.
 generate_openapi() {
   local pkg
-  for pkg in $(packages); do stage "$tmp/all" "$pkg"; done
+  for pkg in $(grep -rl 'google\.api\.http' proto/fog | cut -d/ -f3 | sort -u); do stage "$tmp/all" "$pkg"; done
   (cd "$tmp/all" && buf generate --template buf.gen.openapi.yaml --path proto/fog -o "$tmp/openapi")
   mkdir -p "$1/$module/$(dirname $openapi)"
   go run ./internal/openapi <"$tmp/openapi/apidocs.swagger.json" >"$1/$module/$openapi"
@@ -76,13 +79,14 @@ check() {
   generate_all "$tmp/out"
   vendor "$tmp/out/$module/proto/third_party"
   local ok=true file
+  { generated; find proto/third_party -type f; find "$tmp/out/$module" -type f -printf '%P\n'; } | sort -u >"$tmp/files"
   while read -r file; do
     if ! diff -u "$file" "$tmp/out/$module/$file" >"$tmp/diff" 2>&1; then
       ok=false
       echo "$file is not what its proto generates:" >&2
       head -n 20 "$tmp/diff" >&2
     fi
-  done < <({ generated; find proto/third_party -type f; (cd "$tmp/out/$module" && find . -type f | cut -c3-); } | sort -u)
+  done <"$tmp/files"
   if ! $ok; then
     echo "generated files are out of date; run: make proto" >&2
     return 1

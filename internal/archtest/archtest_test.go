@@ -20,11 +20,10 @@ const module = "github.com/foggrid/fogd"
 // A rule says what the packages under from may not reach, directly or through others. Patterns are of packages below the module
 // root ("x/*/keeper") or, when they hold a dot before the first slash, full import paths; "/..." takes what lies below too.
 type rule struct {
-	name   string
-	from   []string
-	except []string
-	never  []string
-	allow  []string
+	name  string
+	from  []string
+	never []string
+	allow []string
 }
 
 var pure = []string{"offchain/classify/...", "offchain/match/...", "offchain/pricing/...", "offchain/sim/..."}

@@ -36,4 +36,6 @@ var (
 	ErrInvalidField = errorsmod.Register(ModuleName, 16, "invalid field")
 	// ErrInvalidGenesis says that a genesis state contradicts itself or the bank.
 	ErrInvalidGenesis = errorsmod.Register(ModuleName, 17, "invalid genesis")
+	// ErrSameAccount says that an account cannot pay itself.
+	ErrSameAccount = errorsmod.Register(ModuleName, 18, "both sides are the same escrow account")
 )

@@ -1,0 +1,209 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/foggrid/fogd/offchain/registry/ref"
+)
+
+// stamp is what a file looked like when its content was last seen to have its digest.
+type stamp struct {
+	size    int64
+	modTime int64
+}
+
+// verifiedSet remembers which files need no second hashing.
+type verifiedSet struct {
+	mu     sync.Mutex
+	stamps map[ref.Digest]stamp
+}
+
+// maxVerified bounds the memory of the set, at some 100 bytes an entry.
+const maxVerified = 1 << 17
+
+func stampOf(info fs.FileInfo) stamp { return stamp{info.Size(), info.ModTime().UnixNano()} }
+
+func (v *verifiedSet) has(d ref.Digest, info fs.FileInfo) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok := v.stamps[d]
+	return ok && s == stampOf(info)
+}
+
+func (v *verifiedSet) add(d ref.Digest, info fs.FileInfo) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.stamps) >= maxVerified {
+		clear(v.stamps)
+	}
+	v.stamps[d] = stampOf(info)
+}
+
+func (v *verifiedSet) drop(d ref.Digest) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.stamps, d)
+}
+
+// errMissing says that the content is not on disk, or was corrupt and has been set aside.
+var errMissing = errors.New("content is missing")
+
+// openContent opens verified content. The open file stays what was verified: files are replaced by renaming, never rewritten.
+func (r *Registry) openContent(d ref.Digest) (*os.File, fs.FileInfo, error) {
+	f, err := os.Open(r.blobPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, errMissing
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := r.verify(f, d)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
+}
+
+func (r *Registry) verify(f *os.File, d ref.Digest) (fs.FileInfo, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if r.verified.has(d, info) {
+		return info, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, err
+	}
+	if ref.FromHash(h) != d {
+		return nil, errors.Join(errMissing, r.setAside(d, info))
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	r.verified.add(d, info)
+	return info, nil
+}
+
+// setAside moves a corrupt file out of the way, unless a push has replaced it meanwhile.
+func (r *Registry) setAside(d ref.Digest, corrupt fs.FileInfo) error {
+	r.placing.Lock()
+	defer r.placing.Unlock()
+	now, err := os.Stat(r.blobPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(now, corrupt) {
+		return nil
+	}
+	r.opts.Logger.Error("registry blob is corrupt; it is set aside until it is pushed again", "digest", d, "size", corrupt.Size())
+	r.verified.drop(d)
+	return os.Rename(r.blobPath(d), filepath.Join(r.corruptDir(), d.Hex()))
+}
+
+// openBlob opens a blob that the repository holds; the answer to a missing one is BLOB_UNKNOWN.
+func (r *Registry) openBlob(repo string, d ref.Digest) (*os.File, fs.FileInfo, error) {
+	held, err := exists(r.blobMark(repo, d))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !held {
+		return nil, nil, blobUnknown(d)
+	}
+	f, info, err := r.openContent(d)
+	if errors.Is(err, errMissing) {
+		return nil, nil, blobUnknown(d)
+	}
+	return f, info, err
+}
+
+// statBlob is openBlob for callers that need no content; it renews the blob's age, since the caller may rely on it.
+func (r *Registry) statBlob(repo string, d ref.Digest) (fs.FileInfo, error) {
+	f, info, err := r.openBlob(repo, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	err = touch(r.blobMark(repo, d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, blobUnknown(d)
+	}
+	return info, err
+}
+
+// mount lets repo hold a blob that repository from holds.
+func (r *Registry) mount(repo, from string, d ref.Digest) error {
+	if _, err := r.statBlob(from, d); err != nil {
+		return err
+	}
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	if err := r.stillHeld(from, d); err != nil {
+		return err
+	}
+	return mark(r.blobMark(repo, d))
+}
+
+// stillHeld repeats the cheap half of statBlob under the gate, where GC cannot come between.
+func (r *Registry) stillHeld(repo string, d ref.Digest) error {
+	for _, path := range []string{r.blobMark(repo, d), r.blobPath(d)} {
+		if ok, err := exists(path); err != nil || !ok {
+			return errors.Join(err, blobUnknown(d))
+		}
+	}
+	return nil
+}
+
+// commitBlob moves a complete, synced and hashed temporary file into place and lets repo hold it.
+func (r *Registry) commitBlob(temp, repo string, d ref.Digest) error {
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	if err := r.placeContent(temp, d); err != nil {
+		return err
+	}
+	return mark(r.blobMark(repo, d))
+}
+
+// placeContent replaces whatever is there: the new file is known to be right.
+func (r *Registry) placeContent(temp string, d ref.Digest) error {
+	r.placing.Lock()
+	defer r.placing.Unlock()
+	if err := place(temp, r.blobPath(d)); err != nil {
+		return fmt.Errorf("blob %s: %w", d, err)
+	}
+	info, err := os.Stat(r.blobPath(d))
+	if err != nil {
+		return err
+	}
+	r.verified.add(d, info)
+	return nil
+}
+
+// deleteBlob takes the blob from the repository; GC removes the content once no repository holds it.
+func (r *Registry) deleteBlob(repo string, d ref.Digest) error {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	held, err := exists(r.blobMark(repo, d))
+	if err != nil {
+		return err
+	}
+	if !held {
+		return blobUnknown(d)
+	}
+	return removeIfExists(r.blobMark(repo, d))
+}

@@ -1,0 +1,44 @@
+package registry
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options limits what clients may do; zero values mean the defaults.
+type Options struct {
+	// MaxBlobBytes is the largest blob, 8 GiB by default.
+	MaxBlobBytes int64
+	// MaxManifestBytes is the largest manifest, 4 MiB by default as the specification suggests.
+	MaxManifestBytes int64
+	// MaxUploads is the number of upload sessions open at a time, 256 by default.
+	MaxUploads int
+	// UploadIdle is how long a session may rest before it is dropped, 1 hour by default.
+	UploadIdle time.Duration
+	// Logger receives failures of the registry itself; slog.Default by default.
+	Logger *slog.Logger
+	// Now is the clock, time.Now by default.
+	Now func() time.Time
+}
+
+func (o Options) withDefaults() Options {
+	if o.MaxBlobBytes <= 0 {
+		o.MaxBlobBytes = 8 << 30
+	}
+	if o.MaxManifestBytes <= 0 {
+		o.MaxManifestBytes = 4 << 20
+	}
+	if o.MaxUploads <= 0 {
+		o.MaxUploads = 256
+	}
+	if o.UploadIdle <= 0 {
+		o.UploadIdle = time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}

@@ -1,0 +1,87 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/foggrid/fogd/offchain/registry/ref"
+)
+
+// Registry serves one root folder; it is an http.Handler for everything below /v2/.
+type Registry struct {
+	root string
+	opts Options
+
+	// gate is held shared by whatever adds a name, and exclusively by GC and deletions.
+	gate sync.RWMutex
+	// placing orders a push of content against setting its corrupt predecessor aside; taken after gate.
+	placing  sync.Mutex
+	verified verifiedSet
+	uploads  uploadTable
+}
+
+// Open prepares the root folder and drops what uploads of an earlier process left behind.
+func Open(root string, opts Options) (*Registry, error) {
+	r := &Registry{root: root, opts: opts.withDefaults()}
+	r.verified.stamps = map[ref.Digest]stamp{}
+	r.uploads.sessions = map[string]*upload{}
+	if err := os.RemoveAll(r.uploadDir()); err != nil {
+		return nil, fmt.Errorf("registry cannot clear its uploads folder: %w", err)
+	}
+	for _, dir := range []string{r.uploadDir(), r.corruptDir(), filepath.Join(root, "blobs", "sha256"), r.reposDir()} {
+		if err := ensureDir(dir); err != nil {
+			return nil, fmt.Errorf("registry cannot prepare its folder: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// Close ends all upload sessions; requests that are still running fail.
+func (r *Registry) Close() error {
+	var errs []error
+	for _, u := range r.uploads.takeAll() {
+		u.mu.Lock()
+		errs = append(errs, u.discard())
+		u.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Registry) uploadDir() string  { return filepath.Join(r.root, "uploads") }
+func (r *Registry) corruptDir() string { return filepath.Join(r.root, "corrupt") }
+func (r *Registry) reposDir() string   { return filepath.Join(r.root, "repos") }
+
+func (r *Registry) blobPath(d ref.Digest) string {
+	return filepath.Join(r.root, "blobs", "sha256", d.Hex()[:2], d.Hex())
+}
+
+// repoPath joins names below a repository's folder; repo has passed ref.CheckRepo, so its components are plain names.
+func (r *Registry) repoPath(repo string, names ...string) string {
+	return filepath.Join(append([]string{r.reposDir(), filepath.FromSlash(repo)}, names...)...)
+}
+
+func (r *Registry) blobMark(repo string, d ref.Digest) string {
+	return r.repoPath(repo, blobsDir, d.Hex())
+}
+
+func (r *Registry) manifestMark(repo string, d ref.Digest) string {
+	return r.repoPath(repo, manifestsDir, d.Hex())
+}
+
+func (r *Registry) referrerMark(repo string, subject, d ref.Digest) string {
+	return r.repoPath(repo, referrersDir, subject.Hex(), d.Hex())
+}
+
+func (r *Registry) tagPath(repo, tag string) string {
+	return r.repoPath(repo, tagsDir, ref.FromBytes([]byte(tag)).Hex())
+}
+
+const (
+	blobsDir     = "_blobs"
+	manifestsDir = "_manifests"
+	referrersDir = "_referrers"
+	tagsDir      = "_tags"
+)

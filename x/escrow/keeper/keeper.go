@@ -2,6 +2,7 @@
 package keeper
 
 import (
+	"context"
 	"fmt"
 
 	"cosmossdk.io/collections"
@@ -73,3 +74,6 @@ func NewKeeper(
 
 // Authority is the address that may change the params.
 func (k Keeper) Authority() string { return k.authority }
+
+// Params returns the module's params.
+func (k Keeper) Params(ctx context.Context) (types.Params, error) { return k.params.Get(ctx) }

@@ -24,7 +24,7 @@ type queryServer struct{ k Keeper }
 func NewQueryServer(k Keeper) types.QueryServer { return queryServer{k} }
 
 func (s queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
-	params, err := s.k.params.Get(ctx)
+	params, err := s.k.Params(ctx)
 	if err != nil {
 		return nil, err
 	}

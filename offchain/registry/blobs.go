@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // stamp is what a file looked like when its content was last seen to have its digest.
@@ -22,7 +22,7 @@ type stamp struct {
 // verifiedSet remembers which files need no second hashing.
 type verifiedSet struct {
 	mu     sync.Mutex
-	stamps map[ref.Digest]stamp
+	stamps map[artifact.Digest]stamp
 }
 
 // maxVerified bounds the memory of the set, at some 100 bytes an entry.
@@ -30,14 +30,14 @@ const maxVerified = 1 << 17
 
 func stampOf(info fs.FileInfo) stamp { return stamp{info.Size(), info.ModTime().UnixNano()} }
 
-func (v *verifiedSet) has(d ref.Digest, info fs.FileInfo) bool {
+func (v *verifiedSet) has(d artifact.Digest, info fs.FileInfo) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.stamps[d]
 	return ok && s == stampOf(info)
 }
 
-func (v *verifiedSet) add(d ref.Digest, info fs.FileInfo) {
+func (v *verifiedSet) add(d artifact.Digest, info fs.FileInfo) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.stamps) >= maxVerified {
@@ -46,7 +46,7 @@ func (v *verifiedSet) add(d ref.Digest, info fs.FileInfo) {
 	v.stamps[d] = stampOf(info)
 }
 
-func (v *verifiedSet) drop(d ref.Digest) {
+func (v *verifiedSet) drop(d artifact.Digest) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.stamps, d)
@@ -56,7 +56,7 @@ func (v *verifiedSet) drop(d ref.Digest) {
 var errMissing = errors.New("content is missing")
 
 // openContent opens verified content. The open file stays what was verified: files are replaced by renaming, never rewritten.
-func (r *Registry) openContent(d ref.Digest) (*os.File, fs.FileInfo, error) {
+func (r *Registry) openContent(d artifact.Digest) (*os.File, fs.FileInfo, error) {
 	f, err := os.Open(r.blobPath(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, errMissing
@@ -71,7 +71,7 @@ func (r *Registry) openContent(d ref.Digest) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-func (r *Registry) verify(f *os.File, d ref.Digest) (fs.FileInfo, error) {
+func (r *Registry) verify(f *os.File, d artifact.Digest) (fs.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (r *Registry) verify(f *os.File, d ref.Digest) (fs.FileInfo, error) {
 	if _, err := io.Copy(h, f); err != nil {
 		return nil, err
 	}
-	if ref.FromHash(h) != d {
+	if artifact.Digest(h.Sum(nil)) != d {
 		return nil, errors.Join(errMissing, r.setAside(d, info))
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -94,7 +94,7 @@ func (r *Registry) verify(f *os.File, d ref.Digest) (fs.FileInfo, error) {
 }
 
 // setAside moves a corrupt file out of the way, unless a push has replaced it meanwhile.
-func (r *Registry) setAside(d ref.Digest, corrupt fs.FileInfo) error {
+func (r *Registry) setAside(d artifact.Digest, corrupt fs.FileInfo) error {
 	r.placing.Lock()
 	defer r.placing.Unlock()
 	now, err := os.Stat(r.blobPath(d))
@@ -113,7 +113,7 @@ func (r *Registry) setAside(d ref.Digest, corrupt fs.FileInfo) error {
 }
 
 // openBlob opens a blob that the repository holds; the answer to a missing one is BLOB_UNKNOWN.
-func (r *Registry) openBlob(repo string, d ref.Digest) (*os.File, fs.FileInfo, error) {
+func (r *Registry) openBlob(repo string, d artifact.Digest) (*os.File, fs.FileInfo, error) {
 	held, err := exists(r.blobMark(repo, d))
 	if err != nil {
 		return nil, nil, err
@@ -129,7 +129,7 @@ func (r *Registry) openBlob(repo string, d ref.Digest) (*os.File, fs.FileInfo, e
 }
 
 // statBlob is openBlob for callers that need no content; it renews the blob's age, since the caller may rely on it.
-func (r *Registry) statBlob(repo string, d ref.Digest) (fs.FileInfo, error) {
+func (r *Registry) statBlob(repo string, d artifact.Digest) (fs.FileInfo, error) {
 	f, info, err := r.openBlob(repo, d)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (r *Registry) statBlob(repo string, d ref.Digest) (fs.FileInfo, error) {
 }
 
 // mount lets repo hold a blob that repository from holds.
-func (r *Registry) mount(repo, from string, d ref.Digest) error {
+func (r *Registry) mount(repo, from string, d artifact.Digest) error {
 	if _, err := r.statBlob(from, d); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (r *Registry) mount(repo, from string, d ref.Digest) error {
 }
 
 // stillHeld repeats the cheap half of statBlob under the gate, where GC cannot come between.
-func (r *Registry) stillHeld(repo string, d ref.Digest) error {
+func (r *Registry) stillHeld(repo string, d artifact.Digest) error {
 	for _, path := range []string{r.blobMark(repo, d), r.blobPath(d)} {
 		if ok, err := exists(path); err != nil || !ok {
 			return errors.Join(err, blobUnknown(d))
@@ -170,7 +170,7 @@ func (r *Registry) stillHeld(repo string, d ref.Digest) error {
 }
 
 // commitBlob moves a complete, synced and hashed temporary file into place and lets repo hold it.
-func (r *Registry) commitBlob(temp, repo string, d ref.Digest) error {
+func (r *Registry) commitBlob(temp, repo string, d artifact.Digest) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
 	if err := r.placeContent(temp, d); err != nil {
@@ -180,7 +180,7 @@ func (r *Registry) commitBlob(temp, repo string, d ref.Digest) error {
 }
 
 // placeContent replaces whatever is there: the new file is known to be right.
-func (r *Registry) placeContent(temp string, d ref.Digest) error {
+func (r *Registry) placeContent(temp string, d artifact.Digest) error {
 	r.placing.Lock()
 	defer r.placing.Unlock()
 	if err := place(temp, r.blobPath(d)); err != nil {
@@ -195,7 +195,7 @@ func (r *Registry) placeContent(temp string, d ref.Digest) error {
 }
 
 // deleteBlob takes the blob from the repository; GC removes the content once no repository holds it.
-func (r *Registry) deleteBlob(repo string, d ref.Digest) error {
+func (r *Registry) deleteBlob(repo string, d artifact.Digest) error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
 	held, err := exists(r.blobMark(repo, d))

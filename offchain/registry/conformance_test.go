@@ -24,9 +24,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/require"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/client"
-	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
 // serve starts the embedded registry in a fresh folder.
@@ -175,7 +175,7 @@ func artifactSuite(t *testing.T, url string) {
 	require.NoError(t, err)
 	require.Equal(t, digest, again, "equal artifacts have equal digests")
 
-	for _, at := range []string{"pi", string(digest)} {
+	for _, at := range []string{"pi", digest.String()} {
 		m, err := c.PullManifest(ctx, client.RepoModules, at)
 		require.NoError(t, err)
 		require.Equal(t, digest, m.Digest)
@@ -186,7 +186,7 @@ func artifactSuite(t *testing.T, url string) {
 		require.ErrorIs(t, err, client.ErrNotArtifact)
 		data, err := c.ReadBlob(ctx, client.RepoModules, layer.Digest, 1<<20)
 		require.NoError(t, err)
-		require.Equal(t, module.Digest, ref.FromBytes(data))
+		require.Equal(t, module.Digest, artifact.DigestOf(data))
 	}
 	_, err = c.ReadBlob(ctx, client.RepoModules, module.Digest, 100)
 	require.ErrorIs(t, err, client.ErrTooLarge)
@@ -194,7 +194,7 @@ func artifactSuite(t *testing.T, url string) {
 	spec := []byte(`{"version":1}`)
 	_, err = c.PushArtifact(ctx, client.RepoSpecs, "pi", client.Spec(spec))
 	require.NoError(t, err)
-	data, err := c.ReadBlob(ctx, client.RepoSpecs, ref.FromBytes(spec), 1<<20)
+	data, err := c.ReadBlob(ctx, client.RepoSpecs, artifact.DigestOf(spec), 1<<20)
 	require.NoError(t, err)
 	require.Equal(t, spec, data)
 
@@ -244,9 +244,9 @@ func artifactSuite(t *testing.T, url string) {
 	// What is not there.
 	_, err = c.PullManifest(ctx, repo, "s9-a9")
 	require.ErrorIs(t, err, client.ErrNotFound)
-	_, err = c.PullManifest(ctx, "nowhere", string(ref.FromBytes([]byte("x"))))
+	_, err = c.PullManifest(ctx, "nowhere", artifact.DigestOf([]byte("x")).String())
 	require.ErrorIs(t, err, client.ErrNotFound)
-	_, err = c.StatBlob(ctx, repo, ref.FromBytes([]byte("x")))
+	_, err = c.StatBlob(ctx, repo, artifact.DigestOf([]byte("x")))
 	require.ErrorIs(t, err, client.ErrNotFound)
 	_, err = c.StatBlob(ctx, repo, module.Digest)
 	require.ErrorIs(t, err, client.ErrNotFound, "blobs of another repository are not shown")
@@ -256,7 +256,7 @@ func artifactSuite(t *testing.T, url string) {
 	require.NoError(t, err)
 	_, err = c.PushArtifact(ctx, repo, "zero", client.Module(client.BytesBlob("", nil)))
 	require.NoError(t, err)
-	data, err = c.ReadBlob(ctx, repo, ref.FromBytes(nil), 10)
+	data, err = c.ReadBlob(ctx, repo, artifact.DigestOf(nil), 10)
 	require.NoError(t, err)
 	require.Empty(t, data)
 }

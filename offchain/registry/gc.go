@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // GCOptions says what counts as garbage.
@@ -89,7 +89,7 @@ type collector struct {
 }
 
 type heldManifest struct {
-	digest ref.Digest
+	digest artifact.Digest
 	link   manifestLink
 	body   manifest
 	young  bool
@@ -120,7 +120,7 @@ func (c *collector) collectRepo(repo string) error {
 		}
 		c.used[m.digest.Hex()] = true
 		for _, d := range m.body.blobs() {
-			needed[ref.Digest(d.Digest).Hex()] = true
+			needed[d.Digest.Hex()] = true
 		}
 	}
 	entries, err := list(c.r.repoPath(repo, blobsDir))
@@ -151,7 +151,7 @@ func (c *collector) manifests(repo string) ([]heldManifest, error) {
 	}
 	held := make([]heldManifest, 0, len(entries))
 	for _, e := range entries {
-		d, err := ref.ParseDigest("sha256:" + e.Name())
+		d, err := digestOfName(e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -175,13 +175,13 @@ func (c *collector) manifests(repo string) ([]heldManifest, error) {
 }
 
 // reachable follows tags to indexes to manifests, and subjects to their referrers.
-func (c *collector) reachable(repo string, held []heldManifest) (map[ref.Digest]bool, error) {
-	byDigest := map[ref.Digest]heldManifest{}
-	referrers := map[ref.Digest][]ref.Digest{}
-	var queue []ref.Digest
+func (c *collector) reachable(repo string, held []heldManifest) (map[artifact.Digest]bool, error) {
+	byDigest := map[artifact.Digest]heldManifest{}
+	referrers := map[artifact.Digest][]artifact.Digest{}
+	var queue []artifact.Digest
 	for _, m := range held {
 		byDigest[m.digest] = m
-		if m.link.Subject != "" {
+		if !m.link.Subject.IsZero() {
 			referrers[m.link.Subject] = append(referrers[m.link.Subject], m.digest)
 		}
 		if !c.opts.Untagged || m.young {
@@ -195,7 +195,7 @@ func (c *collector) reachable(repo string, held []heldManifest) (map[ref.Digest]
 	for _, t := range tags {
 		queue = append(queue, t.Digest)
 	}
-	keep := map[ref.Digest]bool{}
+	keep := map[artifact.Digest]bool{}
 	for len(queue) > 0 {
 		d := queue[len(queue)-1]
 		queue = queue[:len(queue)-1]
@@ -205,7 +205,7 @@ func (c *collector) reachable(repo string, held []heldManifest) (map[ref.Digest]
 		keep[d] = true
 		queue = append(queue, referrers[d]...)
 		for _, child := range byDigest[d].body.Manifests {
-			queue = append(queue, ref.Digest(child.Digest))
+			queue = append(queue, child.Digest)
 		}
 	}
 	return keep, nil
@@ -238,7 +238,9 @@ func (c *collector) sweep(ctx context.Context) error {
 	always := func(string) bool { return true }
 	return errors.Join(
 		c.sweepDir(ctx, filepath.Join(c.r.root, "blobs"), unused, func(name string) {
-			c.r.verified.drop(ref.Digest("sha256:" + name))
+			if d, err := digestOfName(name); err == nil {
+				c.r.verified.drop(d)
+			}
 			c.report.Blobs++
 		}),
 		c.sweepDir(ctx, c.r.corruptDir(), always, func(string) {}),

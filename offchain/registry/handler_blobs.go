@@ -8,11 +8,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
 func (r *Registry) serveGetBlob(w http.ResponseWriter, req *http.Request, rt route) error {
-	d, err := ref.ParseDigest(rt.arg)
+	d, err := artifact.ParseDigest(rt.arg)
 	if err != nil {
 		return digestInvalid(err)
 	}
@@ -27,9 +28,9 @@ func (r *Registry) serveGetBlob(w http.ResponseWriter, req *http.Request, rt rou
 		return err
 	}
 	h := w.Header()
-	h.Set("Docker-Content-Digest", string(d))
+	h.Set("Docker-Content-Digest", d.String())
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Etag", `"`+string(d)+`"`)
+	h.Set("Etag", `"`+d.String()+`"`)
 	http.ServeContent(w, req, "", info.ModTime(), f)
 	if err := f.Close(); err != nil {
 		r.opts.Logger.Error("registry blob", "digest", d, "error", err)
@@ -38,7 +39,7 @@ func (r *Registry) serveGetBlob(w http.ResponseWriter, req *http.Request, rt rou
 }
 
 func (r *Registry) serveDeleteBlob(w http.ResponseWriter, _ *http.Request, rt route) error {
-	d, err := ref.ParseDigest(rt.arg)
+	d, err := artifact.ParseDigest(rt.arg)
 	if err != nil {
 		return digestInvalid(err)
 	}
@@ -49,9 +50,9 @@ func (r *Registry) serveDeleteBlob(w http.ResponseWriter, _ *http.Request, rt ro
 	return nil
 }
 
-func (r *Registry) blobCreated(w http.ResponseWriter, repo string, d ref.Digest) error {
-	w.Header().Set("Location", "/v2/"+repo+"/blobs/"+string(d))
-	w.Header().Set("Docker-Content-Digest", string(d))
+func (r *Registry) blobCreated(w http.ResponseWriter, repo string, d artifact.Digest) error {
+	w.Header().Set("Location", "/v2/"+repo+"/blobs/"+d.String())
+	w.Header().Set("Docker-Content-Digest", d.String())
 	w.WriteHeader(http.StatusCreated)
 	return nil
 }
@@ -68,7 +69,7 @@ func uploadHeaders(w http.ResponseWriter, repo, id string, size int64) {
 func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt route) error {
 	query := req.URL.Query()
 	if mountArg, from := query.Get("mount"), query.Get("from"); mountArg != "" && from != "" {
-		d, err := ref.ParseDigest(mountArg)
+		d, err := artifact.ParseDigest(mountArg)
 		if err != nil {
 			return digestInvalid(err)
 		}
@@ -84,9 +85,9 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 			return err
 		}
 	}
-	var whole ref.Digest
+	var whole artifact.Digest
 	if arg := query.Get("digest"); arg != "" {
-		d, err := ref.ParseDigest(arg)
+		d, err := artifact.ParseDigest(arg)
 		if err != nil {
 			return digestInvalid(err)
 		}
@@ -96,7 +97,7 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 	if err != nil {
 		return err
 	}
-	if whole == "" {
+	if whole.IsZero() {
 		uploadHeaders(w, rt.repo, u.id, 0)
 		w.WriteHeader(http.StatusAccepted)
 		return nil
@@ -107,7 +108,7 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 }
 
 // takeWhole appends the body and finishes the session; after a failure the session is gone.
-func (r *Registry) takeWhole(w http.ResponseWriter, body io.Reader, u *upload, d ref.Digest) error {
+func (r *Registry) takeWhole(w http.ResponseWriter, body io.Reader, u *upload, d artifact.Digest) error {
 	if err := u.appendChunk(body, -1, r.opts.MaxBlobBytes); err != nil {
 		r.uploads.remove(u.id)
 		if discardErr := u.discard(); discardErr != nil {
@@ -152,7 +153,7 @@ func (r *Registry) servePatchUpload(w http.ResponseWriter, req *http.Request, rt
 }
 
 func (r *Registry) servePutUpload(w http.ResponseWriter, req *http.Request, rt route) error {
-	d, err := ref.ParseDigest(req.URL.Query().Get("digest"))
+	d, err := artifact.ParseDigest(req.URL.Query().Get("digest"))
 	if err != nil {
 		return digestInvalid(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
@@ -39,9 +40,9 @@ func (r *Registry) serveGetManifest(w http.ResponseWriter, req *http.Request, rt
 	}
 	h := w.Header()
 	h.Set("Content-Type", link.MediaType)
-	h.Set("Docker-Content-Digest", string(d))
+	h.Set("Docker-Content-Digest", d.String())
 	h.Set("Content-Length", strconv.Itoa(len(data)))
-	h.Set("Etag", `"`+string(d)+`"`)
+	h.Set("Etag", `"`+d.String()+`"`)
 	r.write(w, req, data)
 	return nil
 }
@@ -67,10 +68,10 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, rt
 		return err
 	}
 	h := w.Header()
-	h.Set("Location", "/v2/"+rt.repo+"/manifests/"+string(d))
-	h.Set("Docker-Content-Digest", string(d))
+	h.Set("Location", "/v2/"+rt.repo+"/manifests/"+d.String())
+	h.Set("Docker-Content-Digest", d.String())
 	if m.Subject != nil {
-		h.Set("OCI-Subject", m.Subject.Digest)
+		h.Set("OCI-Subject", m.Subject.Digest.String())
 	}
 	w.WriteHeader(http.StatusCreated)
 	return nil
@@ -126,7 +127,7 @@ func (r *Registry) serveTags(w http.ResponseWriter, req *http.Request, rt route)
 }
 
 func (r *Registry) serveReferrers(w http.ResponseWriter, req *http.Request, rt route) error {
-	subject, err := ref.ParseDigest(rt.arg)
+	subject, err := artifact.ParseDigest(rt.arg)
 	if err != nil {
 		return digestInvalid(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sort"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
@@ -22,7 +23,7 @@ const (
 
 type descriptor struct {
 	MediaType    string            `json:"mediaType"`
-	Digest       string            `json:"digest"`
+	Digest       artifact.Digest   `json:"digest"`
 	Size         int64             `json:"size"`
 	URLs         []string          `json:"urls,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
@@ -43,14 +44,14 @@ type manifest struct {
 
 // manifestLink is the file by which a repository holds a manifest.
 type manifestLink struct {
-	MediaType string     `json:"mediaType"`
-	Subject   ref.Digest `json:"subject,omitempty"`
+	MediaType string          `json:"mediaType"`
+	Subject   artifact.Digest `json:"subject,omitzero"`
 }
 
 // tagLink is the file of a tag.
 type tagLink struct {
-	Tag    string     `json:"tag"`
-	Digest ref.Digest `json:"digest"`
+	Tag    string          `json:"tag"`
+	Digest artifact.Digest `json:"digest"`
 }
 
 func isIndex(mediaType string) bool {
@@ -85,8 +86,8 @@ func parseManifest(mediaType string, data []byte) (manifest, error) {
 		return m, manifestInvalid("config is missing; use the empty descriptor if there is none")
 	}
 	for _, d := range m.references() {
-		if _, err := ref.ParseDigest(d.Digest); err != nil {
-			return m, manifestInvalid("descriptor: %v", err)
+		if d.Digest.IsZero() {
+			return m, manifestInvalid("a descriptor has no digest")
 		}
 		if d.Size < 0 {
 			return m, manifestInvalid("descriptor %s: size %d; use the content's length", d.Digest, d.Size)
@@ -124,7 +125,7 @@ func (r *Registry) checkReferences(repo string, m manifest) error {
 		if len(d.URLs) > 0 {
 			continue
 		}
-		info, err := r.statBlob(repo, ref.Digest(d.Digest))
+		info, err := r.statBlob(repo, d.Digest)
 		var api *apiError
 		if errors.As(err, &api) {
 			return missing("blob", d)
@@ -145,12 +146,12 @@ func (r *Registry) stillComplete(repo string, m manifest) error {
 		if len(d.URLs) > 0 {
 			continue
 		}
-		if err := r.stillHeld(repo, ref.Digest(d.Digest)); err != nil {
+		if err := r.stillHeld(repo, d.Digest); err != nil {
 			return missing("blob", d)
 		}
 	}
 	for _, d := range m.Manifests {
-		held, err := exists(r.manifestMark(repo, ref.Digest(d.Digest)))
+		held, err := exists(r.manifestMark(repo, d.Digest))
 		if err != nil {
 			return err
 		}
@@ -162,9 +163,9 @@ func (r *Registry) stillComplete(repo string, m manifest) error {
 }
 
 // putManifest stores a manifest, and the tag if the reference is one.
-func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, data []byte) (ref.Digest, manifest, error) {
-	d := ref.FromBytes(data)
-	if at.Digest != "" && at.Digest != d {
+func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, data []byte) (artifact.Digest, manifest, error) {
+	d := artifact.DigestOf(data)
+	if !at.Digest.IsZero() && at.Digest != d {
 		return d, manifest{}, refuse(http.StatusBadRequest, "DIGEST_INVALID", "manifest has digest %s, not %s", d, at.Digest)
 	}
 	m, err := parseManifest(mediaType, data)
@@ -184,12 +185,12 @@ func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, 
 	}
 	link := manifestLink{MediaType: mediaType}
 	if m.Subject != nil {
-		link.Subject = ref.Digest(m.Subject.Digest)
+		link.Subject = m.Subject.Digest
 	}
 	if err := r.writeJSON(r.manifestMark(repo, d), link); err != nil {
 		return d, m, err
 	}
-	if link.Subject != "" {
+	if !link.Subject.IsZero() {
 		if err := mark(r.referrerMark(repo, link.Subject, d)); err != nil {
 			return d, m, err
 		}
@@ -201,7 +202,7 @@ func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, 
 }
 
 // writeContent stores small content that has been hashed in memory.
-func (r *Registry) writeContent(d ref.Digest, data []byte) error {
+func (r *Registry) writeContent(d artifact.Digest, data []byte) error {
 	f, err := os.CreateTemp(r.uploadDir(), "manifest-*")
 	if err != nil {
 		return err
@@ -240,17 +241,17 @@ func readJSON(path string, v any) (bool, error) {
 }
 
 // resolve turns a reference into the digest and media type of a manifest that the repository holds.
-func (r *Registry) resolve(repo string, at ref.Reference) (ref.Digest, manifestLink, error) {
+func (r *Registry) resolve(repo string, at ref.Reference) (artifact.Digest, manifestLink, error) {
 	var link manifestLink
 	d := at.Digest
 	if at.Tag != "" {
 		var tag tagLink
 		found, err := readJSON(r.tagPath(repo, at.Tag), &tag)
 		if err != nil {
-			return "", link, err
+			return artifact.Digest{}, link, err
 		}
 		if !found {
-			return "", link, manifestUnknown(at)
+			return artifact.Digest{}, link, manifestUnknown(at)
 		}
 		d = tag.Digest
 	}
@@ -262,7 +263,7 @@ func (r *Registry) resolve(repo string, at ref.Reference) (ref.Digest, manifestL
 }
 
 // readManifest returns verified bytes.
-func (r *Registry) readManifest(d ref.Digest) ([]byte, error) {
+func (r *Registry) readManifest(d artifact.Digest) ([]byte, error) {
 	f, _, err := r.openContent(d)
 	if err != nil {
 		return nil, err
@@ -318,8 +319,8 @@ func (r *Registry) deleteManifest(repo string, at ref.Reference) error {
 	return r.unlinkManifest(repo, d, link)
 }
 
-func (r *Registry) unlinkManifest(repo string, d ref.Digest, link manifestLink) error {
-	if link.Subject != "" {
+func (r *Registry) unlinkManifest(repo string, d artifact.Digest, link manifestLink) error {
+	if !link.Subject.IsZero() {
 		if err := removeIfExists(r.referrerMark(repo, link.Subject, d)); err != nil {
 			return err
 		}
@@ -328,14 +329,14 @@ func (r *Registry) unlinkManifest(repo string, d ref.Digest, link manifestLink) 
 }
 
 // referrers describes the manifests that name subject, in order of their digests; "" is every artifact type.
-func (r *Registry) referrers(repo string, subject ref.Digest, artifactType string) ([]descriptor, error) {
+func (r *Registry) referrers(repo string, subject artifact.Digest, artifactType string) ([]descriptor, error) {
 	entries, err := list(r.repoPath(repo, referrersDir, subject.Hex()))
 	if err != nil {
 		return nil, err
 	}
 	found := []descriptor{}
 	for _, e := range entries {
-		d, err := ref.ParseDigest("sha256:" + e.Name())
+		d, err := digestOfName(e.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -363,7 +364,7 @@ func (r *Registry) referrers(repo string, subject ref.Digest, artifactType strin
 		}
 		if artifactType == "" || artifactType == kind {
 			found = append(found, descriptor{
-				MediaType: link.MediaType, Digest: string(d), Size: int64(len(data)), ArtifactType: kind, Annotations: m.Annotations})
+				MediaType: link.MediaType, Digest: d, Size: int64(len(data)), ArtifactType: kind, Annotations: m.Annotations})
 		}
 	}
 	return found, nil

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // Registry serves one root folder; it is an http.Handler for everything below /v2/.
@@ -26,7 +26,7 @@ type Registry struct {
 // Open prepares the root folder and drops what uploads of an earlier process left behind.
 func Open(root string, opts Options) (*Registry, error) {
 	r := &Registry{root: root, opts: opts.withDefaults()}
-	r.verified.stamps = map[ref.Digest]stamp{}
+	r.verified.stamps = map[artifact.Digest]stamp{}
 	r.uploads.sessions = map[string]*upload{}
 	if err := os.RemoveAll(r.uploadDir()); err != nil {
 		return nil, fmt.Errorf("registry cannot clear its uploads folder: %w", err)
@@ -54,7 +54,7 @@ func (r *Registry) uploadDir() string  { return filepath.Join(r.root, "uploads")
 func (r *Registry) corruptDir() string { return filepath.Join(r.root, "corrupt") }
 func (r *Registry) reposDir() string   { return filepath.Join(r.root, "repos") }
 
-func (r *Registry) blobPath(d ref.Digest) string {
+func (r *Registry) blobPath(d artifact.Digest) string {
 	return filepath.Join(r.root, "blobs", "sha256", d.Hex()[:2], d.Hex())
 }
 
@@ -63,20 +63,25 @@ func (r *Registry) repoPath(repo string, names ...string) string {
 	return filepath.Join(append([]string{r.reposDir(), filepath.FromSlash(repo)}, names...)...)
 }
 
-func (r *Registry) blobMark(repo string, d ref.Digest) string {
+func (r *Registry) blobMark(repo string, d artifact.Digest) string {
 	return r.repoPath(repo, blobsDir, d.Hex())
 }
 
-func (r *Registry) manifestMark(repo string, d ref.Digest) string {
+func (r *Registry) manifestMark(repo string, d artifact.Digest) string {
 	return r.repoPath(repo, manifestsDir, d.Hex())
 }
 
-func (r *Registry) referrerMark(repo string, subject, d ref.Digest) string {
+func (r *Registry) referrerMark(repo string, subject, d artifact.Digest) string {
 	return r.repoPath(repo, referrersDir, subject.Hex(), d.Hex())
 }
 
 func (r *Registry) tagPath(repo, tag string) string {
-	return r.repoPath(repo, tagsDir, ref.FromBytes([]byte(tag)).Hex())
+	return r.repoPath(repo, tagsDir, artifact.DigestOf([]byte(tag)).Hex())
+}
+
+// digestOfName reads the name of a file that stands for a digest.
+func digestOfName(name string) (artifact.Digest, error) {
+	return artifact.ParseDigest("sha256:" + name)
 }
 
 const (

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // upload is one session: a temporary file and the running hash of what is in it. Chunks are accepted whole or not at all.
@@ -189,9 +189,9 @@ func cloneHash(h hash.Hash) (hash.Hash, error) {
 }
 
 // finish checks the digest and turns the session into a blob; a wrong digest ends the session too.
-func (r *Registry) finish(u *upload, d ref.Digest) error {
+func (r *Registry) finish(u *upload, d artifact.Digest) error {
 	r.uploads.remove(u.id)
-	if got := ref.FromHash(u.hash); got != d {
+	if got := artifact.Digest(u.hash.Sum(nil)); got != d {
 		return errors.Join(
 			refuse(http.StatusBadRequest, "DIGEST_INVALID", "content has digest %s, not %s; upload it again", got, d), u.discard())
 	}

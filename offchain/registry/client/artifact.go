@@ -9,7 +9,7 @@ import (
 	"os"
 	"strconv"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // Artifact types and the media types of their layers.
@@ -47,7 +47,7 @@ func ResultTag(slice, attempt uint32) string { return fmt.Sprintf("s%d-a%d", sli
 // Blob is content to push. Open is called once for every try and must give the same bytes.
 type Blob struct {
 	MediaType   string
-	Digest      ref.Digest
+	Digest      artifact.Digest
 	Size        int64
 	Annotations map[string]string
 	Open        func() (io.ReadCloser, error)
@@ -56,7 +56,7 @@ type Blob struct {
 // BytesBlob is content in memory.
 func BytesBlob(mediaType string, data []byte) Blob {
 	return Blob{
-		MediaType: mediaType, Digest: ref.FromBytes(data), Size: int64(len(data)),
+		MediaType: mediaType, Digest: artifact.DigestOf(data), Size: int64(len(data)),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil },
 	}
 }
@@ -73,7 +73,7 @@ func FileBlob(mediaType, path string) (Blob, error) {
 		return Blob{}, err
 	}
 	return Blob{
-		MediaType: mediaType, Digest: ref.FromHash(h), Size: n,
+		MediaType: mediaType, Digest: artifact.Digest(h.Sum(nil)), Size: n,
 		Open: func() (io.ReadCloser, error) { return os.Open(path) },
 	}, nil
 }
@@ -129,7 +129,7 @@ func taskLayer(b Blob, mediaType string, task uint32, kind string) Blob {
 // Descriptor names content in a registry.
 type Descriptor struct {
 	MediaType   string            `json:"mediaType"`
-	Digest      ref.Digest        `json:"digest"`
+	Digest      artifact.Digest   `json:"digest"`
 	Size        int64             `json:"size"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
@@ -137,7 +137,7 @@ type Descriptor struct {
 // Manifest is what a registry says about an artifact. Layers have valid digests and sizes of zero or more.
 type Manifest struct {
 	// Digest of the manifest itself; Raw are the bytes it is the digest of.
-	Digest       ref.Digest        `json:"-"`
+	Digest       artifact.Digest   `json:"-"`
 	Raw          []byte            `json:"-"`
 	MediaType    string            `json:"mediaType"`
 	ArtifactType string            `json:"artifactType"`

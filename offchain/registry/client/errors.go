@@ -7,13 +7,15 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 var (
 	// ErrNotFound says that the registry has no such repository, manifest or blob.
 	ErrNotFound = errors.New("not found in the registry")
 	// ErrDigestMismatch says that content does not have the digest or size that was asked for; it must not be used.
-	ErrDigestMismatch = errors.New("content does not match its digest")
+	ErrDigestMismatch = artifact.ErrDigestMismatch
 	// ErrDenied says that the registry refuses this client.
 	ErrDenied = errors.New("the registry denies access")
 	// ErrTooLarge says that content is over a limit, the registry's or the caller's.

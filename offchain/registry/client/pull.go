@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
@@ -43,8 +44,8 @@ func (c *Client) PullManifest(ctx context.Context, repo, reference string) (Mani
 	if len(data) > maxManifest {
 		return m, fmt.Errorf("%w: manifest %s has over %d bytes", ErrTooLarge, reference, maxManifest)
 	}
-	m.Raw, m.Digest = data, ref.FromBytes(data)
-	if at.Digest != "" && at.Digest != m.Digest {
+	m.Raw, m.Digest = data, artifact.DigestOf(data)
+	if !at.Digest.IsZero() && at.Digest != m.Digest {
 		return Manifest{}, fmt.Errorf("%w: manifest %s arrived as %s", ErrDigestMismatch, at.Digest, m.Digest)
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -54,8 +55,8 @@ func (c *Client) PullManifest(ctx context.Context, repo, reference string) (Mani
 		return Manifest{}, fmt.Errorf("%w: manifest %s has media type %q, want %q", ErrNotArtifact, reference, m.MediaType, mediaManifest)
 	}
 	for i, l := range m.Layers {
-		if _, err := ref.ParseDigest(string(l.Digest)); err != nil || l.Size < 0 {
-			return Manifest{}, fmt.Errorf("%w: manifest %s: layer %d has digest %q and size %d", ErrNotArtifact, reference, i, l.Digest, l.Size)
+		if l.Digest.IsZero() || l.Size < 0 {
+			return Manifest{}, fmt.Errorf("%w: manifest %s: layer %d has digest %s and size %d", ErrNotArtifact, reference, i, l.Digest, l.Size)
 		}
 	}
 	return m, nil
@@ -71,7 +72,7 @@ func (c *Client) PullArtifact(ctx context.Context, repo, reference, dir string) 
 }
 
 // LayerPath is where PullArtifact puts a layer.
-func LayerPath(dir string, d ref.Digest) string { return filepath.Join(dir, d.Hex()) }
+func LayerPath(dir string, d artifact.Digest) string { return filepath.Join(dir, d.Hex()) }
 
 // PullLayers fetches layers into dir as PullArtifact does.
 func (c *Client) PullLayers(ctx context.Context, repo string, layers []Descriptor, dir string) error {
@@ -80,7 +81,7 @@ func (c *Client) PullLayers(ctx context.Context, repo string, layers []Descripto
 	}
 	var wanted []Descriptor
 	var total int64
-	seen := map[ref.Digest]bool{}
+	seen := map[artifact.Digest]bool{}
 	for _, l := range layers {
 		if !seen[l.Digest] {
 			seen[l.Digest] = true
@@ -125,7 +126,7 @@ func (c *Client) PullBlob(ctx context.Context, repo string, d Descriptor, w io.W
 }
 
 // ReadBlob fetches a blob of which only the digest is known, such as a spec named on chain; over limit bytes are refused.
-func (c *Client) ReadBlob(ctx context.Context, repo string, d ref.Digest, limit int64) ([]byte, error) {
+func (c *Client) ReadBlob(ctx context.Context, repo string, d artifact.Digest, limit int64) ([]byte, error) {
 	desc, err := c.StatBlob(ctx, repo, d)
 	if err != nil {
 		return nil, err
@@ -141,13 +142,13 @@ func (c *Client) ReadBlob(ctx context.Context, repo string, d ref.Digest, limit 
 }
 
 // StatBlob asks for the size of a blob.
-func (c *Client) StatBlob(ctx context.Context, repo string, d ref.Digest) (Descriptor, error) {
-	if err := checkNames(repo, d); err != nil {
+func (c *Client) StatBlob(ctx context.Context, repo string, d artifact.Digest) (Descriptor, error) {
+	if err := ref.CheckRepo(repo); err != nil {
 		return Descriptor{}, err
 	}
 	desc := Descriptor{Digest: d}
 	err := c.retry(ctx, func() error {
-		resp, err := c.do(ctx, http.MethodHead, c.at(repo, "blobs", string(d)), nil, nil)
+		resp, err := c.do(ctx, http.MethodHead, c.at(repo, "blobs", d.String()), nil, nil)
 		if err != nil {
 			return err
 		}
@@ -160,17 +161,9 @@ func (c *Client) StatBlob(ctx context.Context, repo string, d ref.Digest) (Descr
 	return desc, err
 }
 
-func checkNames(repo string, d ref.Digest) error {
-	if err := ref.CheckRepo(repo); err != nil {
-		return err
-	}
-	_, err := ref.ParseDigest(string(d))
-	return err
-}
-
 // pull streams a blob through its verification; after a broken connection it goes on where it was.
 func (c *Client) pull(ctx context.Context, repo string, d Descriptor, w io.Writer, p *part) error {
-	if err := checkNames(repo, d.Digest); err != nil {
+	if err := ref.CheckRepo(repo); err != nil {
 		return err
 	}
 	sink := &sink{w: w}
@@ -183,7 +176,7 @@ func (c *Client) pull(ctx context.Context, repo string, d Descriptor, w io.Write
 		if v.done > 0 {
 			header.Set("Range", fmt.Sprintf("bytes=%d-", v.done))
 		}
-		resp, err := c.do(ctx, http.MethodGet, c.at(repo, "blobs", string(d.Digest)), nil, header)
+		resp, err := c.do(ctx, http.MethodGet, c.at(repo, "blobs", d.Digest.String()), nil, header)
 		if err != nil {
 			return err
 		}

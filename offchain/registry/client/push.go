@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
 )
 
@@ -46,7 +47,7 @@ func (a Artifact) encode() ([]byte, []Blob, error) {
 		SchemaVersion: 2, MediaType: mediaManifest, ArtifactType: a.Type, Config: emptyConfig.descriptor(), Annotations: a.Annotations,
 	}
 	blobs := []Blob{emptyConfig}
-	seen := map[ref.Digest]bool{emptyConfig.Digest: true}
+	seen := map[artifact.Digest]bool{emptyConfig.Digest: true}
 	for _, l := range layers {
 		m.Layers = append(m.Layers, l.descriptor())
 		if !seen[l.Digest] {
@@ -60,18 +61,18 @@ func (a Artifact) encode() ([]byte, []Blob, error) {
 
 // PushArtifact pushes the layers, then the manifest under the tag ("" for none), and returns the manifest's digest. What the
 // repository already holds is not sent again.
-func (c *Client) PushArtifact(ctx context.Context, repo, tag string, a Artifact) (ref.Digest, error) {
+func (c *Client) PushArtifact(ctx context.Context, repo, tag string, a Artifact) (artifact.Digest, error) {
 	if err := ref.CheckRepo(repo); err != nil {
-		return "", err
+		return artifact.Digest{}, err
 	}
 	if tag != "" {
 		if err := ref.CheckTag(tag); err != nil {
-			return "", err
+			return artifact.Digest{}, err
 		}
 	}
 	data, blobs, err := a.encode()
 	if err != nil {
-		return "", err
+		return artifact.Digest{}, err
 	}
 	var total int64
 	for _, b := range blobs {
@@ -82,10 +83,10 @@ func (c *Client) PushArtifact(ctx context.Context, repo, tag string, a Artifact)
 		return c.pushBlob(ctx, repo, blobs[i], meter.part())
 	})
 	if err != nil {
-		return "", err
+		return artifact.Digest{}, err
 	}
-	d := ref.FromBytes(data)
-	target := string(d)
+	d := artifact.DigestOf(data)
+	target := d.String()
 	if tag != "" {
 		target = tag
 	}
@@ -113,9 +114,6 @@ func (c *Client) PushBlob(ctx context.Context, repo string, b Blob) error {
 }
 
 func (c *Client) pushBlob(ctx context.Context, repo string, b Blob, p *part) error {
-	if _, err := ref.ParseDigest(string(b.Digest)); err != nil {
-		return err
-	}
 	return c.retry(ctx, func() error {
 		p.reset()
 		held, err := c.hasBlob(ctx, repo, b.Digest)
@@ -130,8 +128,8 @@ func (c *Client) pushBlob(ctx context.Context, repo string, b Blob, p *part) err
 	})
 }
 
-func (c *Client) hasBlob(ctx context.Context, repo string, d ref.Digest) (bool, error) {
-	resp, err := c.do(ctx, http.MethodHead, c.at(repo, "blobs", string(d)), nil, nil)
+func (c *Client) hasBlob(ctx context.Context, repo string, d artifact.Digest) (bool, error) {
+	resp, err := c.do(ctx, http.MethodHead, c.at(repo, "blobs", d.String()), nil, nil)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -168,13 +166,13 @@ func (c *Client) upload(ctx context.Context, repo string, b Blob, p *part) error
 }
 
 // uploadTarget is the session's location, which may be relative, with the digest added to its query.
-func uploadTarget(resp *http.Response, d ref.Digest) (string, error) {
+func uploadTarget(resp *http.Response, d artifact.Digest) (string, error) {
 	location, err := resp.Location()
 	if err != nil {
 		return "", &permanent{fmt.Errorf("registry opened an upload but did not say where: %w", err)}
 	}
 	query := location.Query()
-	query.Set("digest", string(d))
+	query.Set("digest", d.String())
 	location.RawQuery = query.Encode()
 	return location.String(), nil
 }

@@ -8,13 +8,13 @@ import (
 	"io"
 	"sync"
 
-	"github.com/foggrid/fogd/offchain/registry/ref"
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // verifier passes bytes on and fails instead of ending if they are not what was announced.
 type verifier struct {
 	src  io.Reader
-	want ref.Digest
+	want artifact.Digest
 	size int64
 	part *part
 
@@ -23,7 +23,7 @@ type verifier struct {
 	err  error // the mismatch that was found; errors of the source are not kept
 }
 
-func newVerifier(src io.Reader, want ref.Digest, size int64, p *part) *verifier {
+func newVerifier(src io.Reader, want artifact.Digest, size int64, p *part) *verifier {
 	return &verifier{src: src, want: want, size: size, part: p, hash: sha256.New()}
 }
 
@@ -49,7 +49,7 @@ func (v *verifier) Read(b []byte) (int, error) {
 	}
 	// The end of the source, or all that was announced: the sum must be right before the last byte is passed on.
 	if v.done == v.size {
-		if got := ref.FromHash(v.hash); got != v.want {
+		if got := artifact.Digest(v.hash.Sum(nil)); got != v.want {
 			v.err = fmt.Errorf("%w: want %s, got %s", ErrDigestMismatch, v.want, got)
 			return 0, v.err
 		}

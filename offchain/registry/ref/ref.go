@@ -1,16 +1,16 @@
-// Package ref parses the names of the OCI distribution specification: repositories, tags, digests and references.
+// Package ref parses the names of the OCI distribution specification: repositories, tags and references.
 //
-// A name that passed here is safe to use in a URL, and a repository or a digest also in a path below a folder: no component is
+// A name that passed here is safe to use in a URL, and a repository also in a path below a folder: no component is
 // empty, starts with a dot, or holds a separator.
 package ref
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // MaxRepoLength is the longest repository name that is accepted.
@@ -44,60 +44,23 @@ func CheckTag(tag string) error {
 	return nil
 }
 
-const prefix = "sha256:"
-
-// Digest is "sha256:" and 64 lower-case hex digits; no other algorithm is supported.
-type Digest string
-
-// ParseDigest accepts only the canonical form.
-func ParseDigest(s string) (Digest, error) {
-	digits, ok := strings.CutPrefix(s, prefix)
-	if !ok || len(digits) != 2*sha256.Size {
-		return "", fmt.Errorf("%w: digest %q; use sha256: and 64 hex digits", ErrInvalid, clip(s))
-	}
-	for _, c := range []byte(digits) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return "", fmt.Errorf("%w: digest %q; use lower-case hex digits", ErrInvalid, s)
-		}
-	}
-	return Digest(s), nil
-}
-
-// FromSum makes the digest of a SHA-256 sum.
-func FromSum(sum [sha256.Size]byte) Digest { return Digest(prefix + hex.EncodeToString(sum[:])) }
-
-// FromBytes hashes data.
-func FromBytes(data []byte) Digest { return FromSum(sha256.Sum256(data)) }
-
-// FromHash takes the sum of a running SHA-256 hash.
-func FromHash(h interface{ Sum([]byte) []byte }) Digest {
-	return Digest(prefix + hex.EncodeToString(h.Sum(nil)))
-}
-
-// Hex is the part after the algorithm.
-func (d Digest) Hex() string { return strings.TrimPrefix(string(d), prefix) }
-
-// Sum is the 32 raw bytes; d must come from this package's constructors, otherwise the zero sum is returned.
-func (d Digest) Sum() (sum [sha256.Size]byte) {
-	raw, err := hex.DecodeString(d.Hex())
-	if err != nil || len(raw) != len(sum) {
-		return sum
-	}
-	copy(sum[:], raw)
-	return sum
-}
-
 // Reference is a tag or a digest; exactly one is set.
 type Reference struct {
 	Tag    string
-	Digest Digest
+	Digest artifact.Digest
 }
 
 // Parse reads a reference: whatever holds a colon must be a digest, anything else a tag.
 func Parse(s string) (Reference, error) {
 	if strings.Contains(s, ":") {
-		d, err := ParseDigest(s)
-		return Reference{Digest: d}, err
+		d, err := artifact.ParseDigest(s)
+		if err != nil {
+			return Reference{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		if d.IsZero() {
+			return Reference{}, fmt.Errorf("%w: digest is all zeros, which stands for none", ErrInvalid)
+		}
+		return Reference{Digest: d}, nil
 	}
 	if err := CheckTag(s); err != nil {
 		return Reference{}, err
@@ -106,15 +69,8 @@ func Parse(s string) (Reference, error) {
 }
 
 func (r Reference) String() string {
-	if r.Digest != "" {
-		return string(r.Digest)
+	if !r.Digest.IsZero() {
+		return r.Digest.String()
 	}
 	return r.Tag
-}
-
-func clip(s string) string {
-	if len(s) > 100 {
-		return s[:100] + "…"
-	}
-	return s
 }

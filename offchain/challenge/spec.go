@@ -1,0 +1,171 @@
+package challenge
+
+import (
+	"fmt"
+	"time"
+)
+
+// Kind says what a challenge measures.
+type Kind int
+
+// The kinds of challenges.
+const (
+	CPUSingle Kind = iota + 1
+	CPUAll
+	Memory
+	Disk
+)
+
+// String is the kind as people read it.
+func (k Kind) String() string {
+	switch k {
+	case CPUSingle:
+		return "cpu one core"
+	case CPUAll:
+		return "cpu all cores"
+	case Memory:
+		return "memory"
+	case Disk:
+		return "disk"
+	}
+	return fmt.Sprintf("kind %d", int(k))
+}
+
+// Declared is what a node claims; the units are those of Measurement.
+type Declared struct {
+	Cores              int
+	CPUSingle          uint64
+	CPUAll             uint64
+	MemoryMiB          uint64
+	MemoryBandwidthMiB uint64
+	DiskReadMiB        uint64
+	StorageMiB         uint64
+}
+
+// Measurement is what an oracle found. Zero means not measured.
+type Measurement struct {
+	// CPUSingle is squarings modulo a 2048-bit number per second on one core.
+	CPUSingle uint64
+	// CPUAll is the same summed over one copy per declared core.
+	CPUAll uint64
+	// MemoryMiB is the declared memory times the part of the filled portion that was shown to be resident.
+	MemoryMiB uint64
+	// MemoryBandwidthMiB is MiB/s read by the dependent walk over blocks of 4 KiB.
+	MemoryBandwidthMiB uint64
+	// DiskReadMiB is MiB/s of dependent random reads of 64 KiB in four lanes.
+	DiskReadMiB uint64
+	// StorageMiB is the declared storage, once a file in it was written and read.
+	StorageMiB uint64
+	// RTTMicros is the shortest round trip of the pings before the challenges, in microseconds.
+	RTTMicros uint64
+}
+
+// Merge takes from other whatever is larger.
+func (m Measurement) Merge(other Measurement) Measurement {
+	return Measurement{
+		CPUSingle:          max(m.CPUSingle, other.CPUSingle),
+		CPUAll:             max(m.CPUAll, other.CPUAll),
+		MemoryMiB:          max(m.MemoryMiB, other.MemoryMiB),
+		MemoryBandwidthMiB: max(m.MemoryBandwidthMiB, other.MemoryBandwidthMiB),
+		DiskReadMiB:        max(m.DiskReadMiB, other.DiskReadMiB),
+		StorageMiB:         max(m.StorageMiB, other.StorageMiB),
+		RTTMicros:          max(m.RTTMicros, other.RTTMicros),
+	}
+}
+
+// Spec is one challenge. The zero values of the fields below Declared mean the defaults.
+type Spec struct {
+	Kind     Kind
+	Declared Declared
+	// RTT of the agent, so that the timed work can be made long against it.
+	RTT time.Duration
+	// Tries is the most timed tries, of which the best counts; 3 by default. A try that reaches 95 % of the declaration is the last.
+	Tries int
+	// Window is how long a CPU try takes at the declared speed; by default 0.5 s, or 20 round trips up to 2 s.
+	Window time.Duration
+	// PortionMiB is the memory to fill or the file to write; by default MemoryPortion or DiskPortion.
+	PortionMiB uint64
+	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 4 µs by
+	// default, some eight times what a quiet machine needs, because machines are shared.
+	MaxStep time.Duration
+}
+
+const (
+	defaultTries   = 3
+	defaultWindow  = 500 * time.Millisecond
+	longestWindow  = 2 * time.Second
+	roundTrips     = 20
+	defaultMaxStep = 4 * time.Microsecond
+
+	// blockFloor is less time than any processor we know takes for the 256 sequential SHA-256 of a block (30 ns each).
+	blockFloor = 7500 * time.Nanosecond
+	// typicalStep sizes the walk.
+	typicalStep = 500 * time.Nanosecond
+
+	minWalk = 1 << 14
+	maxWalk = 1 << 20
+	// checkedSteps costs the oracle some 25 ms.
+	checkedSteps    = 2048
+	leastPicks      = 8
+	stepsPerSegment = 64
+
+	diskLanes   = 4
+	laneReads   = 64
+	pickedReads = 64
+)
+
+// MemoryPortion is how much memory a challenge fills: a quarter of the declared, at most 256 MiB.
+func MemoryPortion(declaredMiB uint64) uint64 {
+	return min(max(declaredMiB/4, 1), 256)
+}
+
+// DiskPortion is how large a file a challenge writes: an eighth of the declared storage, at most 128 MiB.
+func DiskPortion(declaredMiB uint64) uint64 {
+	return min(max(declaredMiB/8, 1), 128)
+}
+
+// Plan is the challenges that verify a declaration.
+func Plan(d Declared, rtt time.Duration) []Spec {
+	return []Spec{
+		{Kind: CPUSingle, Declared: d, RTT: rtt},
+		{Kind: CPUAll, Declared: d, RTT: rtt},
+		{Kind: Memory, Declared: d, RTT: rtt},
+		{Kind: Disk, Declared: d, RTT: rtt},
+	}
+}
+
+// withDefaults fills the zero values and refuses what cannot be measured.
+func (s Spec) withDefaults() (Spec, error) {
+	if s.Tries == 0 {
+		s.Tries = defaultTries
+	}
+	if s.Window == 0 {
+		s.Window = min(max(defaultWindow, roundTrips*s.RTT), longestWindow)
+	}
+	if s.MaxStep == 0 {
+		s.MaxStep = defaultMaxStep
+	}
+	if s.PortionMiB == 0 && s.Kind == Memory {
+		s.PortionMiB = MemoryPortion(s.Declared.MemoryMiB)
+	}
+	if s.PortionMiB == 0 && s.Kind == Disk {
+		s.PortionMiB = DiskPortion(s.Declared.StorageMiB)
+	}
+	var missing string
+	switch {
+	case s.Kind == CPUSingle && s.Declared.CPUSingle == 0, s.Kind == CPUAll && s.Declared.CPUAll == 0:
+		missing = "speed"
+	case s.Kind == CPUAll && (s.Declared.Cores < 1 || s.Declared.Cores > maxCores):
+		return s, fmt.Errorf("a node declares %d cores; 1 to %d can be challenged", s.Declared.Cores, maxCores)
+	case s.Kind == Memory && s.Declared.MemoryMiB == 0:
+		missing = "memory"
+	case s.Kind == Disk && s.Declared.StorageMiB == 0:
+		missing = "storage"
+	case s.Kind < CPUSingle || s.Kind > Disk:
+		return s, fmt.Errorf("unknown challenge %s", s.Kind)
+	}
+	if missing != "" {
+		return s, fmt.Errorf("challenge %s: the node declares no %s", s.Kind, missing)
+	}
+	return s, nil
+}

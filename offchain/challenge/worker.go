@@ -1,0 +1,79 @@
+package challenge
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+)
+
+// Worker does the tasks of one challenge on the agent's machine, one after the other. Not safe for concurrent use.
+type Worker struct {
+	limits Limits
+	memory []byte
+	disk   *diskFile
+}
+
+// NewWorker makes a worker that refuses what is beyond the limits. Close it when the challenge ends.
+func NewWorker(limits Limits) *Worker {
+	return &Worker{limits: limits}
+}
+
+// Do validates a task, does it, and returns the values that the task asks for.
+func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
+	if task == nil {
+		return nil, refuse("there is no task")
+	}
+	if err := task.validate(w.limits); err != nil {
+		return nil, err
+	}
+	switch t := task.(type) {
+	case CPUTask:
+		return t.run(ctx)
+	case MemoryFillTask:
+		w.freeMemory()
+		var err error
+		w.memory, err = t.run(ctx, max(1, min(w.limits.Cores, runtime.GOMAXPROCS(0))))
+		return nil, err
+	case MemoryWalkTask:
+		if w.memory == nil {
+			return nil, refuse("the memory is walked before it is filled")
+		}
+		return t.run(ctx, uint64(len(w.memory))/MemoryBlockSize, blocksOf(w.memory))
+	case DiskPrepareTask:
+		if err := w.closeDisk(); err != nil {
+			return nil, err
+		}
+		var err error
+		w.disk, err = t.run(ctx, w.limits.Dir)
+		return nil, err
+	case DiskReadTask:
+		if w.disk == nil {
+			return nil, refuse("the disk is read before it is prepared")
+		}
+		return t.run(ctx, w.disk)
+	}
+	return nil, refuse("unknown task %T", task)
+}
+
+// Close gives memory and disk back.
+func (w *Worker) Close() error {
+	w.freeMemory()
+	return w.closeDisk()
+}
+
+func (w *Worker) freeMemory() {
+	if w.memory != nil {
+		w.memory = nil
+		// The heap would otherwise keep what jobs are waiting for.
+		debug.FreeOSMemory()
+	}
+}
+
+func (w *Worker) closeDisk() error {
+	if w.disk == nil {
+		return nil
+	}
+	d := w.disk
+	w.disk = nil
+	return d.Close()
+}

@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"cosmossdk.io/collections"
@@ -42,7 +41,7 @@ func (k Keeper) Invariants(ctx context.Context) (*types.QueryInvariantsResponse,
 	if indexed != res.Accounts {
 		broken("the index by owner has %d entries for %d accounts", indexed, res.Accounts)
 	}
-	if res.Folded, err = k.totals.Get(ctx); err != nil && !errors.Is(err, collections.ErrNotFound) {
+	if res.Folded, err = k.totals.Get(ctx); err != nil {
 		return nil, err
 	}
 	if res.Folded != res.Recomputed {

@@ -37,15 +37,17 @@ func (k Keeper) Deposit(ctx context.Context, from sdk.AccAddress, id types.ID, a
 	if err := k.accounts.Set(ctx, id, account); err != nil {
 		return err
 	}
-	k.record(ctx, delta{balance: amount})
+	if err := k.record(ctx, delta{balance: amount}); err != nil {
+		return err
+	}
 	return emit(ctx, &types.EventDeposited{Account: account.Id, Depositor: depositor, Kind: account.Kind, Amount: amount})
 }
 
-// takeIn sends coins to the module account. In a transaction it does so virtually, so that deposits of one block do not
-// conflict. The bank credits virtual sends at the very start of EndBlock: those made later in the block (a message that
-// governance executes) would be lost, so there the send is an ordinary one.
+// takeIn sends coins to the module account. In a transaction of a block it does so virtually, so that deposits do not
+// conflict. The bank credits virtual sends at the very start of EndBlock and drops them at the commit: those made later
+// (a message that governance executes, a transaction outside of a block) would be lost, so there the send is an ordinary one.
 func (k Keeper) takeIn(ctx context.Context, from sdk.AccAddress, coins sdk.Coins) error {
-	if len(sdk.UnwrapSDKContext(ctx).TxBytes()) > 0 {
+	if sdkCtx := sdk.UnwrapSDKContext(ctx); len(sdkCtx.TxBytes()) > 0 && isFoldedLater(sdkCtx) {
 		return k.bank.SendCoinsFromAccountToModuleVirtual(ctx, from, types.ModuleName, coins)
 	}
 	return k.bank.SendCoinsFromAccountToModule(ctx, from, types.ModuleName, coins)
@@ -82,7 +84,9 @@ func (k Keeper) Withdraw(ctx context.Context, id types.ID, amount uint64) error 
 	if err := k.accounts.Set(ctx, id, account); err != nil {
 		return err
 	}
-	k.record(ctx, delta{balance: -amount})
+	if err := k.record(ctx, delta{balance: -amount}); err != nil {
+		return err
+	}
 	return emit(ctx, &types.EventWithdrawn{Account: account.Id, Owner: account.Owner, Amount: amount})
 }
 
@@ -102,8 +106,7 @@ func (k Keeper) Lock(ctx context.Context, id types.ID, amount uint64) error {
 	if err := k.accounts.Set(ctx, id, account); err != nil {
 		return err
 	}
-	k.record(ctx, delta{locked: amount})
-	return nil
+	return k.record(ctx, delta{locked: amount})
 }
 
 // Unlock makes locked balance free again.
@@ -122,8 +125,7 @@ func (k Keeper) Unlock(ctx context.Context, id types.ID, amount uint64) error {
 	if err := k.accounts.Set(ctx, id, account); err != nil {
 		return err
 	}
-	k.record(ctx, delta{locked: -amount})
-	return nil
+	return k.record(ctx, delta{locked: -amount})
 }
 
 // Move takes free balance of one account to the free balance of another.
@@ -170,7 +172,9 @@ func (k Keeper) move(ctx context.Context, from, to types.ID, amount uint64, lock
 		return err
 	}
 	if locked {
-		k.record(ctx, delta{locked: -amount})
+		if err := k.record(ctx, delta{locked: -amount}); err != nil {
+			return err
+		}
 	}
 	return emit(ctx, &types.EventMoved{From: source.Id, To: target.Id, Amount: amount})
 }
@@ -195,7 +199,9 @@ func (k Keeper) Slash(ctx context.Context, id types.ID, amount uint64) error {
 	if err := k.accounts.Set(ctx, id, account); err != nil {
 		return err
 	}
-	k.record(ctx, delta{balance: -amount, locked: -amount})
+	if err := k.record(ctx, delta{balance: -amount, locked: -amount}); err != nil {
+		return err
+	}
 	return emit(ctx, &types.EventSlashed{Account: account.Id, Amount: amount})
 }
 

@@ -356,3 +356,11 @@ require (
 	rsc.io/qr v0.2.0 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
+
+// Replacements of a dependency are not inherited; these two are those of the Cosmos SDK.
+replace (
+	// Its fork has the file backend that the SDK's keyring expects.
+	github.com/99designs/keyring => github.com/cosmos/keyring v1.2.0
+	// The newer commit that is required otherwise loses writes: a node could not load its state again.
+	github.com/syndtr/goleveldb => github.com/syndtr/goleveldb v1.0.1-0.20210819022825-2ae1ddf74ef7
+)

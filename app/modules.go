@@ -1,0 +1,129 @@
+package app
+
+import (
+	"github.com/cosmos/cosmos-sdk/types/module"
+	"github.com/cosmos/cosmos-sdk/x/auth"
+	authsims "github.com/cosmos/cosmos-sdk/x/auth/simulation"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	"github.com/cosmos/cosmos-sdk/x/auth/vesting"
+	vestingtypes "github.com/cosmos/cosmos-sdk/x/auth/vesting/types"
+	"github.com/cosmos/cosmos-sdk/x/authz"
+	authzmodule "github.com/cosmos/cosmos-sdk/x/authz/module"
+	"github.com/cosmos/cosmos-sdk/x/bank"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	"github.com/cosmos/cosmos-sdk/x/consensus"
+	consensustypes "github.com/cosmos/cosmos-sdk/x/consensus/types"
+	distr "github.com/cosmos/cosmos-sdk/x/distribution"
+	distrtypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
+	"github.com/cosmos/cosmos-sdk/x/evidence"
+	evidencetypes "github.com/cosmos/cosmos-sdk/x/evidence/types"
+	"github.com/cosmos/cosmos-sdk/x/feegrant"
+	feegrantmodule "github.com/cosmos/cosmos-sdk/x/feegrant/module"
+	"github.com/cosmos/cosmos-sdk/x/genutil"
+	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
+	"github.com/cosmos/cosmos-sdk/x/gov"
+	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	"github.com/cosmos/cosmos-sdk/x/mint"
+	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
+	"github.com/cosmos/cosmos-sdk/x/slashing"
+	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
+	"github.com/cosmos/cosmos-sdk/x/staking"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
+	"github.com/cosmos/cosmos-sdk/x/upgrade"
+	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+)
+
+// modules are all modules of the chain.
+func (app *App) modules() []module.AppModule {
+	cdc := app.appCodec
+
+	return []module.AppModule{
+		genutil.NewAppModule(app.AccountKeeper, app.StakingKeeper, app, app.txConfig),
+		auth.NewAppModule(cdc, app.AccountKeeper, authsims.RandomGenesisAccounts),
+		vesting.NewAppModule(app.AccountKeeper, app.BankKeeper),
+		bank.NewAppModule(cdc, app.BankKeeper, app.AccountKeeper),
+		staking.NewAppModule(cdc, app.StakingKeeper, app.AccountKeeper, app.BankKeeper),
+		slashing.NewAppModule(cdc, app.SlashingKeeper, app.AccountKeeper, app.BankKeeper, app.StakingKeeper, app.interfaceRegistry),
+		distr.NewAppModule(cdc, app.DistrKeeper, app.AccountKeeper, app.BankKeeper, app.StakingKeeper),
+		mint.NewAppModule(cdc, app.MintKeeper, app.AccountKeeper, nil),
+		gov.NewAppModule(cdc, app.GovKeeper, app.AccountKeeper, app.BankKeeper),
+		consensus.NewAppModule(cdc, app.ConsensusKeeper),
+		upgrade.NewAppModule(app.UpgradeKeeper, app.AccountKeeper.AddressCodec()),
+		evidence.NewAppModule(*app.EvidenceKeeper),
+		authzmodule.NewAppModule(cdc, app.AuthzKeeper, app.AccountKeeper, app.BankKeeper, app.interfaceRegistry),
+		feegrantmodule.NewAppModule(cdc, app.AccountKeeper, app.BankKeeper, app.FeeGrantKeeper, app.interfaceRegistry),
+	}
+}
+
+// orderPreBlockers: an upgrade comes before everything that could read what it migrates.
+func orderPreBlockers() []string {
+	return []string{upgradetypes.ModuleName, authtypes.ModuleName}
+}
+
+// orderBeginBlockers: new coins first, then their distribution; slashing after distribution, so that a slashed validator's
+// pool is already empty.
+func orderBeginBlockers() []string {
+	return []string{
+		minttypes.ModuleName,
+		distrtypes.ModuleName,
+		slashingtypes.ModuleName,
+		evidencetypes.ModuleName,
+		stakingtypes.ModuleName,
+		authz.ModuleName,
+	}
+}
+
+// orderEndBlockers: bank first, so that what was sent virtually in the block lies in its account before any other end blocker
+// looks at balances.
+func orderEndBlockers() []string {
+	return []string{
+		banktypes.ModuleName,
+		govtypes.ModuleName,
+		stakingtypes.ModuleName,
+		feegrant.ModuleName,
+	}
+}
+
+// orderGenesis: accounts and balances first; genutil after staking, whose pools its transactions fill, and after auth, whose
+// parameters they are checked with.
+func orderGenesis() []string {
+	return []string{
+		consensustypes.ModuleName,
+		authtypes.ModuleName,
+		banktypes.ModuleName,
+		distrtypes.ModuleName,
+		stakingtypes.ModuleName,
+		slashingtypes.ModuleName,
+		govtypes.ModuleName,
+		minttypes.ModuleName,
+		genutiltypes.ModuleName,
+		evidencetypes.ModuleName,
+		authz.ModuleName,
+		feegrant.ModuleName,
+		upgradetypes.ModuleName,
+		vestingtypes.ModuleName,
+	}
+}
+
+func (app *App) registerModules() error {
+	app.ModuleManager = module.NewManager(app.modules()...)
+	app.ModuleManager.SetOrderPreBlockers(orderPreBlockers()...)
+	app.ModuleManager.SetOrderBeginBlockers(orderBeginBlockers()...)
+	app.ModuleManager.SetOrderEndBlockers(orderEndBlockers()...)
+	app.ModuleManager.SetOrderInitGenesis(orderGenesis()...)
+	app.ModuleManager.SetOrderExportGenesis(orderGenesis()...)
+
+	app.BasicModuleManager = module.NewBasicManagerFromManager(app.ModuleManager, basicOverrides(app.ModuleManager))
+	app.BasicModuleManager.RegisterLegacyAminoCodec(app.legacyAmino)
+	app.BasicModuleManager.RegisterInterfaces(app.interfaceRegistry)
+
+	app.configurator = module.NewConfigurator(app.appCodec, app.MsgServiceRouter(), app.GRPCQueryRouter())
+	if err := app.ModuleManager.RegisterServices(app.configurator); err != nil {
+		return err
+	}
+
+	app.simulationManager = module.NewSimulationManagerFromAppModules(app.ModuleManager.Modules, nil)
+	app.simulationManager.RegisterStoreDecoders()
+
+	return nil
+}

@@ -1,0 +1,3 @@
+package app
+
+func (app *App) registerUpgrades() error { return nil }

@@ -70,7 +70,8 @@ gen() {
     generate_go "$tmp/out" "$@"
   else
     generate_all "$tmp/out"
-    generated | xargs -r rm # what a removed proto has left behind goes too
+    # What a removed proto has left behind goes; the rest is overwritten, so that builds under way never miss a file.
+    comm -23 <(generated | sort) <(cd "$tmp/out/$module" && generated | sort) | xargs -r rm
   fi
   cp -r "$tmp/out/$module/." .
 }

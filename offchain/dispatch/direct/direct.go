@@ -1,0 +1,221 @@
+package direct
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+)
+
+// Options configures a Dispatcher.
+type Options struct {
+	// Dir holds the state; only one process may use it. It is made if needed.
+	Dir string
+	// CacheDir holds compiled modules, which are machine code: nobody else may write there. The default is "cache" in Dir.
+	CacheDir string
+	// CPUMilli is what the node gives to tasks, in 1/1000 processors; the default is all that the process may use.
+	CPUMilli uint32
+	// MemoryMiB is what the node gives to tasks; the default is 4 GiB.
+	MemoryMiB uint64
+	// LogLimit bounds a task's log in bytes; the default is 1 MiB.
+	LogLimit int64
+}
+
+const (
+	defaultMemoryMiB = 4096
+	defaultLogLimit  = 1 << 20
+)
+
+// Dispatcher runs attempts in this process. It implements dispatch.Dispatcher.
+type Dispatcher struct {
+	opts Options
+	gate *gate
+	base context.Context // ends with errAbandoned
+	end  context.CancelCauseFunc
+	runs sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	attempts map[dispatch.AttemptID]*attempt
+}
+
+var _ dispatch.Dispatcher = (*Dispatcher)(nil)
+
+// New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.
+func New(opts Options) (*Dispatcher, error) {
+	if opts.Dir == "" {
+		return nil, errors.New("direct dispatcher: no folder for its state; set Options.Dir")
+	}
+	opts.CPUMilli = cmp.Or(opts.CPUMilli, uint32(runtime.GOMAXPROCS(0))*1000)
+	opts.MemoryMiB = cmp.Or(opts.MemoryMiB, defaultMemoryMiB)
+	opts.LogLimit = cmp.Or(opts.LogLimit, defaultLogLimit)
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("direct dispatcher: %w", err)
+	}
+	opts.Dir = dir
+	opts.CacheDir = cmp.Or(opts.CacheDir, filepath.Join(dir, cacheName))
+	if err := os.MkdirAll(filepath.Join(dir, attemptsName), 0o700); err != nil {
+		return nil, fmt.Errorf("direct dispatcher: make its folder: %w", err)
+	}
+	base, end := context.WithCancelCause(context.Background())
+	return &Dispatcher{
+		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
+		attempts: map[dispatch.AttemptID]*attempt{},
+	}, nil
+}
+
+// Close ends everything that runs and waits for it. Unfinished tasks have no outcome; they run when their attempt is started again.
+func (d *Dispatcher) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.end(errAbandoned)
+	d.runs.Wait()
+	return nil
+}
+
+// Start implements dispatch.Dispatcher.
+func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.Validate(); err != nil {
+		return err
+	}
+	if err := d.gate.fits(a); err != nil {
+		return err
+	}
+	fingerprint, err := a.Fingerprint()
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return dispatch.ErrClosed
+	}
+	if t, ok := d.attempts[a.ID]; ok {
+		if t.fingerprint != fingerprint {
+			return fmt.Errorf("attempt %s: %w", a.ID, dispatch.ErrConflict)
+		}
+		return nil
+	}
+	dir := attemptDir(d.opts.Dir, a.ID)
+	if err := openAttempt(dir, a.ID, fingerprint); err != nil {
+		return err
+	}
+	runCtx, stop := context.WithCancelCause(d.base)
+	t := newAttempt(a, fingerprint, dir, stop)
+	d.attempts[a.ID] = t
+	d.runs.Go(func() {
+		defer stop(nil)
+		t.run(runCtx, d.gate, d.opts.CacheDir, d.opts.LogLimit)
+	})
+	return nil
+}
+
+// Stop implements dispatch.Dispatcher.
+func (d *Dispatcher) Stop(ctx context.Context, id dispatch.AttemptID) error {
+	t, err := d.find(id)
+	if err != nil {
+		return err
+	}
+	t.stop(failf(dispatch.ReasonStopped, "the attempt was stopped"))
+	select {
+	case <-t.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Watch implements dispatch.Dispatcher.
+func (d *Dispatcher) Watch(ctx context.Context, id dispatch.AttemptID, onTask func(dispatch.TaskOutcome)) (dispatch.Outcome, error) {
+	t, err := d.find(id)
+	if err != nil {
+		return dispatch.Outcome{}, err
+	}
+	return t.watch(ctx, onTask)
+}
+
+// Logs implements dispatch.Dispatcher.
+func (d *Dispatcher) Logs(ctx context.Context, id dispatch.AttemptID, task uint32) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	t, err := d.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if a := t.assignment; task < a.FirstTask || task-a.FirstTask >= a.Tasks {
+		return nil, fmt.Errorf("attempt %s has no task %d; it has %d tasks from %d on", id, task, a.Tasks, a.FirstTask)
+	}
+	f, err := os.Open(filepath.Join(taskDir(t.dir, task), logName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("log of task %d of attempt %s: %w", task, id, err)
+	}
+	return f, nil
+}
+
+// Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt.
+func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
+	if err := errors.Join(ctx.Err(), id.Validate()); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t, ok := d.attempts[id]; ok && !t.ended() {
+		return fmt.Errorf("attempt %s: %w; stop it first", id, dispatch.ErrRunning)
+	}
+	delete(d.attempts, id)
+	if err := os.RemoveAll(attemptDir(d.opts.Dir, id)); err != nil {
+		return fmt.Errorf("remove attempt %s: %w", id, err)
+	}
+	return nil
+}
+
+// Kept returns the attempts that have files here, started by this process or an earlier one, in order. Whoever starts attempts removes
+// those that nobody wants any more.
+func (d *Dispatcher) Kept() ([]dispatch.AttemptID, error) {
+	dirs, err := os.ReadDir(filepath.Join(d.opts.Dir, attemptsName))
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	var ids []dispatch.AttemptID
+	for _, dir := range dirs {
+		var rec attemptRecord
+		file := filepath.Join(d.opts.Dir, attemptsName, dir.Name(), attemptFile)
+		switch err := readRecord(file, &rec); {
+		case err == nil:
+			ids = append(ids, rec.ID)
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, errDamaged): // cleared when it is started again
+		default:
+			return nil, fmt.Errorf("list attempts: %w", err)
+		}
+	}
+	slices.SortFunc(ids, dispatch.AttemptID.Compare)
+	return ids, nil
+}
+
+func (d *Dispatcher) find(id dispatch.AttemptID) (*attempt, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t, ok := d.attempts[id]; ok {
+		return t, nil
+	}
+	return nil, fmt.Errorf("attempt %s: %w", id, dispatch.ErrUnknownAttempt)
+}

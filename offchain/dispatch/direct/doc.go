@@ -1,0 +1,24 @@
+// Package direct runs assignments in this process: WASI preview 1 modules under wazero.
+//
+// # Limits
+//
+// A task cannot name anything of the host: /in and /out are the only folders, links do not exist, there are no sockets, and clock and
+// random numbers are made up (see package dispatch). What it takes is bounded: linear memory by its limit, reserved from the operating
+// system apart from the Go heap and returned at once when the task ends; run time by a watchdog that stops any loop; storage by a count
+// of every byte and name in /out; the log by Options.LogLimit; open files by 256; tables of functions by 2^20 entries. Machine stacks are
+// bounded by wazero at about 100 MB a task, which comes on top of the memory limit while a task recurses that deep.
+//
+// Modules that need the reference-types proposal beyond one table of functions are refused, because tables could then grow without
+// bound outside linear memory; so is fd_renumber, because wazero would size its table of files by an argument.
+//
+// # State
+//
+// Below Options.Dir:
+//
+//	attempts/<job>_s<slice>_a<attempt>/attempt.json         what was started
+//	attempts/…/tasks/<task>/{out/,log}                      a running task
+//	attempts/…/tasks/<task>/{result.tar,log,done.json}      a finished one; done.json is written last, with a checksum
+//	cache/                                                  compiled modules
+//
+// A task without a valid done.json never happened: it is cleared away and run again.
+package direct

@@ -1,0 +1,49 @@
+package direct
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+)
+
+// gate lets as many tasks run as the node's processors and memory hold, first come, first served.
+type gate struct {
+	cpuMilli, memoryMiB int64
+	cpu, memory         *semaphore.Weighted
+}
+
+func newGate(cpuMilli, memoryMiB int64) *gate {
+	return &gate{
+		cpuMilli: cpuMilli, memoryMiB: memoryMiB,
+		cpu: semaphore.NewWeighted(cpuMilli), memory: semaphore.NewWeighted(memoryMiB),
+	}
+}
+
+// fits reports whether one task can ever enter.
+func (g *gate) fits(a dispatch.Assignment) error {
+	if int64(a.CPUMilli) > g.cpuMilli || int64(a.MemoryMiB) > g.memoryMiB {
+		return fmt.Errorf("%w: a task needs %d cpu_milli and %d MiB of memory; this node gives %d and %d",
+			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, g.cpuMilli, g.memoryMiB)
+	}
+	return nil
+}
+
+// enter waits for room; processors are always taken before memory, so two tasks cannot wait for each other.
+func (g *gate) enter(ctx context.Context, a dispatch.Assignment) error {
+	if err := g.cpu.Acquire(ctx, int64(a.CPUMilli)); err != nil {
+		return err
+	}
+	if err := g.memory.Acquire(ctx, int64(a.MemoryMiB)); err != nil {
+		g.cpu.Release(int64(a.CPUMilli))
+		return err
+	}
+	return nil
+}
+
+func (g *gate) leave(a dispatch.Assignment) {
+	g.memory.Release(int64(a.MemoryMiB))
+	g.cpu.Release(int64(a.CPUMilli))
+}

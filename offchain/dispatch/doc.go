@@ -1,0 +1,25 @@
+// Package dispatch starts, stops and watches the attempts that the chain assigns.
+//
+// An attempt is one try of one node at a slice of a job: a run of contiguous tasks of the same module. Its id is the id that the chain
+// knows, so every operation is idempotent: a second start joins the first one, also after a restart of the process.
+//
+// # What a task sees
+//
+// A task is one run of a WASI preview 1 command. It has the folder /in, read-only, with the job's inputs, if there are any; the folder
+// /out, empty at first, which becomes its result; the arguments of the job after argv[0] = "task"; the variables of the job, PWD=/out
+// unless set, and
+//
+//	FOG_JOB         the job's id
+//	FOG_TASK_INDEX  the task's number in the job, from 0
+//	FOG_TASK_COUNT  how many tasks the job has
+//
+// Standard input is empty; standard output and error become the task's log. There is no network. Results are compared by digest, so a
+// task should depend on nothing else: it is not told its slice, node or attempt, random numbers are seeded from job and task number
+// (never use them as secrets), and the clock is virtual: it starts at 2026-01-01T00:00:00Z, advances a little on each reading, and
+// sleeping moves it on at once.
+//
+// # Outcome
+//
+// A task ends for one [Reason]. Only tasks that ended by themselves (ok, exit) keep what they wrote, because only that is the same on
+// every run; the others have the result of a task that wrote nothing.
+package dispatch

@@ -1,0 +1,72 @@
+package types
+
+import "slices"
+
+// Verdict is what measured figures say of a declaration.
+type Verdict string
+
+// The verdicts.
+const (
+	// VerdictPass: every figure is reached.
+	VerdictPass Verdict = "pass"
+	// VerdictLower: no figure is far below; those below are lowered.
+	VerdictLower Verdict = "lowered"
+	// VerdictBelow: a figure is far below.
+	VerdictBelow Verdict = "below"
+	// VerdictUnreachable: too few oracles could measure.
+	VerdictUnreachable Verdict = "unreachable"
+)
+
+// Medians returns the lower median of each figure over the observations that measured; n is how many did.
+func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
+	var columns [7][]uint64
+	for i := range observations {
+		if observations[i].Unreachable {
+			continue
+		}
+		n++
+		m := observations[i].Measured
+		for c, f := range m.figures() {
+			columns[c] = append(columns[c], *f.value)
+		}
+		columns[6] = append(columns[6], m.RttUs)
+	}
+	if n == 0 {
+		return Benchmark{}, 0
+	}
+	for c := range columns {
+		slices.Sort(columns[c])
+	}
+	for c, f := range medians.figures() {
+		*f.value = columns[c][(n-1)/2]
+	}
+	medians.RttUs = columns[6][(n-1)/2]
+	return medians, n
+}
+
+// Judge compares measured with declared figures. lowered is the declaration with the figures that were not reached set to what was
+// measured; detail names the figure that decided. Figures that are not declared are not compared.
+func Judge(declared, measured Benchmark, p Params) (verdict Verdict, lowered Benchmark, detail string) {
+	verdict, lowered = VerdictPass, declared
+	names, got, low := declared.figures(), measured.figures(), lowered.figures()
+	for i := range names {
+		want, have := *names[i].value, *got[i].value
+		switch {
+		case atLeastPercent(have, want, p.PassPercent):
+			continue
+		case atLeastPercent(have, want, p.LowerPercent):
+			*low[i].value = have
+			if verdict == VerdictPass {
+				verdict, detail = VerdictLower, names[i].name
+			}
+		default:
+			return VerdictBelow, declared, names[i].name
+		}
+	}
+	return verdict, lowered, detail
+}
+
+// atLeastPercent says whether have ≥ percent/100 of want, without overflow for the figures that Validate allows.
+func atLeastPercent(have, want uint64, percent uint32) bool {
+	return have >= want || have*100 >= want*uint64(percent)
+}

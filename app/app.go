@@ -48,7 +48,6 @@ type App struct {
 	interfaceRegistry codectypes.InterfaceRegistry
 
 	keys    map[string]*storetypes.KVStoreKey
-	tkeys   map[string]*storetypes.TransientStoreKey
 	objKeys map[string]*storetypes.ObjectStoreKey
 
 	// ModuleManager runs the modules; BasicModuleManager knows their codecs and default genesis states.
@@ -104,7 +103,6 @@ func newApp(
 		appCodec:          codec.NewProtoCodec(registry),
 		interfaceRegistry: registry,
 		keys:              storetypes.NewKVStoreKeys(kvStoreNames()...),
-		tkeys:             storetypes.NewTransientStoreKeys(transientStoreNames()...),
 		objKeys:           storetypes.NewObjectStoreKeys(objectStoreNames()...),
 	}
 	app.txConfig = authtx.NewTxConfig(app.appCodec, authtx.DefaultSignModes)
@@ -122,9 +120,7 @@ func newApp(
 	}
 
 	app.applyBlockExecutor(appOpts)
-	if err := app.makeKeepers(logger, appOpts); err != nil {
-		return nil, err
-	}
+	app.makeKeepers(logger, appOpts)
 	if err := app.registerModules(); err != nil {
 		return nil, err
 	}
@@ -133,14 +129,9 @@ func newApp(
 	}
 
 	app.MountKVStores(app.keys)
-	app.MountTransientStores(app.tkeys)
 	app.MountObjectStores(app.objKeys)
 
-	ante, err := app.newAnteHandler()
-	if err != nil {
-		return nil, err
-	}
-	app.SetAnteHandler(ante)
+	app.SetAnteHandler(app.newAnteHandler())
 	app.SetProcessProposal(app.processProposal)
 	app.SetInitChainer(app.InitChainer)
 	app.SetPreBlocker(app.PreBlocker)

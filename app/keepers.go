@@ -34,6 +34,11 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	upgradekeeper "github.com/cosmos/cosmos-sdk/x/upgrade/keeper"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	escrowkeeper "github.com/foggrid/fogd/x/escrow/keeper"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	oraclekeeper "github.com/foggrid/fogd/x/oracle/keeper"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 // Keepers are the keepers of all modules.
@@ -50,6 +55,9 @@ type Keepers struct {
 	AuthzKeeper     authzkeeper.Keeper
 	FeeGrantKeeper  feegrantkeeper.Keeper
 	ConsensusKeeper consensuskeeper.Keeper
+
+	EscrowKeeper escrowkeeper.Keeper
+	OracleKeeper oraclekeeper.Keeper
 }
 
 // modulePermissions are what a module account may do with coins; a module without an entry has no account.
@@ -62,6 +70,8 @@ func modulePermissions() map[string][]string {
 		stakingtypes.NotBondedPoolName:      {authtypes.Burner, authtypes.Staking},
 		stakingtypes.KeyRotationFeePoolName: {authtypes.Burner},
 		govtypes.ModuleName:                 {authtypes.Burner},
+		escrowtypes.ModuleName:              {authtypes.Burner},
+		oracletypes.ModuleName:              nil,
 	}
 }
 
@@ -80,7 +90,7 @@ func BlockedAddresses() map[string]bool {
 // Authority is the address of governance, which alone changes parameters and upgrades the chain.
 func Authority() string { return authtypes.NewModuleAddress(govtypes.ModuleName).String() }
 
-func (app *App) makeKeepers(logger log.Logger, appOpts servertypes.AppOptions) error {
+func (app *App) makeKeepers(logger log.Logger, appOpts servertypes.AppOptions) {
 	var (
 		cdc        = app.appCodec
 		authority  = Authority()
@@ -136,5 +146,12 @@ func (app *App) makeKeepers(logger log.Logger, appOpts servertypes.AppOptions) e
 		govtypes.DefaultConfig(), authority, govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(app.StakingKeeper),
 	)
 
-	return nil
+	app.EscrowKeeper = escrowkeeper.NewKeeper(
+		cdc, storeOf(app.keys[escrowtypes.StoreKey]), app.objKeys[escrowtypes.ObjectStoreKey], accCodec, app.AccountKeeper,
+		app.BankKeeper, authority,
+	)
+	app.OracleKeeper = oraclekeeper.NewKeeper(
+		cdc, storeOf(app.keys[oracletypes.StoreKey]), app.objKeys[oracletypes.ObjectStoreKey], accCodec, app.EscrowKeeper,
+		app.MsgServiceRouter(), reportTypes(), authority,
+	)
 }

@@ -31,6 +31,11 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	"github.com/foggrid/fogd/x/escrow"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/oracle"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 // modules are all modules of the chain.
@@ -52,6 +57,9 @@ func (app *App) modules() []module.AppModule {
 		evidence.NewAppModule(*app.EvidenceKeeper),
 		authzmodule.NewAppModule(cdc, app.AuthzKeeper, app.AccountKeeper, app.BankKeeper, app.interfaceRegistry),
 		feegrantmodule.NewAppModule(cdc, app.AccountKeeper, app.BankKeeper, app.FeeGrantKeeper, app.interfaceRegistry),
+
+		escrow.NewAppModule(app.EscrowKeeper, app.AccountKeeper.AddressCodec()),
+		oracle.NewAppModule(app.OracleKeeper, app.AccountKeeper.AddressCodec()),
 	}
 }
 
@@ -74,18 +82,21 @@ func orderBeginBlockers() []string {
 }
 
 // orderEndBlockers: bank first, so that what was sent virtually in the block lies in its account before any other end blocker
-// looks at balances.
+// looks at balances. Of ours the oracles first, whose reports change nodes and jobs; escrow last, which checks what all of them
+// did to the ledger.
 func orderEndBlockers() []string {
 	return []string{
 		banktypes.ModuleName,
 		govtypes.ModuleName,
 		stakingtypes.ModuleName,
 		feegrant.ModuleName,
+		oracletypes.ModuleName,
+		escrowtypes.ModuleName,
 	}
 }
 
 // orderGenesis: accounts and balances first; genutil after staking, whose pools its transactions fill, and after auth, whose
-// parameters they are checked with.
+// parameters they are checked with; escrow before those whose money it holds.
 func orderGenesis() []string {
 	return []string{
 		consensustypes.ModuleName,
@@ -102,6 +113,8 @@ func orderGenesis() []string {
 		feegrant.ModuleName,
 		upgradetypes.ModuleName,
 		vestingtypes.ModuleName,
+		escrowtypes.ModuleName,
+		oracletypes.ModuleName,
 	}
 }
 

@@ -19,6 +19,9 @@ import (
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 func kvStoreNames() []string {
@@ -35,15 +38,17 @@ func kvStoreNames() []string {
 		slashingtypes.StoreKey,
 		stakingtypes.StoreKey,
 		upgradetypes.StoreKey,
+		escrowtypes.StoreKey,
+		oracletypes.StoreKey,
 	}
 }
 
-func transientStoreNames() []string {
-	return []string{}
-}
-
 func objectStoreNames() []string {
-	return []string{banktypes.ObjectStoreKey}
+	return []string{
+		banktypes.ObjectStoreKey,
+		escrowtypes.ObjectStoreKey,
+		oracletypes.ObjectStoreKey,
+	}
 }
 
 // applyBlockExecutor installs the executor that app.toml names, sequential or block-stm. Both give the same state.
@@ -51,9 +56,6 @@ func (app *App) applyBlockExecutor(appOpts servertypes.AppOptions) {
 	var stores []storetypes.StoreKey
 	for _, name := range slices.Sorted(maps.Keys(app.keys)) {
 		stores = append(stores, app.keys[name])
-	}
-	for _, name := range slices.Sorted(maps.Keys(app.tkeys)) {
-		stores = append(stores, app.tkeys[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(app.objKeys)) {
 		stores = append(stores, app.objKeys[name])

@@ -18,6 +18,7 @@ import (
 
 	coreheader "cosmossdk.io/core/header"
 	"cosmossdk.io/log/v2"
+	sdkmath "cosmossdk.io/math"
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	"github.com/cosmos/cosmos-sdk/codec"
@@ -28,6 +29,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
 
 	"github.com/foggrid/fogd/app"
@@ -88,6 +90,18 @@ func WithBaseAppOption(option func(*baseapp.BaseApp)) Option {
 // WithGenesis changes the genesis state, module by module, before the chain starts.
 func WithGenesis(change func(cdc codec.JSONCodec, state map[string]json.RawMessage)) Option {
 	return func(s *settings) { s.genesis = append(s.genesis, change) }
+}
+
+// WithoutInflation keeps the sum of all coins constant.
+func WithoutInflation() Option {
+	return WithGenesis(func(cdc codec.JSONCodec, state map[string]json.RawMessage) {
+		var mint minttypes.GenesisState
+		cdc.MustUnmarshalJSON(state[minttypes.ModuleName], &mint)
+		zero := sdkmath.LegacyZeroDec()
+		mint.Minter.Inflation = zero
+		mint.Params.InflationMin, mint.Params.InflationMax, mint.Params.InflationRateChange = zero, zero, zero
+		state[minttypes.ModuleName] = cdc.MustMarshalJSON(&mint)
+	})
 }
 
 // WithConsensusParams changes the consensus parameters before the chain starts.

@@ -1,0 +1,102 @@
+package app_test
+
+import (
+	"testing"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/cosmos/cosmos-sdk/baseapp"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+
+	"github.com/foggrid/fogd/app"
+	"github.com/foggrid/fogd/app/testapp"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
+)
+
+func send(from, to *testapp.Account, ufog int64) sdk.Msg {
+	return &banktypes.MsgSend{FromAddress: from.String(), ToAddress: to.String(), Amount: testapp.Ufog(ufog)}
+}
+
+// Fees reach the collector when the block ends, and are distributed when the next one begins.
+func TestFeesAreCreditedAtTheEndOfTheBlock(t *testing.T) {
+	chain := testapp.New(t, testapp.WithoutInflation())
+	alice, bob := chain.Accounts[0], chain.Accounts[1]
+	collector := authtypes.NewModuleAddress(authtypes.FeeCollectorName)
+	require.Zero(t, chain.Balance(collector))
+
+	block := chain.NextBlock(
+		chain.TxPaying(alice, testapp.DefaultGas, testapp.Ufog(5_000), send(alice, bob, 1)),
+		chain.TxPaying(bob, testapp.DefaultGas, testapp.Ufog(7_000), send(bob, alice, 2)),
+	)
+	for _, result := range block.Results {
+		require.Zero(t, result.Code, result.Log)
+	}
+	require.EqualValues(t, 12_000, chain.Balance(collector))
+	require.EqualValues(t, testapp.DefaultBalance-5_000+1, chain.Balance(alice.Address))
+	require.EqualValues(t, testapp.DefaultBalance-7_000-1, chain.Balance(bob.Address))
+
+	chain.NextBlock()
+	require.Zero(t, chain.Balance(collector))
+}
+
+func TestMinimalGasPriceBindsTheMempool(t *testing.T) {
+	chain := testapp.New(t, testapp.WithBaseAppOption(baseapp.SetMinGasPrices(app.DefaultMinGasPrices)))
+	alice, bob := chain.Accounts[0], chain.Accounts[1]
+
+	for _, tc := range []struct {
+		fee  int64
+		code uint32
+	}{
+		{0, sdkerrors.ErrInsufficientFee.ABCICode()},
+		{testapp.DefaultFee - 1, sdkerrors.ErrInsufficientFee.ABCICode()},
+		{testapp.DefaultFee, abci.CodeTypeOK},
+	} {
+		tx := chain.TxPaying(alice, testapp.DefaultGas, testapp.Ufog(tc.fee), send(alice, bob, 1))
+		alice.SkipSequence(-1)
+		res, err := chain.App.CheckTx(&abci.RequestCheckTx{Tx: tx, Type: abci.CheckTxType_New})
+		require.NoError(t, err)
+		require.Equal(t, tc.code, res.Code, res.Log)
+	}
+}
+
+// The votes of a stranger pay the chain's minimal price, in a block as in the mempool: no proposer can put them there for
+// nothing.
+func TestVotesOfAStrangerPay(t *testing.T) {
+	chain := testapp.New(t)
+	stranger := chain.Accounts[0]
+	vote := &oracletypes.MsgAttest{
+		Feeder: stranger.String(),
+		Votes:  []oracletypes.Vote{{RoundId: 1, Claim: make([]byte, oracletypes.ClaimLength)}},
+	}
+
+	for _, tc := range []struct {
+		name string
+		fee  int64
+		paid bool
+	}{
+		{"nothing", 0, false},
+		{"one short", testapp.DefaultFee, false},
+		{"enough", testapp.DefaultFee + 1, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := chain.Balance(stranger.Address)
+			tx := chain.TxPaying(stranger, testapp.DefaultGas, testapp.Ufog(tc.fee), vote)
+			result := chain.NextBlock(tx).Results[0]
+			require.NotZero(t, result.Code)
+
+			if tc.paid {
+				require.NotContains(t, result.Log, "not free")
+				require.Equal(t, before-tc.fee, chain.Balance(stranger.Address))
+				return
+			}
+			require.Equal(t, sdkerrors.ErrInsufficientFee.ABCICode(), result.Code)
+			require.Contains(t, result.Log, "offer at least 2001ufog")
+			require.Equal(t, before, chain.Balance(stranger.Address))
+			stranger.SkipSequence(-1)
+		})
+	}
+}

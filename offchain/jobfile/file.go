@@ -1,0 +1,152 @@
+package jobfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+)
+
+// Values of the fields type and engine; the others are refused by name until they are supported.
+const (
+	TypeBatch    = "batch"
+	TypeService  = "service"
+	TypePeriodic = "periodic"
+
+	EngineWASM   = dispatch.EngineWASM
+	EngineDocker = "docker"
+)
+
+// File is a job file with its units read and its defaults filled in.
+type File struct {
+	Version     uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
+	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
+	Type        string            `yaml:"type" jsonschema:"enum=batch,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends."`
+	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1."`
+	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
+	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build for wasip1/wasm in place of module, relative to the job file."`
+	Args        []string          `yaml:"args" jsonschema:"maxItems=1024" jsonschema_description:"Arguments of every task, after the program's name."`
+	Env         map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
+	Inputs      []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
+	Tasks       uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
+	Resources   Resources         `yaml:"resources" jsonschema_description:"What one task may use."`
+	Price       Price             `yaml:"price" jsonschema:"required" jsonschema_description:"What the job may cost."`
+	MaxDuration Seconds           `yaml:"max_duration" jsonschema:"required" jsonschema_description:"Longest run time of a task, such as 45s, 10m or 1h30m; it is stopped then. The budget is paid for this long."`
+	Deadline    Seconds           `yaml:"deadline" jsonschema:"default=1h" jsonschema_description:"How long after submission a task may wait for a node, such as 1h; then its money comes back."`
+	MinSuccess  *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
+	Constraints Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
+
+	// Fields of later releases.
+	Image    string `yaml:"image" jsonschema:"-"`
+	Replicas uint32 `yaml:"replicas" jsonschema:"-"`
+	Ports    []Port `yaml:"ports" jsonschema:"-"`
+	Schedule string `yaml:"schedule" jsonschema:"-"`
+
+	path  string
+	lines map[string]int
+}
+
+// Resources is what one task may use.
+type Resources struct {
+	CPU     MilliCPU `yaml:"cpu" jsonschema:"default=1" jsonschema_description:"vCPUs, such as 2 or 0.5, or thousandths, such as 500m."`
+	Memory  MiB      `yaml:"memory" jsonschema:"default=256MiB" jsonschema_description:"Memory, such as 256MiB or 1.5GiB; at most 4GiB."`
+	Storage MiB      `yaml:"storage" jsonschema:"default=64MiB" jsonschema_description:"Room for what the task writes to /out, such as 64MiB."`
+	GPUs    uint32   `yaml:"gpus" jsonschema:"maximum=0,default=0" jsonschema_description:"Must be 0: a WebAssembly task cannot use a GPU."`
+}
+
+// Price is what the job may cost.
+type Price struct {
+	CapPerTaskHour Ufog `yaml:"cap_per_task_hour" jsonschema:"required" jsonschema_description:"The most that one hour of one task may cost, such as 0.5FOG or 500000ufog; a number without a unit is ufog."`
+}
+
+// Constraints are hard: a node that breaks one is never matched. Empty lists allow all.
+type Constraints struct {
+	Regions      []string          `yaml:"regions" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Regions, any of which will do."`
+	Datacenters  []string          `yaml:"datacenters" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Datacenters, any of which will do."`
+	Arch         []string          `yaml:"arch" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Processor architectures as Go names them, such as amd64."`
+	OS           []string          `yaml:"os" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Operating systems as Go names them, such as linux."`
+	Attributes   map[string]string `yaml:"attributes" jsonschema_description:"Attributes that the node must have with these values."`
+	MinCPUSingle uint64            `yaml:"min_cpu_single" jsonschema:"minimum=0" jsonschema_description:"Least measured single-core speed, in squarings per second (see: fog node status)."`
+	Nodes        []string          `yaml:"nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"The only nodes allowed (node1…)."`
+	ExcludeNodes []string          `yaml:"exclude_nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Nodes that are not allowed (node1…)."`
+}
+
+// Port is a port of a service; refused until services are supported.
+type Port struct {
+	Name          string `yaml:"name"`
+	ContainerPort uint32 `yaml:"container_port"`
+	Protocol      string `yaml:"protocol"`
+}
+
+// Attribute is one key and value of the constraints.
+type Attribute struct{ Key, Value string }
+
+// MaxFileBytes is the largest job file that is read.
+const MaxFileBytes = 1 << 20
+
+// DefaultPath is where a job file is looked for.
+const DefaultPath = "fog.yaml"
+
+// Load reads and validates a job file; its problems come as Problems.
+func Load(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the job file: %w; write one with fog job init", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileBytes+1))
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the job file: %w", err)
+	}
+	return parse(path, data)
+}
+
+// Parse reads and validates a job file in memory; relative paths in it are relative to the working directory.
+func Parse(data []byte) (*File, error) { return parse("", data) }
+
+func parse(path string, data []byte) (*File, error) {
+	problems := &problemList{file: path, lines: map[string]int{}}
+	f := defaults()
+	f.path, f.lines = path, problems.lines
+	decodeFile(data, f, problems)
+	if err := problems.err(); err != nil {
+		return nil, err
+	}
+	if err := f.Validate(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// defaults is a file that says nothing.
+func defaults() *File {
+	return &File{
+		Type: TypeBatch, Engine: EngineWASM, Tasks: 1,
+		Resources: Resources{CPU: 1000, Memory: 256, Storage: 64},
+		Deadline:  3600,
+	}
+}
+
+// Required returns how many tasks must succeed.
+func (f *File) Required() uint32 {
+	if f.MinSuccess == nil {
+		return f.Tasks
+	}
+	return *f.MinSuccess
+}
+
+// Dir is the folder that the paths in the file are relative to.
+func (f *File) Dir() string { return filepath.Dir(f.path) }
+
+// resolve turns a path of the file into one that can be opened.
+func (f *File) resolve(path string) string {
+	path = filepath.FromSlash(path)
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(f.Dir(), path)
+}

@@ -1,0 +1,261 @@
+package jobfile
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// TestProblems says what a developer reads for each of the bad files.
+func TestProblems(t *testing.T) {
+	for name, want := range map[string]string{
+		"typo-top":                 `:6: nam is not a field; did you mean name?`,
+		"typo-nested":              `:7: resources.memroy is not a field; did you mean resources.memory?`,
+		"misplaced":                `:6: memory is not a field; did you mean resources.memory?`,
+		"version":                  `:1: version is 2; this release reads version 1`,
+		"version-missing":          `: version is 0; this release reads version 1`,
+		"tasks-word":               `:6: tasks is "many"; write a whole number from 0 to 4294967295`,
+		"tasks-zero":               `:6: tasks is 0; use 1 to 100000`,
+		"tasks-many":               `:6: tasks is 100001; use 1 to 100000`,
+		"unsupported-type":         `:6: type is "service": not supported yet; remove it`,
+		"unsupported-schedule":     `:7: schedule needs periodic jobs: not supported yet; remove it`,
+		"unsupported-engine":       `:6: engine is "docker": not supported yet; remove it`,
+		"unsupported-replicas":     `:6: replicas runs a task more than once: not supported yet; remove it`,
+		"unsupported-ports":        `:6: ports needs services: not supported yet; remove it`,
+		"unsupported-gpus":         `:6: resources.gpus needs an engine that can use a GPU: not supported yet; remove it`,
+		"two-programs":             `:6: build and module exclude each other; remove one`,
+		"no-program":               `: module is missing; name a .wasm file, or a Go package with build`,
+		"no-price":                 `: price.cap_per_task_hour is missing or 0; say what an hour of a task may cost, such as 0.5FOG`,
+		"price-no-unit":            `:4: price.cap_per_task_hour has no unit; write 0.5FOG, or whole ufog`,
+		"price-unit":               `:4: price.cap_per_task_hour has the unit "EUR"; use FOG or ufog`,
+		"no-duration":              `: max_duration is missing; say how long a task may run, such as 10m`,
+		"duration-no-unit":         `:5: max_duration has no unit: "90"; write it like 45s, 10m, 1h30m or 2d`,
+		"memory-no-unit":           `:6: resources.memory has no unit; write 256MiB or 256GiB`,
+		"memory-unit":              `:6: resources.memory has the unit "MB"; use MiB, GiB or TiB`,
+		"group-as-value":           `:6: resources is a single value; write a group of fields`,
+		"list-as-value":            `:6: inputs is a single value; write a list`,
+		"no-value":                 `:6: inputs has no value; give it one or remove the line`,
+		"env-reserved":             `:6: env.FOG_TASK_INDEX is reserved; use a name that does not start with FOG_`,
+		"name-number":              `:2: name is "5", which YAML does not read as text; put it into quotes`,
+		"meaning-min-success":      `:7: min_success is 3; use 1 to 2, the number of tasks`,
+		"meaning-inputs-same-name": `:6: inputs[1] and inputs[0] would both be /in/x; rename one`,
+		"meaning-memory-over":      `:6: resources.memory is 5120MiB; use 1MiB to 4096MiB`,
+		"meaning-memory-fraction":  `:6: resources.memory is finer than 1/1: "0.3"; round it`,
+		"meaning-deadline-over":    `:6: deadline is 31d; use 1s to 30d`,
+		"meaning-node-id":          `:6: constraints.nodes[0] is "node1x"; use the id of a node (node1…), as fog node status shows it`,
+		"meaning-budget":           `:4: price.cap_per_task_hour times max_duration times tasks is more money than there is; lower one of them`,
+		"meaning-twice":            `:6: name was already given in line 2; remove one`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata", "bad", name+".yaml")
+			_, err := Load(path)
+			var problems Problems
+			require.ErrorAs(t, err, &problems)
+			require.Contains(t, strings.Split(err.Error(), "\n"), path+want)
+			require.Equal(t, strings.HasPrefix(name, "unsupported-"), errors.Is(err, ErrUnsupported))
+		})
+	}
+}
+
+func TestAllProblemsInOrderOfLines(t *testing.T) {
+	_, err := Parse([]byte("version: 1\nname: x\nmodule: x\ntasks: 0\nmax_duration: 1s\ndeadline: 99d\nprice: {cap_per_task_hour: 0}\nmin_success: 4\n"))
+	require.EqualError(t, err, strings.Join([]string{
+		"line 4: tasks is 0; use 1 to 100000",
+		"line 6: deadline is 99d; use 1s to 30d",
+		"line 7: price.cap_per_task_hour is missing or 0; say what an hour of a task may cost, such as 0.5FOG",
+		"line 8: min_success is 4; use 1 to 0, the number of tasks",
+	}, "\n"))
+}
+
+func TestNotAJobFile(t *testing.T) {
+	for name, data := range map[string]string{
+		"empty":         "",
+		"only comments": "# nothing\n",
+		"a list":        "- version: 1\n",
+		"a word":        "hello",
+		"syntax":        "version: [1\n",
+		"two documents": "version: 1\n---\nversion: 1\n",
+		"merge":         "<<: {version: 1}\n",
+		"complex key":   "? [a, b]\n: 1\n",
+		"bomb":          "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\n",
+		"too large":     strings.Repeat("#", MaxFileBytes+1),
+	} {
+		_, err := Parse([]byte(data))
+		var problems Problems
+		require.ErrorAs(t, err, &problems, name)
+	}
+	_, err := Load("testdata/none.yaml")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestValues(t *testing.T) {
+	f, err := Load("testdata/good/full.yaml")
+	require.NoError(t, err)
+	require.Equal(t, []string{"-n", "5", "true", "ünï \"x\" \\ \t", "0x10"}, f.Args)
+	require.Equal(t, map[string]string{"SEED": "42", "GREETING": "a\nb", "EMPTY": ""}, f.Env)
+	require.Equal(t, Resources{CPU: 250, Memory: 1536, Storage: 64}, f.Resources)
+	require.Equal(t, Ufog(1), f.Price.CapPerTaskHour)
+	require.Equal(t, Seconds(5400), f.MaxDuration)
+	require.Equal(t, Seconds(2*86400), f.Deadline)
+	require.Equal(t, uint32(999), f.Required())
+	require.Equal(t, []Attribute{{"disk", "nvme"}, {"tier", "gold"}}, f.Constraints.AttributeList())
+
+	f, err = Load("testdata/good/least.yaml")
+	require.NoError(t, err)
+	require.Equal(t, uint32(1), f.Required())
+	require.Equal(t, Seconds(3600), f.Deadline)
+	require.Equal(t, Resources{CPU: 1000, Memory: 256, Storage: 64}, f.Resources)
+}
+
+// TestTemplate: the template is valid as it is, and with all its commented fields, and names every field there is.
+func TestTemplate(t *testing.T) {
+	_, err := Parse(Template())
+	require.NoError(t, err)
+	text := string(Template())
+	for _, at := range fieldPaths(reflect.TypeFor[File](), "") {
+		leaf := at[strings.LastIndexByte(at, '.')+1:]
+		if f, ok := fieldByName(reflect.TypeFor[File](), at); ok && f.Tag.Get("jsonschema") == "-" {
+			require.NotContains(t, text, leaf+":")
+			continue
+		}
+		require.Contains(t, text, leaf+":")
+	}
+	var lines []string
+	for _, line := range strings.Split(text, "\n") {
+		if rest, ok := strings.CutPrefix(line, "# "); ok && !strings.HasPrefix(rest, "build:") {
+			if word, _, found := strings.Cut(strings.TrimSpace(rest), ":"); found && !strings.Contains(word, " ") || strings.HasPrefix(rest, "  ") {
+				line = rest
+			}
+		}
+		lines = append(lines, line)
+	}
+	all := strings.Join(lines, "\n")
+	var v map[string]any
+	require.NoError(t, yaml.Unmarshal([]byte(all), &v), all)
+	require.Contains(t, v, "constraints")
+	_, err = Parse([]byte(all))
+	require.NoError(t, err, all)
+}
+
+func TestPackInputs(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "data", "sub"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "words.txt"), []byte("words"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "data", "sub", "x"), []byte("x"), 0o644))
+	job := filepath.Join(dir, "fog.yaml")
+	write := func(inputs string) *File {
+		text := "version: 1\nname: x\nmodule: words.txt\nprice: {cap_per_task_hour: 1}\nmax_duration: 1s\ninputs: " + inputs + "\n"
+		require.NoError(t, os.WriteFile(job, []byte(text), 0o644))
+		f, err := Load(job)
+		require.NoError(t, err)
+		return f
+	}
+	out := filepath.Join(t.TempDir(), "in.tar")
+	digest, size, err := write("[words.txt, ./data/]").PackInputs(out)
+	require.NoError(t, err)
+	again, _, err := write("[data, words.txt]").PackInputs(filepath.Join(t.TempDir(), "again.tar"))
+	require.NoError(t, err)
+	require.Equal(t, digest, again, "the order of the list does not matter")
+	file, err := os.Open(out)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close()) }()
+	info, err := file.Stat()
+	require.NoError(t, err)
+	require.Equal(t, info.Size(), size)
+	var names []string
+	for r := tar.NewReader(file); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		names = append(names, h.Name)
+	}
+	require.Equal(t, []string{"data/", "data/sub/", "data/sub/x", "words.txt"}, names)
+	left, err := os.ReadDir(filepath.Dir(out))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "no temporary folder stays")
+
+	none, _, err := write("[]").PackInputs(out)
+	require.NoError(t, err)
+	require.True(t, none.IsZero())
+	_, _, err = write("[words.txt, nothing]").PackInputs(out)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, job+":6: inputs[1] cannot be read")
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(dir, "data", "link")))
+	_, _, err = write("[data]").PackInputs(out)
+	require.Error(t, err, "a link inside a folder would leave it")
+}
+
+func TestModulePath(t *testing.T) {
+	dir := t.TempDir()
+	job := filepath.Join(dir, "fog.yaml")
+	load := func(program string) *File {
+		text := "version: 1\nname: hello\nprice: {cap_per_task_hour: 1}\nmax_duration: 1s\n" + program + "\n"
+		require.NoError(t, os.WriteFile(job, []byte(text), 0o644))
+		f, err := Load(job)
+		require.NoError(t, err)
+		return f
+	}
+	_, err := load("module: x.wasm").ModulePath(t.Context(), t.TempDir())
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, job+":5: module cannot be read")
+	_, err = load("module: .").ModulePath(t.Context(), t.TempDir())
+	require.ErrorContains(t, err, "is not a file")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module hello\n\ngo 1.26\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() { println(\"hello\") }\n"), 0o644))
+	path, err := load("build: ./").ModulePath(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "\x00asm", string(first[:4]))
+	path, err = load("build: ./").ModulePath(t.Context(), t.TempDir())
+	require.NoError(t, err)
+	second, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte("package main\n\nfunc main() { nonsense }\n"), 0o644))
+	_, err = load("build: ./").ModulePath(t.Context(), t.TempDir())
+	require.ErrorContains(t, err, "undefined: nonsense")
+}
+
+func FuzzParseFile(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "template.yaml"} {
+		paths, err := filepath.Glob(pattern)
+		require.NoError(f, err)
+		for _, p := range paths {
+			data, err := os.ReadFile(p)
+			require.NoError(f, err)
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse(data)
+		if err != nil {
+			var problems Problems
+			if !errors.As(err, &problems) || len(problems) == 0 || err.Error() == "" {
+				t.Fatalf("not a list of problems: %v", err)
+			}
+			return
+		}
+		inputs := zeroOr(len(file.Inputs) > 0)
+		spec, err := file.Spec(oneDigest, inputs)
+		if err != nil {
+			t.Fatalf("a valid file has no spec: %v", err)
+		}
+		back, err := ParseSpec(spec.Canonical())
+		if err != nil || back.Digest() != spec.Digest() {
+			t.Fatalf("the spec does not survive its own form: %v\n%s", err, spec.Canonical())
+		}
+	})
+}

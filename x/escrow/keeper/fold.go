@@ -19,15 +19,35 @@ type delta struct{ balance, locked uint64 }
 
 func (d delta) add(e delta) delta { return delta{d.balance + e.balance, d.locked + e.locked} }
 
-// isFoldedLater is false where no EndBlock follows: index −1 is that of gas estimates, of genesis transactions and of the
-// SDK's simulator, which delivers after EndBlock.
-func isFoldedLater(ctx sdk.Context) bool { return ctx.TxIndex() >= 0 }
+// place says where in the life of a block an operation runs.
+type place int
+
+const (
+	// inBlockTx is a transaction of a block: the bank's EndBlock and then ours follow, other transactions run in parallel.
+	inBlockTx place = iota
+	// aroundTxs is begin or end of a block: our EndBlock follows, the bank's may have passed.
+	aroundTxs
+	// outsideBlock is a transaction after which no EndBlock comes: a gas estimate, one of genesis, or one of the SDK's
+	// simulator, which delivers between EndBlock and Commit. Their index is −1.
+	outsideBlock
+)
+
+func placeOf(ctx sdk.Context) place {
+	switch {
+	case len(ctx.TxBytes()) == 0:
+		return aroundTxs
+	case ctx.TxIndex() < 0:
+		return outsideBlock
+	default:
+		return inBlockTx
+	}
+}
 
 // record adds to the delta of the running transaction. Each transaction has its own key, as in x/bank's virtual sends, so
-// that no two of them conflict under parallel execution; begin and end of the block share the key of the first.
+// that no two of them conflict under parallel execution; begin and end of the block have the index −1.
 func (k Keeper) record(ctx context.Context, d delta) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	if !isFoldedLater(sdkCtx) {
+	if placeOf(sdkCtx) == outsideBlock {
 		_, err := k.addToTotals(ctx, d)
 		return err
 	}

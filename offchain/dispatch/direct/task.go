@@ -56,7 +56,7 @@ func (r run) execute(ctx context.Context, p *program) (dispatch.TaskOutcome, err
 		if err := r.pack(&out); err != nil {
 			// Nothing can be written, but the result of a task without output is known.
 			settle(&out, 0, nodeFailure("pack the result", err))
-			out.Result = artifact.EmptyDigest
+			out.Result, out.ResultSize = artifact.EmptyDigest, 0
 		}
 	}
 	return out, nil

@@ -1,0 +1,25 @@
+package keeper
+
+import "context"
+
+// EndBlock ends what is due: slices whose time is over, work of nodes that are gone, slices of cancelled jobs, together a bounded number, the
+// rest in the next block. Then it asks for matches.
+func (k Keeper) EndBlock(ctx context.Context) error {
+	p, err := k.params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	limit := int(p.MaxSlicesPerBlock)
+	for _, step := range []func() (int, error){
+		func() (int, error) { return k.settleDue(ctx, p, limit) },
+		func() (int, error) { return k.loseDue(ctx, p, limit) },
+		func() (int, error) { return k.cancelSome(ctx, p, limit) },
+	} {
+		n, err := step()
+		if err != nil {
+			return err
+		}
+		limit -= n
+	}
+	return k.openMatchRound(ctx, p)
+}

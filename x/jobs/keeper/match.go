@@ -1,0 +1,183 @@
+package keeper
+
+import (
+	"context"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// RecordMatches executes a batch that a quorum attested. Each item stands alone: one that cannot be taken any more is skipped with a
+// reason, and its tasks stay in the queue.
+func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) (matched, stale uint32, err error) {
+	p, err := k.params.Get(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	state, err := k.getMatchState(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if msg.Batch.Height != state.Height {
+		return 0, 0, types.ErrStaleBatch.Wrapf("height %d; the last snapshot is %d", msg.Batch.Height, state.Height)
+	}
+	if len(msg.Batch.Items) > int(p.MaxBatchItems) {
+		return 0, 0, types.ErrInvalidReport.Wrapf("items: %d; at most %d", len(msg.Batch.Items), p.MaxBatchItems)
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	for _, item := range msg.Batch.Items {
+		cached, write := sdkCtx.CacheContext()
+		if err := k.match(cached, p, msg.Round, msg.Voters, item); err != nil {
+			stale++
+			event := &types.EventMatchStale{JobId: item.JobId, Slice: item.Slice, NodeIndex: item.NodeIndex, Reason: err.Error()}
+			if err := emit(ctx, event); err != nil {
+				return 0, 0, err
+			}
+			continue
+		}
+		write()
+		matched++
+	}
+	state.IdleUntil = blockSeconds(ctx)
+	if matched == 0 {
+		state.IdleUntil += int64(p.MatchIdle)
+	}
+	if err := k.matchState.Set(ctx, state); err != nil {
+		return 0, 0, err
+	}
+	return matched, stale, emit(ctx, &types.EventBatchRecorded{Round: msg.Round, Height: state.Height, Matched: matched, Stale: stale})
+}
+
+// match gives the first tasks of a pending slice to a node.
+func (k Keeper) match(ctx context.Context, p types.Params, round uint64, voters []string, item types.MatchItem) error {
+	id, err := escrowtypes.ParseID(types.JobHRP, item.JobId)
+	if err != nil {
+		return err
+	}
+	s, err := k.Slice(ctx, id, item.Slice)
+	if err != nil {
+		return err
+	}
+	j, err := k.openJob(ctx, p, id)
+	if err != nil {
+		return err
+	}
+	node, err := k.nodes.NodeByIndex(ctx, item.NodeIndex)
+	if err != nil {
+		return err
+	}
+	price, err := types.CheckMatch(p, j.Job, s, node)
+	if err != nil {
+		return err
+	}
+	if price != item.Price {
+		return types.ErrNoMatch.Wrapf("price is %d, not %d", price, item.Price)
+	}
+	if item.Count > s.TaskCount {
+		return types.ErrNoMatch.Wrapf("count %d; the slice has %d tasks left", item.Count, s.TaskCount)
+	}
+	taken, err := k.take(ctx, j, &s, item.Count)
+	if err != nil {
+		return err
+	}
+	taken.MatchRound, taken.MatchedBy = round, voters
+	if err := k.assign(ctx, j, taken, node, price); err != nil {
+		return err
+	}
+	return k.save(ctx, j)
+}
+
+// take splits the first count tasks off a pending slice, with their part of the money; all of them, if it has no more.
+func (k Keeper) take(ctx context.Context, j *openJob, s *types.Slice, count uint32) (*types.Slice, error) {
+	if count == s.TaskCount {
+		return s, nil
+	}
+	part, err := s.TaskTerms()
+	if err != nil {
+		return nil, err
+	}
+	terms, err := part.Times(count)
+	if err != nil {
+		return nil, err
+	}
+	taken := *s
+	taken.Number, taken.TaskCount, taken.Budget, taken.FeeBudget = j.NextSlice, count, terms.Budget, terms.Fee
+	taken.Status, taken.Due = types.SLICE_STATUS_UNSPECIFIED, 0
+	j.NextSlice++
+	if s.Rerun != nil {
+		first, rest := *s.Rerun, *s.Rerun
+		first.Withheld, rest.Withheld = s.Rerun.Withheld[:count], s.Rerun.Withheld[count:]
+		taken.Rerun, s.Rerun = &first, &rest
+	}
+	s.FirstTask += count
+	s.TaskCount -= count
+	s.Budget -= terms.Budget
+	s.FeeBudget -= terms.Fee
+	return &taken, k.move(ctx, j, s, types.SLICE_STATUS_PENDING, s.Due)
+}
+
+// assign reserves the node, locks the collateral, frees what the agreed price leaves of the budget, and opens the outcome round.
+func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nodestypes.Node, price uint64) error {
+	nodeID, err := nodestypes.ParseNodeID(node.Id)
+	if err != nil {
+		return err
+	}
+	if err := k.nodes.Reserve(ctx, nodeID, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
+		return err
+	}
+	part, err := types.TermsOf(price, s.MaxDuration, j.p.Fee)
+	if err != nil {
+		return err
+	}
+	terms, err := part.Times(s.TaskCount)
+	if err != nil {
+		return err
+	}
+	held, err := types.Terms{Budget: s.Budget, Fee: s.FeeBudget}.Sum()
+	if err != nil {
+		return err
+	}
+	need, err := terms.Sum()
+	if err != nil {
+		return err
+	}
+	if err := k.rehold(ctx, j, held, need); err != nil {
+		return err
+	}
+	collateral, err := types.PartUp(terms.Budget, j.p.Collateral)
+	if err != nil {
+		return err
+	}
+	provider, _, err := k.providerAccount(node.Owner)
+	if err != nil {
+		return err
+	}
+	if err := k.escrow.Lock(ctx, provider, collateral); err != nil {
+		return err
+	}
+	s.Budget, s.FeeBudget, s.Collateral = terms.Budget, terms.Fee, collateral
+	s.Attempt++
+	s.NodeId, s.Provider, s.AgreedPrice = node.Id, node.Owner, price
+	s.MatchedHeight, s.MatchedTime = sdk.UnwrapSDKContext(ctx).BlockHeight(), j.now
+	j.Counts.Pending -= s.TaskCount
+	j.Counts.Matched += s.TaskCount
+
+	over := j.now + int64(s.MaxDuration)
+	final := over + int64(j.p.OutcomeFinal)
+	if err := k.move(ctx, j, s, types.SLICE_STATUS_MATCHED, final); err != nil {
+		return err
+	}
+	if _, err := k.rounds.OpenRound(ctx, types.RoundKindOutcome, outcomeSubject(j, s), over+int64(j.p.OutcomeWindow), final); err != nil {
+		return err
+	}
+	return emit(ctx, &types.EventSliceMatched{
+		JobId: j.Id, Slice: s.Number, Attempt: s.Attempt, NodeId: s.NodeId, FirstTask: s.FirstTask, TaskCount: s.TaskCount, Price: price,
+	})
+}
+
+func outcomeSubject(j *openJob, s *types.Slice) []byte {
+	return types.OutcomeSubject{Job: j.id, Slice: s.Number, Attempt: s.Attempt}.Encode()
+}

@@ -1,0 +1,143 @@
+// Package simulation makes random messages of x/jobs for simulations of the whole chain.
+package simulation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cosmos/cosmos-sdk/testutil/simsx"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/jobs/keeper"
+	"github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// digest stands for an image that nobody fetches in a simulation.
+const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// MsgSubmitJobFactory submits small jobs that the wallet can pay.
+func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
+	return func(_ context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgSubmitJob) {
+		from := data.AnyAccount(reporter, simsx.WithDenomBalance(escrowtypes.Denom))
+		if reporter.IsSkipped() {
+			return nil, nil
+		}
+		r := data.Rand()
+		msg := &types.MsgSubmitJob{
+			Owner:       from.AddressBech32,
+			Salt:        fmt.Sprintf("sim-%d", r.Int63()),
+			Type:        types.JOB_TYPE_BATCH,
+			Engine:      types.ENGINE_WASM,
+			SpecDigest:  digest,
+			ImageDigest: digest,
+			Tasks:       r.Uint32InRange(1, 600),
+			Resources:   nodestypes.Resources{CpuMilli: r.Uint64InRange(100, 2000), MemoryMib: r.Uint64InRange(16, 1024)},
+			PriceCap:    r.Uint64InRange(1, 5000),
+			MaxDuration: r.Uint64InRange(60, 4000),
+			Deadline:    r.Uint64InRange(30, 100_000),
+		}
+		part, err := types.TermsOf(msg.PriceCap, msg.MaxDuration, types.BasisPoints) // params may have raised the fee
+		if err != nil {
+			reporter.Fail(err)
+			return nil, nil
+		}
+		total, err := part.Times(msg.Tasks)
+		if err != nil {
+			reporter.Fail(err)
+			return nil, nil
+		}
+		if !from.LiquidBalance().BlockAmount(escrowtypes.Coin(total.Budget + total.Fee)) {
+			reporter.Skip("the wallet cannot pay the job")
+			return nil, nil
+		}
+		return []simsx.SimAccount{from}, msg
+	}
+}
+
+// MsgCancelJobFactory cancels an open job.
+func MsgCancelJobFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgCancelJob] {
+	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgCancelJob) {
+		owner, job := anyJob(ctx, k, data, reporter, func(job types.Job) bool { return job.CancelledTime == 0 })
+		if reporter.IsSkipped() {
+			return nil, nil
+		}
+		return []simsx.SimAccount{owner}, &types.MsgCancelJob{Owner: job.Owner, JobId: job.Id}
+	}
+}
+
+// MsgAcceptResultFactory accepts what is reported of a job.
+func MsgAcceptResultFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgAcceptResult] {
+	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgAcceptResult) {
+		owner, job := anyJob(ctx, k, data, reporter, func(job types.Job) bool { return job.Counts.Reported > 0 })
+		if reporter.IsSkipped() {
+			return nil, nil
+		}
+		return []simsx.SimAccount{owner}, &types.MsgAcceptResult{Owner: job.Owner, JobId: job.Id}
+	}
+}
+
+// MsgClaimTimeoutFactory claims a slice that is due; rare, because EndBlock comes first.
+func MsgClaimTimeoutFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgClaimTimeout] {
+	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgClaimTimeout) {
+		owner, job := anyJob(ctx, k, data, reporter, func(job types.Job) bool { return job.OpenSlices > 0 })
+		if reporter.IsSkipped() {
+			return nil, nil
+		}
+		id, err := escrowtypes.ParseID(types.JobHRP, job.Id)
+		if err != nil {
+			reporter.Fail(err)
+			return nil, nil
+		}
+		now := simsx.BlockTime(ctx).Unix()
+		for number := range job.NextSlice {
+			s, err := k.Slice(ctx, id, number)
+			if err != nil {
+				reporter.Fail(err)
+				return nil, nil
+			}
+			if !s.Status.Final() && s.Due <= now {
+				return []simsx.SimAccount{owner}, &types.MsgClaimTimeout{Sender: job.Owner, JobId: job.Id, Slices: []uint32{number}}
+			}
+		}
+		reporter.Skip("no slice is due")
+		return nil, nil
+	}
+}
+
+// MsgUpdateParamsFactory lets governance change what it may.
+func MsgUpdateParamsFactory() simsx.SimMsgFactoryFn[*types.MsgUpdateParams] {
+	return func(_ context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgUpdateParams) {
+		r := data.Rand()
+		params := types.DefaultParams()
+		params.Fee = r.Uint32InRange(0, 500)
+		params.Collateral = r.Uint32InRange(0, 6000)
+		params.AcceptWindow = r.Uint64InRange(0, 7200)
+		params.MaxAttempts = r.Uint32InRange(1, 5)
+		params.MaxSlicesPerBlock = r.Uint32InRange(1, 2000)
+		return nil, &types.MsgUpdateParams{Authority: data.ModuleAccountAddress(reporter, "gov"), Params: params}
+	}
+}
+
+// anyJob picks an open job that meets a condition, and its owner.
+func anyJob(
+	ctx context.Context, k keeper.Keeper, data *simsx.ChainDataSource, reporter simsx.SimulationReporter, wanted func(types.Job) bool,
+) (simsx.SimAccount, types.Job) {
+	res, err := keeper.NewQueryServer(k).Jobs(ctx, &types.QueryJobsRequest{Status: types.JOB_STATUS_OPEN})
+	if err != nil {
+		reporter.Fail(err)
+		return simsx.SimAccount{}, types.Job{}
+	}
+	var jobs []types.Job
+	for _, job := range res.Jobs {
+		if wanted(job) && data.HasAccount(job.Owner) {
+			jobs = append(jobs, job)
+		}
+	}
+	if len(jobs) == 0 {
+		reporter.Skip("no such job")
+		return simsx.SimAccount{}, types.Job{}
+	}
+	job := simsx.OneOf(data.Rand(), jobs)
+	return data.GetAccount(reporter, job.Owner), job
+}

@@ -1,0 +1,84 @@
+package types
+
+import (
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// DefaultGenesis has no jobs.
+func DefaultGenesis() *GenesisState { return &GenesisState{Params: DefaultParams()} }
+
+// Validate refuses a state in which records contradict each other; money is compared with the ledger by the invariants.
+func (gs GenesisState) Validate() error {
+	if err := gs.Params.Validate(); err != nil {
+		return err
+	}
+	jobs := make(map[string]Job, len(gs.Jobs))
+	for i, job := range gs.Jobs {
+		if _, err := escrowtypes.ParseID(JobHRP, job.Id); err != nil {
+			return ErrInvalidGenesis.Wrapf("jobs[%d].id: %s", i, err)
+		}
+		if _, twice := jobs[job.Id]; twice {
+			return ErrInvalidGenesis.Wrapf("jobs[%d]: %s is there twice", i, job.Id)
+		}
+		if job.Status != JOB_STATUS_OPEN && job.Status != JOB_STATUS_CLOSED {
+			return ErrInvalidGenesis.Wrapf("jobs[%d].status: %s", i, job.Status)
+		}
+		if job.Counts.Sum() != uint64(job.Tasks) {
+			return ErrInvalidGenesis.Wrapf("jobs[%d].counts: %d of %d tasks", i, job.Counts.Sum(), job.Tasks)
+		}
+		jobs[job.Id] = job
+	}
+	open, err := validateSlices(gs.Slices, jobs)
+	if err != nil {
+		return err
+	}
+	for i, job := range gs.Jobs {
+		if job.OpenSlices != open[job.Id] {
+			return ErrInvalidGenesis.Wrapf("jobs[%d].open_slices: %d; there are %d", i, job.OpenSlices, open[job.Id])
+		}
+	}
+	losses := make(map[string]bool, len(gs.NodeLosses))
+	for i, loss := range gs.NodeLosses {
+		if _, err := nodestypes.ParseNodeID(loss.NodeId); err != nil {
+			return ErrInvalidGenesis.Wrapf("node_losses[%d].node_id: %s", i, err)
+		}
+		if losses[loss.NodeId] {
+			return ErrInvalidGenesis.Wrapf("node_losses[%d]: %s is there twice", i, loss.NodeId)
+		}
+		losses[loss.NodeId] = true
+	}
+	return nil
+}
+
+// validateSlices returns the number of open slices of each job.
+func validateSlices(slices []Slice, jobs map[string]Job) (map[string]uint32, error) {
+	type key struct {
+		job    string
+		number uint32
+	}
+	seen := make(map[key]bool, len(slices))
+	open := make(map[string]uint32, len(jobs))
+	for i, s := range slices {
+		job, found := jobs[s.JobId]
+		if !found {
+			return nil, ErrInvalidGenesis.Wrapf("slices[%d].job_id: no job %s", i, quote(s.JobId))
+		}
+		if seen[key{s.JobId, s.Number}] || s.Number >= job.NextSlice {
+			return nil, ErrInvalidGenesis.Wrapf("slices[%d].number: %d of %s is there twice or not below %d", i, s.Number, s.JobId, job.NextSlice)
+		}
+		seen[key{s.JobId, s.Number}] = true
+		if s.Status <= SLICE_STATUS_UNSPECIFIED || s.Status > SLICE_STATUS_EXPIRED {
+			return nil, ErrInvalidGenesis.Wrapf("slices[%d].status: %d", i, s.Status)
+		}
+		if s.Status == SLICE_STATUS_MATCHED {
+			if _, err := nodestypes.ParseNodeID(s.NodeId); err != nil {
+				return nil, ErrInvalidGenesis.Wrapf("slices[%d].node_id: %s", i, err)
+			}
+		}
+		if !s.Status.Final() {
+			open[s.JobId]++
+		}
+	}
+	return open, nil
+}

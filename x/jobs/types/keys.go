@@ -1,0 +1,46 @@
+package types
+
+import (
+	"cosmossdk.io/collections"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+)
+
+const (
+	// ModuleName is the name of the module.
+	ModuleName = "jobs"
+	// StoreKey is the key of the module's persistent store.
+	StoreKey = ModuleName
+
+	// JobHRP is the human-readable part of the ids of jobs.
+	JobHRP = "job"
+
+	// RoundKindMatches and RoundKindOutcome are the kinds of the rounds that this module opens.
+	RoundKindMatches = "matches"
+	RoundKindOutcome = "outcome"
+)
+
+// Prefixes of the collections in the persistent store.
+var (
+	ParamsPrefix       = collections.NewPrefix(0)
+	JobsPrefix         = collections.NewPrefix(1)
+	JobsByOwnerPrefix  = collections.NewPrefix(2)
+	JobsByStatusPrefix = collections.NewPrefix(3)
+	SlicesPrefix       = collections.NewPrefix(4)
+	PendingPrefix      = collections.NewPrefix(5)
+	DeadlinesPrefix    = collections.NewPrefix(6)
+	RunningPrefix      = collections.NewPrefix(7)
+	MatchStatePrefix   = collections.NewPrefix(8)
+	LossesPrefix       = collections.NewPrefix(9)
+	LossQueuePrefix    = collections.NewPrefix(10)
+	CancellingPrefix   = collections.NewPrefix(11)
+)
+
+// SliceKey names a slice: its job and its number.
+type SliceKey = collections.Pair[escrowtypes.ID, uint32]
+
+// SliceKeyCodec encodes a SliceKey, also inside a Pair.
+var SliceKeyCodec = collections.PairKeyCodec(escrowtypes.IDKey, collections.Uint32Key)
+
+// JobID is the id of the job that an owner submits with a salt.
+func JobID(owner, salt []byte) escrowtypes.ID { return escrowtypes.DeriveID(JobHRP, owner, salt) }

@@ -1,0 +1,142 @@
+package types
+
+import (
+	"fmt"
+
+	"cosmossdk.io/core/address"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+)
+
+// Validate checks the message without state; what the params bound is checked when it is executed.
+func (m *MsgSubmitJob) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "owner", m.Owner); err != nil {
+		return err
+	}
+	if m.Salt == "" || len(m.Salt) > MaxSaltLength {
+		return invalid("salt", "%d bytes; it must have 1 to %d", len(m.Salt), MaxSaltLength)
+	}
+	if err := m.validateSupported(); err != nil {
+		return err
+	}
+	if err := validateDigest("spec_digest", m.SpecDigest); err != nil {
+		return err
+	}
+	if err := validateDigest("image_digest", m.ImageDigest); err != nil {
+		return err
+	}
+	if m.Tasks == 0 {
+		return invalid("tasks", "0; it must be at least 1")
+	}
+	if m.MinSuccess > m.Tasks {
+		return invalid("min_success", "%d; it must be at most tasks, %d", m.MinSuccess, m.Tasks)
+	}
+	if err := validateResources(m.Resources); err != nil {
+		return err
+	}
+	if m.PriceCap == 0 || m.PriceCap > MaxPrice {
+		return invalid("price_cap", "%d; it must be 1 to %d ufog per task-hour", m.PriceCap, uint64(MaxPrice))
+	}
+	if m.MaxDuration == 0 {
+		return invalid("max_duration", "0; give the seconds that a task may run")
+	}
+	if m.Deadline == 0 {
+		return invalid("deadline", "0; give the seconds from now by which tasks must be matched")
+	}
+	return m.Constraints.Validate()
+}
+
+// validateSupported refuses by name what the type can say and the network cannot do yet.
+func (m *MsgSubmitJob) validateSupported() error {
+	switch m.Type {
+	case JOB_TYPE_BATCH:
+	case JOB_TYPE_SERVICE, JOB_TYPE_PERIODIC:
+		return ErrNotSupported.Wrapf("type: %s; use %s", m.Type, JOB_TYPE_BATCH)
+	default:
+		return invalid("type", "%s; it must be %s", m.Type, JOB_TYPE_BATCH)
+	}
+	switch m.Engine {
+	case ENGINE_WASM:
+	case ENGINE_DOCKER:
+		return ErrNotSupported.Wrapf("engine: %s; use %s", m.Engine, ENGINE_WASM)
+	default:
+		return invalid("engine", "%s; it must be %s", m.Engine, ENGINE_WASM)
+	}
+	if m.Replicas > 1 {
+		return ErrNotSupported.Wrapf("replicas: %d; use 1 or leave it out", m.Replicas)
+	}
+	if len(m.Ports) > 0 {
+		return ErrNotSupported.Wrap("ports: leave them out")
+	}
+	if m.Schedule != "" {
+		return ErrNotSupported.Wrap("schedule: leave it out")
+	}
+	return nil
+}
+
+// Validate checks the message without state.
+func (m *MsgCancelJob) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "owner", m.Owner); err != nil {
+		return err
+	}
+	return validateJobID(m.JobId)
+}
+
+// Validate checks the message without state.
+func (m *MsgAcceptResult) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "owner", m.Owner); err != nil {
+		return err
+	}
+	if err := validateJobID(m.JobId); err != nil {
+		return err
+	}
+	return validateSliceNumbers(m.Slices)
+}
+
+// Validate checks the message without state.
+func (m *MsgClaimTimeout) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "sender", m.Sender); err != nil {
+		return err
+	}
+	if err := validateJobID(m.JobId); err != nil {
+		return err
+	}
+	if len(m.Slices) == 0 {
+		return invalid("slices", "none; name at least one")
+	}
+	return validateSliceNumbers(m.Slices)
+}
+
+// Validate checks the message without state.
+func (m *MsgUpdateParams) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "authority", m.Authority); err != nil {
+		return err
+	}
+	return m.Params.Validate()
+}
+
+func validateAddress(ac address.Codec, field, value string) error {
+	if _, err := ac.StringToBytes(value); err != nil {
+		return invalid(field, "%s: %s; it must be an address", quote(value), err)
+	}
+	return nil
+}
+
+func validateJobID(value string) error {
+	if _, err := escrowtypes.ParseID(JobHRP, value); err != nil {
+		return invalid("job_id", "%s", err)
+	}
+	return nil
+}
+
+func validateSliceNumbers(numbers []uint32) error {
+	if len(numbers) > MaxSlicesPerMsg {
+		return invalid("slices", "%d entries; at most %d", len(numbers), MaxSlicesPerMsg)
+	}
+	for i := 1; i < len(numbers); i++ {
+		if numbers[i] <= numbers[i-1] {
+			return invalid(fmt.Sprintf("slices[%d]", i), "%d after %d; they must increase strictly", numbers[i], numbers[i-1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package types
+
+const (
+	day = 24 * 60 * 60
+	// maxTasks, maxSeconds and maxAttempts bound what governance can set, so that sums fit in 64 bits.
+	maxTasks    = 1_000_000
+	maxSeconds  = 366 * day
+	maxAttempts = 16
+)
+
+// DefaultParams are those of DESIGN §4.
+func DefaultParams() Params {
+	return Params{
+		MaxTasks:          100_000,
+		MinDuration:       60,
+		MaxDuration:       7 * day,
+		MaxDeadline:       30 * day,
+		Fee:               100,
+		Collateral:        3_000,
+		AcceptWindow:      3_600,
+		LostSlash:         500,
+		MaxAttempts:       3,
+		MinMetered:        60,
+		OutcomeWindow:     3_600,
+		OutcomeFinal:      7 * day,
+		MaxSlicesPerBlock: 2_000,
+		MaxBatchItems:     500,
+		MatchWindow:       30,
+		MatchIdle:         5,
+	}
+}
+
+// Validate names the first param that breaks its rule.
+func (p Params) Validate() error {
+	for _, c := range []struct {
+		name     string
+		value    uint64
+		min, max uint64
+	}{
+		{"max_tasks", uint64(p.MaxTasks), 1, maxTasks},
+		{"min_duration", p.MinDuration, 1, maxSeconds},
+		{"max_duration", p.MaxDuration, p.MinDuration, maxSeconds},
+		{"max_deadline", p.MaxDeadline, 1, maxSeconds},
+		{"fee", uint64(p.Fee), 0, BasisPoints},
+		{"collateral", uint64(p.Collateral), 0, BasisPoints},
+		{"accept_window", p.AcceptWindow, 0, maxSeconds},
+		{"lost_slash", uint64(p.LostSlash), 0, BasisPoints},
+		{"max_attempts", uint64(p.MaxAttempts), 1, maxAttempts},
+		{"min_metered", p.MinMetered, 0, p.MinDuration},
+		{"outcome_window", p.OutcomeWindow, 1, maxSeconds},
+		{"outcome_final", p.OutcomeFinal, p.OutcomeWindow, maxSeconds},
+		{"max_slices_per_block", uint64(p.MaxSlicesPerBlock), 1, 100_000},
+		{"max_batch_items", uint64(p.MaxBatchItems), 1, MaxBatchItems},
+		{"match_window", p.MatchWindow, 1, day},
+		{"match_idle", p.MatchIdle, 0, day},
+	} {
+		if c.value < c.min || c.value > c.max {
+			return ErrInvalidParams.Wrapf("%s: %d; it must be %d to %d", c.name, c.value, c.min, c.max)
+		}
+	}
+	return nil
+}

@@ -170,14 +170,6 @@ func (n *fakeNode) commit(count int) {
 	}
 }
 
-// take uses up a sequence as if another process had sent a transaction that is in the next block.
-func (n *fakeNode) take() {
-	n.mu.Lock()
-	n.sequence++
-	n.mu.Unlock()
-	n.commit(1)
-}
-
 func (n *fakeNode) set(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

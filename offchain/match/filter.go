@@ -1,0 +1,194 @@
+package match
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Reason is why a node does not take a task: the first constraint that it breaks, in the order of this list.
+type Reason uint8
+
+// The reasons; those up to ReasonBudget do not pass while job and node stay as they are.
+const (
+	ReasonOwnJob         Reason = iota + 1 // the node belongs to the job's owner
+	ReasonEarlierAttempt                   // the node had an earlier attempt
+	ReasonExcludedOwner                    // the node's owner ran the tasks before
+	ReasonRegion
+	ReasonDatacenter
+	ReasonArch
+	ReasonOS
+	ReasonNotListed // the job names other nodes
+	ReasonExcluded  // the job excludes the node
+	ReasonAttribute
+	ReasonSpeed
+	ReasonPrice
+	ReasonBudget // the locked budget is too small at this price
+	ReasonCPU
+	ReasonMemory
+	ReasonStorage
+	ReasonGPU
+	ReasonProbation  // the node takes one task at a time and has one
+	ReasonCollateral // the owner's free balance is too small
+)
+
+var reasonTexts = [...]string{
+	ReasonOwnJob:         "belongs to the job's owner",
+	ReasonEarlierAttempt: "had an earlier attempt",
+	ReasonExcludedOwner:  "its owner ran the tasks before",
+	ReasonRegion:         "region not asked for",
+	ReasonDatacenter:     "datacenter not asked for",
+	ReasonArch:           "architecture not asked for",
+	ReasonOS:             "operating system not asked for",
+	ReasonNotListed:      "not among the nodes named",
+	ReasonExcluded:       "excluded by the job",
+	ReasonAttribute:      "lacks an attribute",
+	ReasonSpeed:          "slower than min_cpu_single",
+	ReasonPrice:          "asks more than the price cap",
+	ReasonBudget:         "costs more than the budget left",
+	ReasonCPU:            "too little CPU free",
+	ReasonMemory:         "too little memory free",
+	ReasonStorage:        "too little storage free",
+	ReasonGPU:            "too few GPUs free",
+	ReasonProbation:      "new, takes one task at a time",
+	ReasonCollateral:     "its owner's balance does not cover the collateral",
+}
+
+// String says the reason of a node.
+func (r Reason) String() string {
+	if int(r) < len(reasonTexts) && r > 0 {
+		return reasonTexts[r]
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// offer is what a node asks for one task.
+type offer struct {
+	price      uint64
+	collateral uint64
+}
+
+// rules returns what the node asks, or the first lasting reason against it.
+func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
+	c := &p.Constraints
+	switch {
+	case n.Owner == p.Owner:
+		return offer{}, ReasonOwnJob
+	case slices.Contains(p.ExcludedNodes, n.ID):
+		return offer{}, ReasonEarlierAttempt
+	case slices.Contains(p.ExcludedOwners, n.Owner):
+		return offer{}, ReasonExcludedOwner
+	case !allows(c.Regions, n.Region):
+		return offer{}, ReasonRegion
+	case !allows(c.Datacenters, n.Datacenter):
+		return offer{}, ReasonDatacenter
+	case !allows(c.Arch, n.Arch):
+		return offer{}, ReasonArch
+	case !allows(c.OS, n.OS):
+		return offer{}, ReasonOS
+	case !allows(c.Nodes, n.ID):
+		return offer{}, ReasonNotListed
+	case slices.Contains(c.ExcludeNodes, n.ID):
+		return offer{}, ReasonExcluded
+	case n.CPUSingle < c.MinCPUSingle:
+		return offer{}, ReasonSpeed
+	}
+	for _, want := range c.Attributes {
+		if !slices.Contains(n.Attributes, want) {
+			return offer{}, ReasonAttribute
+		}
+	}
+	if !q.ok || q.price > p.PriceCap {
+		return offer{}, ReasonPrice
+	}
+	t, ok := s.params.terms(q.price, p.MaxDuration)
+	if !ok || t.need > p.TaskBudget {
+		return offer{}, ReasonBudget
+	}
+	return offer{price: q.price, collateral: t.collateral}, 0
+}
+
+// allows reports whether a list of the job allows a value of the node.
+func allows[T comparable](list []T, value T) bool {
+	return len(list) == 0 || slices.Contains(list, value)
+}
+
+// room is how many tasks the node can take now, or the first reason against one.
+func (s *state) room(n *nodeState, task Resources, o offer) (uint64, Reason) {
+	most := ^uint64(0)
+	for _, r := range [...]struct {
+		free, need uint64
+		reason     Reason
+	}{
+		{n.Free.CPUMilli, task.CPUMilli, ReasonCPU},
+		{n.Free.MemoryMiB, task.MemoryMiB, ReasonMemory},
+		{n.Free.StorageMiB, task.StorageMiB, ReasonStorage},
+		{n.Free.GPUs, task.GPUs, ReasonGPU},
+	} {
+		if r.need > r.free {
+			return 0, r.reason
+		}
+		if r.need > 0 {
+			most = min(most, r.free/r.need)
+		}
+	}
+	if n.Probation {
+		if n.Running > 0 {
+			return 0, ReasonProbation
+		}
+		most = min(most, 1)
+	}
+	if o.collateral > 0 {
+		available := uint64(0)
+		if n.funds >= 0 {
+			available = s.funds[n.funds].Available
+		}
+		if o.collateral > available {
+			return 0, ReasonCollateral
+		}
+		most = min(most, available/o.collateral)
+	}
+	return most, 0
+}
+
+// reserve takes count tasks, at most what room said, out of what is free.
+func (s *state) reserve(n *nodeState, task Resources, o offer, count uint32) {
+	tasks := uint64(count)
+	n.Free.CPUMilli -= task.CPUMilli * tasks
+	n.Free.MemoryMiB -= task.MemoryMiB * tasks
+	n.Free.StorageMiB -= task.StorageMiB * tasks
+	n.Free.GPUs -= task.GPUs * tasks
+	n.Running += count
+	if o.collateral > 0 {
+		s.funds[n.funds].Available -= o.collateral * tasks
+	}
+}
+
+// explain counts the nodes by the reason why they do not take a task of p now.
+func (s *state) explain(p *Pending) []ReasonCount {
+	var counts [len(reasonTexts)]uint32
+	quotes := s.shapeOf(p.Task).quotes
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		o, reason := s.rules(n, p, quotes[i])
+		if reason == 0 {
+			_, reason = s.room(n, p.Task, o)
+		}
+		counts[reason]++
+	}
+	var found []ReasonCount
+	for reason, nodes := range counts[1:] {
+		if nodes > 0 {
+			found = append(found, ReasonCount{Reason: Reason(reason + 1), Nodes: nodes})
+		}
+	}
+	return found
+}
+
+// Explain counts the snapshot's nodes by the reason why they would not take a task of p, whatever else is pending.
+func Explain(s Snapshot, p Pending) ([]ReasonCount, error) {
+	st, err := newState(s)
+	if err != nil {
+		return nil, err
+	}
+	return st.explain(&p), nil
+}

@@ -1,0 +1,173 @@
+package match
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// ID is the 20-byte id of a node, a job or an owner's provider account.
+type ID [20]byte
+
+// String is the id in hex.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
+
+// MarshalText is the id in hex, for vectors and traces.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads 40 hex digits.
+func (id *ID) UnmarshalText(text []byte) error {
+	raw, err := hex.DecodeString(string(text))
+	if err != nil || len(raw) != len(id) {
+		return fmt.Errorf("match: %q is no id; give 40 hex digits", text)
+	}
+	copy(id[:], raw)
+	return nil
+}
+
+// Seed decides between equals: the hash of the block after the snapshot.
+type Seed [32]byte
+
+// Resources is an amount of machine.
+type Resources struct {
+	// CPUMilli is thousandths of a vCPU.
+	CPUMilli   uint64
+	MemoryMiB  uint64
+	StorageMiB uint64
+	GPUs       uint64
+}
+
+// Prices are in ufog per hour of one vCPU, one GiB of memory, one GiB of storage and one GPU.
+type Prices struct{ CPU, Memory, Storage, GPU uint64 }
+
+// Attribute is a label of a node.
+type Attribute struct{ Key, Value string }
+
+// Node is a machine that takes work; the caller leaves out those that are not active or wait for a benchmark.
+type Node struct {
+	ID ID
+	// Index is the dense index by which a batch names the node.
+	Index uint32
+	// Owner is the id of the owner's provider account, which pays the collateral of all nodes of the owner.
+	Owner ID
+	// Free is the capacity that nothing has reserved.
+	Free       Resources
+	Prices     Prices
+	Region     string
+	Datacenter string
+	Arch       string
+	OS         string
+	Attributes []Attribute
+	// CPUSingle is the measured speed of one core; zero counts as one.
+	CPUSingle uint64
+	// Probation nodes take one task at a time.
+	Probation bool
+	// Running is the number of tasks on the node.
+	Running uint32
+}
+
+// Constraints are hard; empty lists allow all.
+type Constraints struct {
+	Regions     []string
+	Datacenters []string
+	Arch        []string
+	OS          []string
+	// Attributes that the node must have.
+	Attributes []Attribute
+	// MinCPUSingle is the least measured speed of one core.
+	MinCPUSingle uint64
+	// Nodes, if not empty, are the only ones allowed.
+	Nodes []ID
+	// ExcludeNodes are never allowed.
+	ExcludeNodes []ID
+}
+
+// Pending is a slice of equal tasks that waits for nodes.
+type Pending struct {
+	Job   ID
+	Slice uint32
+	// Owner is the id of the provider account that the job's owner has or would have.
+	Owner ID
+	// First is the number of the first task within the job, Count how many there are.
+	First, Count uint32
+	// Height at which the slice was queued.
+	Height int64
+	// Task is what one task takes.
+	Task        Resources
+	Constraints Constraints
+	// PriceCap in ufog per task-hour.
+	PriceCap uint64
+	// MaxDuration of a task in seconds.
+	MaxDuration uint64
+	// TaskBudget in ufog is what is locked for one task, with its fee.
+	TaskBudget uint64
+	// ExcludedNodes had an earlier attempt; nodes of ExcludedOwners must not rerun the tasks.
+	ExcludedNodes  []ID
+	ExcludedOwners []ID
+}
+
+// Funds is the free balance of a provider account, from which collateral is locked. An owner without an entry has none.
+type Funds struct {
+	Owner     ID
+	Available uint64
+}
+
+// Params are those of x/jobs that bear on a batch.
+type Params struct {
+	// MaxItems of a batch.
+	MaxItems uint32
+	// MaxSliceTasks of an item.
+	MaxSliceTasks uint32
+	// Fee and Collateral are basis points of agreed price × max_duration.
+	Fee, Collateral uint32
+}
+
+// Snapshot is the chain's state at one height.
+type Snapshot struct {
+	Nodes   []Node
+	Pending []Pending
+	Funds   []Funds
+	Params  Params
+}
+
+// Item gives the first Count tasks that are left of a pending slice to a node. Several items of one slice follow each
+// other, each from the front of what the one before left.
+type Item struct {
+	Job       ID
+	Slice     uint32
+	First     uint32
+	Count     uint32
+	Node      ID
+	NodeIndex uint32
+	// Price in ufog per task-hour.
+	Price uint64
+}
+
+// Unmatched says why tasks of a pending slice found no node.
+type Unmatched struct {
+	Job   ID
+	Slice uint32
+	// Tasks that are left.
+	Tasks uint32
+	// Full is true if the batch was full before the nodes were all tried; Reasons is then empty.
+	Full bool
+	// Reasons by Reason, each with at least one node.
+	Reasons []ReasonCount
+}
+
+// ReasonCount is the number of nodes that a slice lost to a reason.
+type ReasonCount struct {
+	Reason Reason
+	Nodes  uint32
+}
+
+// Batch is what a policy decided.
+type Batch struct {
+	Items     []Item
+	Unmatched []Unmatched
+}
+
+// Policy decides which node runs what. Match must depend on nothing but its arguments, and not on the order within the
+// snapshot's lists; it must not keep or change them. The error is for a snapshot that contradicts itself.
+type Policy interface {
+	Match(Snapshot, Seed) (Batch, error)
+}

@@ -1,0 +1,84 @@
+package oracle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/challenge"
+	"github.com/foggrid/fogd/offchain/link"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
+)
+
+// reserve before the deadline in which an oracle that could not measure says so.
+const reserve = 20 * time.Second
+
+// answerBenchmark measures the node with challenges. It waits for the agent to connect until shortly before the deadline.
+func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) error {
+	id, _, err := nodestypes.DecodeBenchmarkSubject(round.Subject)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAbstain, err)
+	}
+	node, err := w.nodes.node(ctx, id.Bech32(nodestypes.NodeHRP))
+	if err != nil {
+		return err
+	}
+	if node.Owner == w.cfg.Operator {
+		return fmt.Errorf("%w: the node is the operator's own", errAbstain)
+	}
+	end := time.Unix(round.Deadline, 0).Add(-min(reserve, time.Duration(round.Deadline-round.OpenedTime)*time.Second/4))
+	measured, err := w.measure(ctx, node, end)
+	observation := nodestypes.BenchmarkObservation{}
+	switch {
+	case err == nil:
+		observation.Measured = measured
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		w.log.Warn("the node could not be measured", "node", node.Id, "error", err)
+		observation.Unreachable = true
+	}
+	body, err := observation.Marshal()
+	if err != nil {
+		return err
+	}
+	w.log.Info("measured", "node", node.Id, "round", round.Id, "unreachable", observation.Unreachable,
+		"cpu_single", measured.CpuSingle, "cpu_all", measured.CpuAll)
+	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}))
+}
+
+// measure carries the challenges out, again after a broken link, until the end is near.
+func (w *Worker) measure(ctx context.Context, node nodestypes.Node, end time.Time) (nodestypes.Benchmark, error) {
+	ctx, cancel := context.WithDeadlineCause(ctx, end, errors.New("the round's time is over"))
+	defer cancel()
+	declared := challenge.Declared{
+		Cores: int(node.Hardware.Cores), CPUSingle: node.Declared.CpuSingle, CPUAll: node.Declared.CpuAll,
+		MemoryMiB: node.Declared.MemoryMib, MemoryBandwidthMiB: node.Declared.MemoryBandwidth,
+		DiskReadMiB: node.Declared.DiskRead, StorageMiB: node.Declared.StorageMib,
+	}
+	var last error
+	for {
+		if session, ok := w.server.Session(node.Id); ok {
+			m, err := session.Measure(ctx, declared)
+			if err == nil {
+				return nodestypes.Benchmark{
+					CpuSingle: m.CPUSingle, CpuAll: m.CPUAll, MemoryMib: m.MemoryMiB, MemoryBandwidth: m.MemoryBandwidthMiB,
+					DiskRead: m.DiskReadMiB, StorageMib: m.StorageMiB, RttUs: m.RTTMicros,
+				}, nil
+			}
+			last = err
+			if errors.Is(err, challenge.ErrWrongAnswer) { // a cheat is as good as absent
+				return nodestypes.Benchmark{}, err
+			}
+		} else {
+			last = link.ErrGone
+		}
+		select {
+		case <-ctx.Done():
+			return nodestypes.Benchmark{}, fmt.Errorf("%w: %w", context.Cause(ctx), last)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package oracle
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/match"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
+)
+
+// Batch computes the body of a match round from the chain's state at its height and the hash of the next block.
+func Batch(ctx context.Context, c *chain.Client, policy match.Policy, height int64) ([]byte, error) {
+	hash, err := c.BlockHash(ctx, height+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(hash) != sha256.Size {
+		return nil, fmt.Errorf("hash of block %d has %d bytes", height+1, len(hash))
+	}
+	snapshot, err := Snapshot(ctx, c, height)
+	if err != nil {
+		return nil, err
+	}
+	batch, err := policy.Match(snapshot, match.Seed(hash))
+	if err != nil {
+		return nil, err
+	}
+	body := jobstypes.MatchBatch{Height: height}
+	for _, item := range batch.Items {
+		body.Items = append(body.Items, jobstypes.MatchItem{
+			JobId: escrowtypes.ID(item.Job).Bech32(jobstypes.JobHRP), Slice: item.Slice, Count: item.Count,
+			NodeIndex: item.NodeIndex, Price: item.Price,
+		})
+	}
+	return body.Marshal()
+}
+
+// answerMatches recomputes the batch and votes for its hash. The proposer gives the body with its vote. As a vote is final, the
+// ranks that would have to stand in for proposers that are gone, as many as may be missing from a quorum, wait until the body is
+// there or it is their turn to give it.
+func (w *Worker) answerMatches(ctx context.Context, round oracletypes.Round) error {
+	height, err := jobstypes.DecodeMatchSubject(round.Subject)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAbstain, err)
+	}
+	if _, err := w.cfg.Chain.WaitForHeight(ctx, height+1); err != nil {
+		return err
+	}
+	body, err := Batch(ctx, w.cfg.Chain, w.cfg.Policy, height)
+	if errors.Is(err, chain.ErrFutureHeight) {
+		return fmt.Errorf("%w: %w", errNotYet, err)
+	}
+	if err != nil {
+		return err
+	}
+	claim := sha256.Sum256(body)
+	vote := oracletypes.Vote{RoundId: round.Id, Claim: claim[:]}
+	give, err := w.waitTurn(ctx, round, claim[:])
+	if err != nil {
+		return err
+	}
+	if give {
+		vote.Body = body
+	}
+	return settled(w.voter.cast(ctx, vote))
+}
+
+// waitTurn returns when this oracle should vote, and whether with the body.
+func (w *Worker) waitTurn(ctx context.Context, round oracletypes.Round, claim []byte) (give bool, err error) {
+	queries := oracletypes.NewQueryClient(w.cfg.Chain.Latest())
+	params, err := queries.Params(ctx, &oracletypes.QueryParamsRequest{})
+	if err != nil {
+		return false, err
+	}
+	for {
+		resp, err := queries.Round(ctx, &oracletypes.QueryRoundRequest{Id: round.Id})
+		if err != nil {
+			return false, err
+		}
+		for _, v := range resp.Votes {
+			if len(v.Body) > 0 && string(v.Claim) == string(claim) {
+				return false, nil
+			}
+		}
+		rank := -1
+		for i, op := range resp.Ranks {
+			if op == w.cfg.Operator {
+				rank = i
+			}
+		}
+		if rank < 0 {
+			return false, fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
+		}
+		standIns := len(resp.Ranks) - int(resp.Round.Quorum)
+		if rank > standIns {
+			return false, nil
+		}
+		// A transaction sent now is in the next block.
+		height, err := w.cfg.Chain.Height(ctx)
+		if err != nil {
+			return false, err
+		}
+		if height+1 >= resp.Round.OpenedHeight+int64(rank)*int64(params.Params.ProposerDelay) {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package oracle
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/cosmos/cosmos-sdk/types/query"
+
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/match"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// maxPending slices, the first of the queue, are looked at for one batch: the rest waits for the next one.
+const maxPending = 1_000
+
+// Snapshot reads what matching depends on, as it stood after the block at height. It is part of the claim path: every oracle must get
+// the same from the same height.
+func Snapshot(ctx context.Context, c *chain.Client, height int64) (match.Snapshot, error) {
+	conn := c.AtHeight(height)
+	addresses := c.Codec().Accounts()
+	var s match.Snapshot
+	jobsParams, err := jobstypes.NewQueryClient(conn).Params(ctx, &jobstypes.QueryParamsRequest{})
+	if err != nil {
+		return s, err
+	}
+	nodesParams, err := nodestypes.NewQueryClient(conn).Params(ctx, &nodestypes.QueryParamsRequest{})
+	if err != nil {
+		return s, err
+	}
+	s.Params = match.Params{
+		MaxItems: jobsParams.Params.MaxBatchItems, MaxSliceTasks: jobstypes.MaxSliceTasks,
+		Fee: jobsParams.Params.Fee, Collateral: jobsParams.Params.Collateral,
+	}
+	account := func(address string) (match.ID, error) {
+		raw, err := addresses.StringToBytes(address)
+		if err != nil {
+			return match.ID{}, fmt.Errorf("address %q: %w", address, err)
+		}
+		return match.ID(escrowtypes.ProviderAccountID(raw)), nil
+	}
+	if s.Nodes, err = readNodes(ctx, conn, uint64(nodesParams.Params.ProbationTasks), account); err != nil {
+		return s, err
+	}
+	if s.Pending, err = readPending(ctx, conn, account); err != nil {
+		return s, err
+	}
+	s.Funds, err = readFunds(ctx, conn, s.Nodes)
+	return s, err
+}
+
+type accountOf func(address string) (match.ID, error)
+
+func readNodes(ctx context.Context, conn grpc.ClientConnInterface, probation uint64, account accountOf) ([]match.Node, error) {
+	queries := nodestypes.NewQueryClient(conn)
+	active, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*nodestypes.QueryNodesResponse, error) {
+		return queries.Nodes(ctx, &nodestypes.QueryNodesRequest{Status: nodestypes.NODE_STATUS_ACTIVE, Pagination: page})
+	}, func(r *nodestypes.QueryNodesResponse) []nodestypes.Node { return r.Nodes })
+	if err != nil {
+		return nil, err
+	}
+	var out []match.Node
+	for _, n := range active {
+		if n.BenchmarkPending {
+			continue
+		}
+		id, err := nodestypes.ParseNodeID(n.Id)
+		if err != nil {
+			return nil, err
+		}
+		owner, err := account(n.Owner)
+		if err != nil {
+			return nil, err
+		}
+		free, err := n.Capacity.Sub(n.Reserved)
+		if err != nil {
+			return nil, fmt.Errorf("node %s: %w", n.Id, err)
+		}
+		m := match.Node{
+			ID: match.ID(id), Index: n.Index, Owner: owner, Free: resources(free),
+			Prices: match.Prices{CPU: n.Prices.Cpu, Memory: n.Prices.Memory, Storage: n.Prices.Storage, GPU: n.Prices.Gpu},
+			Region: n.Region, Datacenter: n.Datacenter, Arch: n.Hardware.Arch, OS: n.Hardware.Os, CPUSingle: n.Measured.CpuSingle,
+			Probation: n.Statistics.Tasks < probation, Running: n.RunningTasks,
+		}
+		for _, a := range n.Attributes {
+			m.Attributes = append(m.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func readPending(ctx context.Context, conn grpc.ClientConnInterface, account accountOf) ([]match.Pending, error) {
+	queries := jobstypes.NewQueryClient(conn)
+	var out []match.Pending
+	for page, err := range chain.Pages(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QueryPendingResponse, error) {
+		return queries.Pending(ctx, &jobstypes.QueryPendingRequest{Pagination: page})
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range page.Pending {
+			m, err := pending(p, account)
+			if err != nil {
+				return nil, fmt.Errorf("slice %d of %s: %w", p.Slice.Number, p.Slice.JobId, err)
+			}
+			if out = append(out, m); len(out) == maxPending {
+				return out, nil
+			}
+		}
+	}
+	return out, nil
+}
+
+func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error) {
+	job, slice := p.Job, p.Slice
+	id, err := escrowtypes.ParseID(jobstypes.JobHRP, job.Id)
+	if err != nil {
+		return match.Pending{}, err
+	}
+	owner, err := account(job.Owner)
+	if err != nil {
+		return match.Pending{}, err
+	}
+	c := job.Constraints
+	m := match.Pending{
+		Job: match.ID(id), Slice: slice.Number, Owner: owner, First: slice.FirstTask, Count: slice.TaskCount,
+		Height: slice.QueuedHeight, Task: resources(job.Resources), PriceCap: job.PriceCap, MaxDuration: slice.MaxDuration,
+		TaskBudget: (slice.Budget + slice.FeeBudget) / uint64(slice.TaskCount),
+		Constraints: match.Constraints{
+			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,
+		},
+	}
+	for _, a := range c.Attributes {
+		m.Constraints.Attributes = append(m.Constraints.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
+	}
+	for _, list := range []struct {
+		from []string
+		to   *[]match.ID
+	}{{c.Nodes, &m.Constraints.Nodes}, {c.ExcludeNodes, &m.Constraints.ExcludeNodes}, {slice.Excluded, &m.ExcludedNodes}} {
+		for _, text := range list.from {
+			node, err := nodestypes.ParseNodeID(text)
+			if err != nil {
+				return match.Pending{}, err
+			}
+			*list.to = append(*list.to, match.ID(node))
+		}
+	}
+	for _, address := range slice.ExcludedOwners {
+		excluded, err := account(address)
+		if err != nil {
+			return match.Pending{}, err
+		}
+		m.ExcludedOwners = append(m.ExcludedOwners, excluded)
+	}
+	return m, nil
+}
+
+// readFunds reads what the owners of the nodes have free for collateral.
+func readFunds(ctx context.Context, conn grpc.ClientConnInterface, nodes []match.Node) ([]match.Funds, error) {
+	var owners []match.ID
+	for _, n := range nodes {
+		owners = append(owners, n.Owner)
+	}
+	slices.SortFunc(owners, func(a, b match.ID) int { return slices.Compare(a[:], b[:]) })
+	owners = slices.Compact(owners)
+	queries := escrowtypes.NewQueryClient(conn)
+	out := make([]match.Funds, 0, len(owners))
+	for _, owner := range owners {
+		resp, err := queries.Account(ctx, &escrowtypes.QueryAccountRequest{Id: escrowtypes.ID(owner).Bech32(escrowtypes.AccountHRP)})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, match.Funds{Owner: owner, Available: resp.Account.Free()})
+	}
+	return out, nil
+}
+
+func resources(r nodestypes.Resources) match.Resources {
+	return match.Resources{CPUMilli: r.CpuMilli, MemoryMiB: r.MemoryMib, StorageMiB: r.StorageMib, GPUs: r.Gpus}
+}

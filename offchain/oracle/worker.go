@@ -1,0 +1,259 @@
+package oracle
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cosmos/cosmos-sdk/types/query"
+
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/link"
+	"github.com/foggrid/fogd/offchain/match"
+	"github.com/foggrid/fogd/offchain/registry/client"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
+)
+
+// Config of a Worker; fields without a default must be set.
+type Config struct {
+	Chain *chain.Client
+	// Operator (fog1…) is the oracle that the feeder attests for.
+	Operator string
+	Feeder   chain.Signer
+	// TransportKey is the private half of the transport key on chain.
+	TransportKey ed25519.PrivateKey
+	// Listener takes the agents' connections; the worker closes it.
+	Listener net.Listener
+	Registry *client.Client
+	// Policy of matching; LowestCost if nil.
+	Policy match.Policy
+	// PingInterval is the pause between two liveness tests of a node, spread by a fifth; 30 s.
+	PingInterval time.Duration
+	// StartTimeout is how long an agent may take to start a slice; 120 s.
+	StartTimeout time.Duration
+	Log          *slog.Logger
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Chain == nil:
+		return errors.New("oracle: no chain client")
+	case c.Operator == "":
+		return errors.New("oracle: no operator address")
+	case c.Feeder == nil:
+		return errors.New("oracle: no feeder key")
+	case len(c.TransportKey) != ed25519.PrivateKeySize:
+		return errors.New("oracle: no transport key")
+	case c.Listener == nil:
+		return errors.New("oracle: no listener")
+	case c.Registry == nil:
+		return errors.New("oracle: no registry client")
+	}
+	if c.Policy == nil {
+		c.Policy = match.LowestCost{}
+	}
+	if c.PingInterval <= 0 {
+		c.PingInterval = 30 * time.Second
+	}
+	if c.StartTimeout <= 0 {
+		c.StartTimeout = 120 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return nil
+}
+
+// Worker of one oracle. Make it with New and run it once.
+type Worker struct {
+	cfg    Config
+	log    *slog.Logger
+	nodes  *nodeBook
+	voter  *voter
+	pulse  *pulse
+	report *reportBook
+	server *link.Server
+
+	mu sync.Mutex
+	// tracked holds the open rounds that this worker has begun to answer.
+	tracked map[uint64]*task
+}
+
+// task is one open round under way.
+type task struct {
+	round  oracletypes.Round
+	cancel context.CancelFunc
+}
+
+// New checks the configuration; nothing runs yet.
+func New(cfg Config) (*Worker, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	broadcaster, err := cfg.Chain.NewBroadcaster(cfg.Feeder, chain.BroadcastConfig{})
+	if err != nil {
+		return nil, err
+	}
+	w := &Worker{
+		cfg: cfg, log: cfg.Log.With("operator", cfg.Operator),
+		nodes: newNodeBook(cfg.Chain), voter: newVoter(broadcaster, cfg.Operator, cfg.Log),
+		report: newReportBook(), tracked: map[uint64]*task{},
+	}
+	w.pulse = newPulse(cfg.PingInterval)
+	w.server, err = link.NewServer(link.ServerOptions{
+		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Log: w.log,
+		Handlers: link.Handlers{Report: w.takeReport, Progress: w.takeProgress},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Run works until the context ends; its error is then the context's.
+func (w *Worker) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		<-ctx.Done()
+		w.server.Close()
+		return ctx.Err()
+	})
+	g.Go(func() error {
+		if err := w.server.Serve(w.cfg.Listener); err != nil {
+			return fmt.Errorf("serve agents on %s: %w", w.cfg.Listener.Addr(), err)
+		}
+		return ctx.Err()
+	})
+	g.Go(func() error { return w.voter.run(ctx) })
+	g.Go(func() error { return w.runPulse(ctx) })
+	g.Go(func() error { return w.follow(ctx) })
+	return g.Wait()
+}
+
+// follow looks at the open rounds after each block. A gap in the blocks does not matter, only the newest state does.
+func (w *Worker) follow(ctx context.Context) error {
+	for height := int64(1); ; {
+		newest, err := w.cfg.Chain.WaitForHeight(ctx, height)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		}
+		height = newest + 1
+		if err := w.look(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			w.log.Warn("cannot read the open rounds; trying again at the next block", "error", err)
+		}
+	}
+}
+
+// look starts a task for each open round that has none and ends the tasks of rounds that are over.
+func (w *Worker) look(ctx context.Context) error {
+	queries := oracletypes.NewQueryClient(w.cfg.Chain.Latest())
+	rounds, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*oracletypes.QueryRoundsResponse, error) {
+		return queries.Rounds(ctx, &oracletypes.QueryRoundsRequest{Status: oracletypes.ROUND_STATUS_OPEN, Pagination: page})
+	}, func(r *oracletypes.QueryRoundsResponse) []oracletypes.Round { return r.Rounds })
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	open := make(map[uint64]bool, len(rounds))
+	for _, r := range rounds {
+		open[r.Id] = true
+		if _, known := w.tracked[r.Id]; known {
+			continue
+		}
+		taskCtx, cancel := context.WithCancel(ctx)
+		t := &task{round: r, cancel: cancel}
+		w.tracked[r.Id] = t
+		go w.answer(taskCtx, t)
+	}
+	for id, t := range w.tracked {
+		if !open[id] {
+			// The vote may still count as taking part, so a task that is about to vote goes on for a while.
+			time.AfterFunc(lateVotes, t.cancel)
+			delete(w.tracked, id)
+		}
+	}
+	return nil
+}
+
+// lateVotes is how long a task goes on after its round was decided without this oracle.
+const lateVotes = 20 * time.Second
+
+// answer works out this oracle's vote in one round and casts it.
+func (w *Worker) answer(ctx context.Context, t *task) {
+	defer t.cancel()
+	log := w.log.With("round", t.round.Id, "kind", t.round.Kind)
+	for pause := time.Second; ; pause = min(2*pause, 15*time.Second) {
+		err := w.answerOnce(ctx, t.round)
+		switch {
+		case err == nil:
+			return
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errAbstain):
+			log.Info("abstaining", "reason", err)
+			return
+		}
+		log.Warn("cannot answer the round yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// errAbstain says that this oracle must not or need not vote.
+var errAbstain = errors.New("abstain")
+
+func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error {
+	voted, member, err := w.standing(ctx, round.Id)
+	if err != nil {
+		return err
+	}
+	if voted {
+		return fmt.Errorf("%w: this oracle has voted", errAbstain)
+	}
+	if !member {
+		return fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
+	}
+	switch round.Kind {
+	case oracletypes.KindBenchmark:
+		return w.answerBenchmark(ctx, round)
+	case oracletypes.KindLiveness:
+		return w.answerLiveness(ctx, round)
+	case oracletypes.KindMatches:
+		return w.answerMatches(ctx, round)
+	case oracletypes.KindOutcome:
+		return w.answerOutcome(ctx, round)
+	}
+	return fmt.Errorf("%w: this release does not know rounds of kind %q; upgrade fog", errAbstain, round.Kind)
+}
+
+// standing asks the chain whether this oracle may vote in a round and has done so.
+func (w *Worker) standing(ctx context.Context, round uint64) (voted, member bool, err error) {
+	resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: round})
+	if err != nil {
+		return false, false, err
+	}
+	for _, v := range resp.Votes {
+		voted = voted || v.Operator == w.cfg.Operator
+	}
+	for _, op := range resp.Ranks {
+		member = member || op == w.cfg.Operator
+	}
+	return voted, member, nil
+}

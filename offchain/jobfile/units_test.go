@@ -82,7 +82,7 @@ func TestEditDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "ab", 2}, {"name", "name", 0}, {"nmae", "name", 1}, {"nam", "name", 1}, {"module", "modul", 1}, {"tasks", "args", 3}} {
+	}{{"", "", 0}, {"", "ab", 2}, {"name", "name", 0}, {"tsaks", "tasks", 1}, {"nam", "name", 1}, {"module", "modul", 1}, {"tasks", "args", 3}} {
 		require.Equal(t, c.want, editDistance(c.a, c.b), c.a+" "+c.b)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"time"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -18,6 +19,7 @@ import (
 const (
 	defaultGasAdjustment = 1.3
 	defaultTimeoutBlocks = 60
+	timeout              = 24 * time.Hour
 	// sequenceTries is how often a transaction is signed anew after its sequence was taken.
 	sequenceTries = 10
 )
@@ -131,7 +133,7 @@ func (b *Broadcaster) attempt(ctx context.Context, tx Tx) (*TxResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	env.memo, env.gas = tx.Memo, tx.Gas
+	env.memo, env.gas, env.timeout = tx.Memo, tx.Gas, time.Now().Add(timeout).UTC()
 	if env.gas == 0 {
 		if env.gas, err = b.simulate(ctx, env, tx.Msgs); err != nil {
 			return nil, err

@@ -138,6 +138,25 @@ func TestSequenceTakenByAnother(t *testing.T) {
 	require.EqualValues(t, 8, n.decode(n.blocks[res.Height-1].block.Txs[0]).AuthInfo.SignerInfos[0].Sequence)
 }
 
+// Two processes send the same message with the same key at the same time: both transactions are executed.
+func TestTwoSendersOfOneKey(t *testing.T) {
+	n, s := newFakeNode(t)
+	autoCommit(t, n)
+	var senders sync.WaitGroup
+	hashes := make([]string, 2)
+	for i := range hashes {
+		b := newBroadcaster(t, n, s, BroadcastConfig{})
+		senders.Go(func() {
+			res, err := b.Send(testContext(t), message(n))
+			require.NoError(t, err)
+			hashes[i] = res.Hash
+		})
+	}
+	senders.Wait()
+	require.NotEqual(t, hashes[0], hashes[1])
+	require.EqualValues(t, 7+2, n.sequence)
+}
+
 // The answer to a broadcast is lost, but the transaction is in: it must not be sent a second time with a new sequence.
 func TestLostAnswer(t *testing.T) {
 	n, s := newFakeNode(t)

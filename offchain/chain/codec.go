@@ -17,6 +17,11 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/cosmos/cosmos-sdk/x/tx/signing"
 	"github.com/cosmos/gogoproto/proto"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 // Bech32Prefix is the human-readable part of account addresses.
@@ -51,6 +56,10 @@ func NewCodec() (*Codec, error) {
 		stakingtypes.RegisterInterfaces,
 		govtypes.RegisterInterfaces,
 		authz.RegisterInterfaces,
+		escrowtypes.RegisterInterfaces,
+		nodestypes.RegisterInterfaces,
+		jobstypes.RegisterInterfaces,
+		oracletypes.RegisterInterfaces,
 	} {
 		register(registry)
 	}

@@ -2,6 +2,7 @@ package chain
 
 import (
 	"fmt"
+	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
 
@@ -27,6 +28,9 @@ type envelope struct {
 	gas               uint64
 	fee               sdk.Coins
 	timeoutHeight     int64
+	// timeout is far off: it makes the bytes unlike those of another process that sends the same messages with the same
+	// key and sequence, so that each learns which of the two was executed.
+	timeout time.Time
 }
 
 // encode returns the bytes of a transaction, signed by signer, or with an empty signature for simulation if signer
@@ -40,7 +44,9 @@ func encode(signer Signer, env envelope, msgs []sdk.Msg, simulate bool) ([]byte,
 		}
 		anys[i] = packed
 	}
-	body, err := (&txtypes.TxBody{Messages: anys, Memo: env.memo, TimeoutHeight: uint64(env.timeoutHeight)}).Marshal()
+	body, err := (&txtypes.TxBody{
+		Messages: anys, Memo: env.memo, TimeoutHeight: uint64(env.timeoutHeight), TimeoutTimestamp: &env.timeout,
+	}).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode transaction body: %w", err)
 	}

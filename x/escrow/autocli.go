@@ -1,11 +1,7 @@
 package escrow
 
 import (
-	"fmt"
-
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
-
-	"github.com/cosmos/cosmos-sdk/version"
 
 	"github.com/foggrid/fogd/x/escrow/types"
 )
@@ -21,7 +17,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Use:            "deposit [amount]",
 					Short:          "Deposit coins into an escrow account",
 					Long:           "Deposit coins into an escrow account. Without --account it is your own provider account, which is opened if it does not exist.",
-					Example:        fmt.Sprintf("%s tx escrow deposit 100%s --from provider", version.AppName, types.Denom),
+					Example:        "fogd tx escrow deposit 100ufog --from provider",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "amount"}},
 					FlagOptions:    accountFlag("escrow account acct1…; your provider account if left out"),
 				},
@@ -30,7 +26,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Use:            "withdraw [amount]",
 					Short:          "Withdraw free balance of an escrow account of yours to your wallet",
 					Long:           "Withdraw free (not locked) balance of an escrow account of yours to your wallet. An amount of 0ufog means all that is free.",
-					Example:        fmt.Sprintf("%s tx escrow withdraw 10%s --from provider", version.AppName, types.Denom),
+					Example:        "fogd tx escrow withdraw 10ufog --from provider",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "amount"}},
 					FlagOptions:    accountFlag("escrow account acct1… of yours; your provider account if left out"),
 				},
@@ -38,7 +34,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					RpcMethod:      "UpdateParams",
 					Use:            "update-params-proposal [params]",
 					Short:          "Submit a proposal to replace the params of x/escrow",
-					Example:        fmt.Sprintf(`%s tx escrow update-params-proposal '{"outflows_paused":false}' --from provider`, version.AppName),
+					Example:        `fogd tx escrow update-params-proposal '{"outflows_paused":false}' --from provider`,
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "params"}},
 					GovProposal:    true,
 				},

@@ -124,9 +124,7 @@ func newApp(
 	if err := app.registerModules(); err != nil {
 		return nil, err
 	}
-	if err := app.registerUpgrades(); err != nil {
-		return nil, err
-	}
+	app.registerUpgrades()
 
 	app.MountKVStores(app.keys)
 	app.MountObjectStores(app.objKeys)

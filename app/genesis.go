@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	cmttypes "github.com/cometbft/cometbft/types"
@@ -9,12 +10,14 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	"github.com/cosmos/cosmos-sdk/codec"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	"github.com/cosmos/cosmos-sdk/x/genutil"
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
 	slashingtypes "github.com/cosmos/cosmos-sdk/x/slashing/types"
+	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 )
 
 const (
@@ -54,6 +57,7 @@ func DenomMetadata() banktypes.Metadata {
 		Description: "The coin that pays for computing work, stakes the chain and bonds its oracles.",
 		DenomUnits: []*banktypes.DenomUnit{
 			{Denom: BondDenom, Exponent: 0, Aliases: []string{"microfog"}},
+			milliFog(),
 			{Denom: DisplayDenom, Exponent: DisplayExponent},
 		},
 		Base:    BondDenom,
@@ -61,6 +65,11 @@ func DenomMetadata() banktypes.Metadata {
 		Name:    "Fog",
 		Symbol:  DisplayDenom,
 	}
+}
+
+// milliFog is the unit in which most prices of computing work are handy.
+func milliFog() *banktypes.DenomUnit {
+	return &banktypes.DenomUnit{Denom: "mfog", Exponent: DisplayExponent - 3, Aliases: []string{"millifog"}}
 }
 
 // DefaultGenesis returns the state of a new chain before anybody has an account.
@@ -88,7 +97,7 @@ func (o genesisOverride) DefaultGenesis(cdc codec.JSONCodec) json.RawMessage {
 // basicOverrides are the modules that the basic manager holds differently from the manager.
 func basicOverrides(manager *module.Manager) map[string]module.AppModuleBasic {
 	overrides := map[string]module.AppModuleBasic{
-		genutiltypes.ModuleName: genutil.NewAppModuleBasic(genutiltypes.DefaultMessageValidator),
+		genutiltypes.ModuleName: genutil.NewAppModuleBasic(validateGenTx),
 	}
 	for name, change := range genesisChanges() {
 		// A module without genesis state cannot have a change of it: this is a mistake of whoever edited the map.
@@ -96,6 +105,21 @@ func basicOverrides(manager *module.Manager) map[string]module.AppModuleBasic {
 	}
 
 	return overrides
+}
+
+// validateGenTx refuses a genesis transaction that could not be executed, before the chain starts with it.
+func validateGenTx(msgs []sdk.Msg) error {
+	if err := genutiltypes.DefaultMessageValidator(msgs); err != nil {
+		return err
+	}
+	for _, msg := range msgs {
+		create, ok := msg.(*stakingtypes.MsgCreateValidator)
+		if ok && create.Value.Denom != BondDenom {
+			return fmt.Errorf("the genesis transaction of %s stakes %s; stake %s", create.ValidatorAddress, create.Value, BondDenom)
+		}
+	}
+
+	return nil
 }
 
 func genesisChanges() map[string]func(codec.JSONCodec, json.RawMessage) json.RawMessage {

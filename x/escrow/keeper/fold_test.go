@@ -11,6 +11,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
 
+	"github.com/foggrid/fogd/x/escrow/keeper"
 	"github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/internal/fixture"
 )
@@ -83,6 +84,12 @@ func TestABreachPausesOutflowsAndTheChainGoesOn(t *testing.T) {
 	require.False(t, res.Holds)
 	require.Contains(t, strings.Join(res.Broken, "\n"), "the module account holds 99ufog")
 	require.EqualValues(t, 99, res.ModuleBalance)
+
+	_, err = keeper.NewMsgServer(e.Escrow).UpdateParams(e.Ctx, &types.MsgUpdateParams{Authority: e.Authority})
+	require.NoError(t, err)
+	e.NextBlock()
+	require.NotEmpty(t, e.Events)
+	require.ErrorIs(t, e.Escrow.Withdraw(e.Ctx, aliceAccount, 1), types.ErrOutflowsPaused, "resumed too early, paused again")
 
 	e.Fund(alice, 1)
 	require.NoError(t, e.Bank.SendCoinsFromAccountToModule(e.Ctx, alice, types.ModuleName, sdk.NewCoins(types.Coin(1))))

@@ -1,6 +1,10 @@
 package cmd
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	cmtcfg "github.com/cometbft/cometbft/config"
@@ -49,4 +53,20 @@ func appConfig() *config.Config {
 	cfg.StateSync.SnapshotInterval = snapshotInterval
 
 	return cfg
+}
+
+// ensureAppConfig writes the app.toml of a new node. The SDK would write it too, but with the defaults of the flags of whatever
+// command comes first: after `fogd start` in an empty folder the minimal gas price would be empty.
+func ensureAppConfig(home string) error {
+	file := filepath.Join(home, "config", "app.toml")
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	config.SetConfigTemplate(config.DefaultConfigTemplate)
+	config.WriteConfigFile(file, appConfig())
+
+	return nil
 }

@@ -8,6 +8,9 @@
 // of every byte and name in /out; the log by Options.LogLimit; open files by 256; tables of functions by 2^20 entries. Machine stacks are
 // bounded by wazero at about 100 MB a task, which comes on top of the memory limit while a task recurses that deep.
 //
+// Tasks run as goroutines. Compiled WebAssembly comes back to Go at each turn of a loop, so the rest of the process keeps getting its
+// turn while tasks compute, if late by up to some tens of milliseconds for each task beyond the processors.
+//
 // Modules that need the reference-types proposal beyond one table of functions are refused, because tables could then grow without
 // bound outside linear memory; so is fd_renumber, because wazero would size its table of files by an argument.
 //

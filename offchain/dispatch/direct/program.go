@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/foggrid/fogd/offchain/artifact"
@@ -108,7 +110,8 @@ func compile(ctx context.Context, module []byte, cache wazero.CompilationCache) 
 	if err != nil {
 		return nil, err
 	}
-	if p.compiled, err = p.runtime.CompileModule(ctx, module); err != nil {
+	workers := experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
+	if p.compiled, err = p.runtime.CompileModule(workers, module); err != nil {
 		return nil, err
 	}
 	if err := checkInterface(p.compiled, host); err != nil {

@@ -2,6 +2,8 @@ package direct
 
 import (
 	"encoding/binary"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -144,4 +146,32 @@ func FuzzPreflight(f *testing.F) {
 		}
 		_ = n
 	})
+}
+
+// TestHostStaysResponsive runs more endless loops than there are processors. The agent must go on answering pings meanwhile, although
+// compiled WebAssembly cannot be preempted where Go can: goroutines must get their turn, and garbage collections must end.
+func TestHostStaysResponsive(t *testing.T) {
+	d := openDirect(t, Options{Dir: t.TempDir(), CPUMilli: 4000})
+	loop := raw{body: []byte{0x03, 0x40, 0x0c, 0, 0x0b}}
+	a := dispatchtest.Assignment(dispatchtest.WriteModule(t, loop.bytes()), 4)
+	a.CPUMilli = 1000
+	require.NoError(t, d.Start(t.Context(), a))
+	require.Eventually(t, func() bool {
+		tasks, err := filepath.Glob(filepath.Join(attemptDir(d.opts.Dir, a.ID), tasksName, "*", logName))
+		return err == nil && len(tasks) == 4
+	}, time.Minute, time.Millisecond)
+
+	var worst time.Duration
+	for range 20 {
+		began := time.Now()
+		time.Sleep(time.Millisecond)
+		runtime.Gosched()
+		worst = max(worst, time.Since(began))
+	}
+	began := time.Now()
+	runtime.GC()
+	t.Logf("slowest turn %s, collection %s", worst, time.Since(began))
+	require.Less(t, worst, time.Second)
+	require.Less(t, time.Since(began), time.Second)
+	require.NoError(t, d.Stop(t.Context(), a.ID))
 }

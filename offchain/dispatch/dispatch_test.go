@@ -108,7 +108,7 @@ func TestReasons(t *testing.T) {
 func TestAttemptID(t *testing.T) {
 	id := AttemptID{Job: "job1x", Slice: 2, Attempt: 3}
 	require.Equal(t, "job1x/s2/a3", id.String())
-	require.Zero(t, id.Compare(id))
+	require.Zero(t, id.Compare(AttemptID{Job: "job1x", Slice: 2, Attempt: 3}))
 	require.Negative(t, id.Compare(AttemptID{Job: "job1x", Slice: 3}))
 	require.Positive(t, id.Compare(AttemptID{Job: "job1x", Slice: 2, Attempt: 2}))
 }

@@ -1,6 +1,7 @@
 package direct
 
 import (
+	"cmp"
 	"errors"
 	"hash/fnv"
 	"io/fs"
@@ -90,16 +91,14 @@ func (m *mount) openRegular(name string, hostFlag int, flag experimentalsys.Ofla
 	if m.quota != nil {
 		info, err := f.Stat()
 		if err != nil {
-			file.Close()
-			return nil, m.errno("open", err)
+			return nil, cmp.Or(m.errno("open", err), file.Close())
 		}
 		file.node = m.quota.node(name, info.Size())
 		file.node.opens++
 	}
 	if flag&experimentalsys.O_TRUNC != 0 {
 		if errno := file.Truncate(0); errno != 0 {
-			file.Close()
-			return nil, errno
+			return nil, cmp.Or(errno, file.Close())
 		}
 	}
 	return file, 0
@@ -159,6 +158,9 @@ func (m *mount) Rename(from, to string) experimentalsys.Errno {
 	}
 	from, _ = cleanPath(from)
 	to, _ = cleanPath(to)
+	if from == "." || to == "." {
+		return experimentalsys.EINVAL
+	}
 	source, err := m.root.Lstat(from)
 	if err != nil {
 		return m.errno("rename", err)

@@ -68,13 +68,13 @@ func readRecord(file string, body any) error {
 	}
 	var r record
 	if err := json.Unmarshal(raw, &r); err != nil {
-		return fmt.Errorf("%s: %w: %v", file, errDamaged, err)
+		return fmt.Errorf("%s: %w: %w", file, errDamaged, err)
 	}
 	if r.Version != stateVersion || artifact.DigestOf(r.Body) != r.Sum {
 		return fmt.Errorf("%s: %w: wrong version or checksum", file, errDamaged)
 	}
 	if err := json.Unmarshal(r.Body, body); err != nil {
-		return fmt.Errorf("%s: %w: %v", file, errDamaged, err)
+		return fmt.Errorf("%s: %w: %w", file, errDamaged, err)
 	}
 	return nil
 }

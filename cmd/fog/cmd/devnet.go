@@ -1,0 +1,218 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/devnet"
+	"github.com/foggrid/fogd/offchain/profile"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// devnetFlags of all devnet commands.
+type devnetFlags struct {
+	dir                 string
+	validators, oracles int
+	noAgent             bool
+}
+
+// newDevnetCmd is `fog devnet`.
+func newDevnetCmd(a *app) *cobra.Command {
+	var f devnetFlags
+	cmd := &cobra.Command{
+		Use:   "devnet",
+		Short: "Run a whole grid on this machine for development",
+		Long: "Run a whole grid on this machine for development: validators, oracles, a registry, and an agent for this machine, " +
+			"with a funded developer and provider. Only clocks are shorter than in production.",
+	}
+	cmd.PersistentFlags().StringVar(&f.dir, "dir", "", "folder of the devnet (default: devnet in the home, ~/.fog/devnet)")
+	up := &cobra.Command{
+		Use: "up", Short: "Make the devnet if there is none, and start it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.devnetUp(cmd.Context(), f) },
+	}
+	up.Flags().IntVar(&f.validators, "validators", 1, "validators of a new devnet")
+	up.Flags().IntVar(&f.oracles, "oracles", 4, "oracles of a new devnet")
+	up.Flags().BoolVar(&f.noAgent, "no-agent", false, "register no node and start no agent")
+	cmd.AddCommand(
+		up,
+		&cobra.Command{
+			Use: "status", Short: "Show the processes, addresses and accounts of the devnet", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error { return a.devnetStatus(f) },
+		},
+		&cobra.Command{
+			Use: "down", Short: "End every process and keep the state", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.devnetEnd(cmd.Context(), f, "down", (*devnet.Devnet).Down)
+			},
+		},
+		&cobra.Command{
+			Use: "reset", Short: "End every process and remove all state", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return a.devnetEnd(cmd.Context(), f, "removed", (*devnet.Devnet).Reset)
+			},
+		},
+	)
+	return cmd
+}
+
+func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
+	fogd, err := devnet.Program("fogd", "FOGD")
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	dir := f.dir
+	if dir == "" {
+		dir = filepath.Join(a.home, "devnet")
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	return devnet.New(devnet.Options{
+		Home: dir, Validators: max(1, f.validators), Oracles: max(1, f.oracles), Fogd: fogd, Fog: self, Step: a.say, Log: a.log,
+	})
+}
+
+func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
+	if f.validators < 1 || f.oracles < 1 {
+		return usagef("--validators and --oracles must be at least 1")
+	}
+	d, err := a.openDevnet(f)
+	if err != nil {
+		return err
+	}
+	if err := d.Up(ctx); err != nil {
+		return err
+	}
+	if !f.noAgent {
+		if err := a.devnetAgent(ctx, d); err != nil {
+			return err
+		}
+	}
+	a.say("the devnet is up; try: export %s=%s", homeVariable, d.DeveloperHome())
+	return a.devnetPrint(d)
+}
+
+// devnetAgent registers this machine, unless that was done before, and starts its agent.
+func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet) error {
+	p, err := profile.Load(d.ProviderHome())
+	if err != nil {
+		return err
+	}
+	if p.NodeID == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		register := exec.CommandContext(ctx, self, "--home", d.ProviderHome(), "node", "register", "--salt", "devnet",
+			"--region", "local", "--datacenter", "home", "--price-cpu", "0.2FOG", "--price-memory", "0.05FOG",
+			"--price-storage", "0.01FOG", "--deposit", "100FOG")
+		register.Stdout, register.Stderr = a.stderr, a.stderr
+		register.Cancel = func() error { return register.Process.Signal(os.Interrupt) }
+		register.WaitDelay = 10 * time.Second
+		if err := register.Run(); err != nil {
+			return fmt.Errorf("register this machine: %w", err)
+		}
+		if p, err = profile.Load(d.ProviderHome()); err != nil {
+			return err
+		}
+	}
+	if err := d.StartAgent(); err != nil {
+		return err
+	}
+	a.say("agent serves node %s; waiting for the oracles to verify it", p.NodeID)
+	c, err := d.Dial()
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.waitActive(ctx, c, p.NodeID), c.Close())
+}
+
+// waitActive returns when a node takes work.
+func (a *app) waitActive(ctx context.Context, c *chain.Client, id string) error {
+	for height := int64(1); ; {
+		resp, err := nodestypes.NewQueryClient(c.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{Id: id})
+		if err != nil {
+			return err
+		}
+		switch node := resp.Node; {
+		case node.Status == nodestypes.NODE_STATUS_PENDING || node.Status == nodestypes.NODE_STATUS_INACTIVE:
+		case node.Status == nodestypes.NODE_STATUS_ACTIVE:
+			a.say("node %s is ACTIVE", id)
+			return nil
+		default:
+			return fmt.Errorf("node %s is %s %s; see `fog node status`, or start anew with `fog devnet reset`", id, node.Status, node.JailReason)
+		}
+		newest, err := c.WaitForHeight(ctx, height)
+		if err != nil {
+			return err
+		}
+		height = newest + 1
+	}
+}
+
+func (a *app) devnetStatus(f devnetFlags) error {
+	d, err := a.openDevnet(f)
+	if err != nil {
+		return err
+	}
+	if !d.Exists() {
+		return errors.New("there is no devnet; make one with `fog devnet up`")
+	}
+	return a.devnetPrint(d)
+}
+
+func (a *app) devnetPrint(d *devnet.Devnet) error {
+	type view struct {
+		devnet.State
+		DeveloperHome string                 `json:"developer_home"`
+		ProviderHome  string                 `json:"provider_home"`
+		Processes     []devnet.ProcessStatus `json:"processes"`
+	}
+	v := view{State: d.State(), DeveloperHome: d.DeveloperHome(), ProviderHome: d.ProviderHome(), Processes: d.Status()}
+	return a.print(v, func(w io.Writer) error {
+		for _, p := range v.Processes {
+			status := "down"
+			if p.Running {
+				status = fmt.Sprintf("running, process %d", p.PID)
+			}
+			if _, err := fmt.Fprintf(w, "%-14s %-22s %s\n", p.Name, p.Address, status); err != nil {
+				return err
+			}
+		}
+		first := v.Validators[0]
+		_, err := fmt.Fprintf(w, "chain          %s\nRPC            http://%s\ngRPC           %s\nREST           http://%s\nregistry       %s\n"+
+			"developer      %s (--home %s)\nprovider       %s (--home %s)\n",
+			v.ChainID, first.Address, first.GRPC, first.API, d.RegistryURL(), v.Developer, v.DeveloperHome, v.Provider, v.ProviderHome)
+		return err
+	})
+}
+
+func (a *app) devnetEnd(ctx context.Context, f devnetFlags, what string, end func(*devnet.Devnet, context.Context) error) error {
+	d, err := a.openDevnet(f)
+	if err != nil {
+		return err
+	}
+	if !d.Exists() {
+		return errors.New("there is no devnet; make one with `fog devnet up`")
+	}
+	if err := end(d, ctx); err != nil {
+		return err
+	}
+	return a.print(map[string]string{"devnet": what}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "the devnet is %s\n", what)
+		return err
+	})
+}

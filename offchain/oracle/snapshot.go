@@ -127,11 +127,19 @@ func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error)
 	if err != nil {
 		return match.Pending{}, err
 	}
+	terms, err := slice.TaskTerms()
+	if err != nil {
+		return match.Pending{}, err
+	}
+	budget, err := terms.Sum()
+	if err != nil {
+		return match.Pending{}, err
+	}
 	c := job.Constraints
 	m := match.Pending{
 		Job: match.ID(id), Slice: slice.Number, Owner: owner, First: slice.FirstTask, Count: slice.TaskCount,
 		Height: slice.QueuedHeight, Task: resources(job.Resources), PriceCap: job.PriceCap, MaxDuration: slice.MaxDuration,
-		TaskBudget: (slice.Budget + slice.FeeBudget) / uint64(slice.TaskCount),
+		TaskBudget: budget,
 		Constraints: match.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,
 		},

@@ -1,0 +1,177 @@
+package types_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
+
+	"github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+var (
+	ac     = addresscodec.NewBech32Codec("fog")
+	digest = "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	jobID  = types.JobID([]byte("owner"), []byte("salt")).Bech32(types.JobHRP)
+	nodeID = nodestypes.NodeID([]byte("owner"), "salt").Bech32(nodestypes.NodeHRP)
+)
+
+func owner(t testing.TB) string {
+	t.Helper()
+	text, err := ac.BytesToString([]byte("owner of twenty byte"))
+	require.NoError(t, err)
+	return text
+}
+
+func validSubmit(t testing.TB) *types.MsgSubmitJob {
+	return &types.MsgSubmitJob{
+		Owner: owner(t), Salt: "a", Type: types.JOB_TYPE_BATCH, Engine: types.ENGINE_WASM, SpecDigest: digest, ImageDigest: digest,
+		Tasks: 10, Resources: nodestypes.Resources{CpuMilli: 1000, MemoryMib: 256}, PriceCap: 1000, MaxDuration: 60, Deadline: 60,
+	}
+}
+
+func TestSubmitJobNamesTheFieldAndTheRule(t *testing.T) {
+	require.NoError(t, validSubmit(t).Validate(ac))
+	many := func(n int) []string {
+		var list []string
+		for i := range n {
+			list = append(list, fmt.Sprintf("v%d", i))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		says   string
+		change func(*types.MsgSubmitJob)
+	}{
+		{"owner: ", func(m *types.MsgSubmitJob) { m.Owner = "x" }},
+		{"salt: 0 bytes; it must have 1 to 32", func(m *types.MsgSubmitJob) { m.Salt = "" }},
+		{"salt: 33 bytes", func(m *types.MsgSubmitJob) { m.Salt = strings.Repeat("s", 33) }},
+		{"type: JOB_TYPE_UNSPECIFIED; it must be JOB_TYPE_BATCH", func(m *types.MsgSubmitJob) { m.Type = 0 }},
+		{"type: JOB_TYPE_SERVICE; use JOB_TYPE_BATCH: not supported yet", func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_SERVICE }},
+		{"type: JOB_TYPE_PERIODIC", func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_PERIODIC }},
+		{"type: 9", func(m *types.MsgSubmitJob) { m.Type = 9 }},
+		{"engine: ENGINE_DOCKER; use ENGINE_WASM: not supported yet", func(m *types.MsgSubmitJob) { m.Engine = types.ENGINE_DOCKER }},
+		{"engine: ENGINE_UNSPECIFIED; it must be ENGINE_WASM", func(m *types.MsgSubmitJob) { m.Engine = 0 }},
+		{"replicas: 2", func(m *types.MsgSubmitJob) { m.Replicas = 2 }},
+		{"ports: ", func(m *types.MsgSubmitJob) { m.Ports = []types.Port{{}} }},
+		{"schedule: ", func(m *types.MsgSubmitJob) { m.Schedule = "@daily" }},
+		{"spec_digest: ", func(m *types.MsgSubmitJob) { m.SpecDigest = strings.ToUpper(digest) }},
+		{"spec_digest: ", func(m *types.MsgSubmitJob) { m.SpecDigest = "" }},
+		{"image_digest: ", func(m *types.MsgSubmitJob) { m.ImageDigest = digest + "0" }},
+		{"image_digest: ", func(m *types.MsgSubmitJob) { m.ImageDigest = strings.Replace(digest, "a", "g", 1) }},
+		{"tasks: 0", func(m *types.MsgSubmitJob) { m.Tasks = 0 }},
+		{"min_success: 11; it must be at most tasks, 10", func(m *types.MsgSubmitJob) { m.MinSuccess = 11 }},
+		{"resources.cpu_milli: 0", func(m *types.MsgSubmitJob) { m.Resources.CpuMilli = 0 }},
+		{"resources.memory_mib: 0", func(m *types.MsgSubmitJob) { m.Resources.MemoryMib = 0 }},
+		{"resources.storage_mib: ", func(m *types.MsgSubmitJob) { m.Resources.StorageMib = 1 << 60 }},
+		{"resources.gpus: ", func(m *types.MsgSubmitJob) { m.Resources.Gpus = 1 << 60 }},
+		{"price_cap: 0", func(m *types.MsgSubmitJob) { m.PriceCap = 0 }},
+		{"price_cap: 1000000000001", func(m *types.MsgSubmitJob) { m.PriceCap = types.MaxPrice + 1 }},
+		{"max_duration: 0", func(m *types.MsgSubmitJob) { m.MaxDuration = 0 }},
+		{"deadline: 0", func(m *types.MsgSubmitJob) { m.Deadline = 0 }},
+		{"constraints.regions: 33 entries; at most 32", func(m *types.MsgSubmitJob) { m.Constraints.Regions = many(33) }},
+		{"constraints.regions[1]: \"eu\" is named twice", func(m *types.MsgSubmitJob) { m.Constraints.Regions = []string{"eu", "eu"} }},
+		{"constraints.datacenters[0]: ", func(m *types.MsgSubmitJob) { m.Constraints.Datacenters = []string{""} }},
+		{"constraints.arch[0]: ", func(m *types.MsgSubmitJob) { m.Constraints.Arch = []string{"amd 64"} }},
+		{"constraints.os[0]: 65 bytes", func(m *types.MsgSubmitJob) { m.Constraints.Os = []string{strings.Repeat("o", 65)} }},
+		{"constraints.nodes[0]: ", func(m *types.MsgSubmitJob) { m.Constraints.Nodes = []string{jobID} }},
+		{"constraints.exclude_nodes[1]: ", func(m *types.MsgSubmitJob) { m.Constraints.ExcludeNodes = []string{nodeID, nodeID} }},
+		{"constraints.attributes: 33", func(m *types.MsgSubmitJob) { m.Constraints.Attributes = make([]nodestypes.Attribute, 33) }},
+		{"constraints.attributes[0].key: ", func(m *types.MsgSubmitJob) { m.Constraints.Attributes = []nodestypes.Attribute{{Value: "v"}} }},
+		{"constraints.attributes[0].value: ", func(m *types.MsgSubmitJob) { m.Constraints.Attributes = []nodestypes.Attribute{{Key: "k"}} }},
+		{"constraints.attributes[1].key: ", func(m *types.MsgSubmitJob) {
+			m.Constraints.Attributes = []nodestypes.Attribute{{Key: "k", Value: "v"}, {Key: "k", Value: "w"}}
+		}},
+	} {
+		t.Run(c.says, func(t *testing.T) {
+			msg := validSubmit(t)
+			c.change(msg)
+			err := msg.Validate(ac)
+			require.ErrorContains(t, err, c.says)
+			require.Less(t, len(err.Error()), 400, "short whatever was sent")
+		})
+	}
+}
+
+func TestOtherMessagesNameTheField(t *testing.T) {
+	numbers := make([]uint32, types.MaxSlicesPerMsg+1)
+	for i := range numbers {
+		numbers[i] = uint32(i)
+	}
+	from := owner(t)
+	bad := types.DefaultParams()
+	bad.MatchWindow = 0
+	for says, err := range map[string]error{
+		"owner: ":              (&types.MsgCancelJob{JobId: jobID}).Validate(ac),
+		"job_id: ":             (&types.MsgCancelJob{Owner: from, JobId: nodeID}).Validate(ac),
+		"owner: \"\"":          (&types.MsgAcceptResult{JobId: jobID}).Validate(ac),
+		"job_id: \"x\"":        (&types.MsgAcceptResult{Owner: from, JobId: "x"}).Validate(ac),
+		"slices[1]: 1 after 1": (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: []uint32{1, 1}}).Validate(ac),
+		"slices: 257 entries":  (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: numbers}).Validate(ac),
+		"sender: ":             (&types.MsgClaimTimeout{JobId: jobID}).Validate(ac),
+		"slices: none":         (&types.MsgClaimTimeout{Sender: from, JobId: jobID}).Validate(ac),
+		"slices[2]: 1 after 4": (&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint32{0, 4, 1}}).Validate(ac),
+		"authority: ":          (&types.MsgUpdateParams{Params: types.DefaultParams()}).Validate(ac),
+		"match_window: 0":      (&types.MsgUpdateParams{Authority: from, Params: bad}).Validate(ac),
+	} {
+		require.ErrorContains(t, err, says)
+	}
+	for _, err := range []error{
+		(&types.MsgCancelJob{Owner: from, JobId: jobID}).Validate(ac),
+		(&types.MsgAcceptResult{Owner: from, JobId: jobID}).Validate(ac),
+		(&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint32{0, 4}}).Validate(ac),
+		(&types.MsgUpdateParams{Authority: from, Params: types.DefaultParams()}).Validate(ac),
+	} {
+		require.NoError(t, err)
+	}
+}
+
+func TestParamsAreBounded(t *testing.T) {
+	require.NoError(t, types.DefaultParams().Validate())
+	for says, change := range map[string]func(*types.Params){
+		"max_tasks":               func(p *types.Params) { p.MaxTasks = 0 },
+		"min_duration":            func(p *types.Params) { p.MinDuration = 0 },
+		"max_duration: 59":        func(p *types.Params) { p.MaxDuration = 59 },
+		"fee":                     func(p *types.Params) { p.Fee = 10_001 },
+		"collateral":              func(p *types.Params) { p.Collateral = 10_001 },
+		"lost_slash":              func(p *types.Params) { p.LostSlash = 10_001 },
+		"max_attempts":            func(p *types.Params) { p.MaxAttempts = 0 },
+		"min_metered: 61":         func(p *types.Params) { p.MinMetered = 61 },
+		"outcome_final":           func(p *types.Params) { p.OutcomeFinal = p.OutcomeWindow - 1 },
+		"max_slices_per_block: 0": func(p *types.Params) { p.MaxSlicesPerBlock = 0 },
+		"max_batch_items: 2001":   func(p *types.Params) { p.MaxBatchItems = 2001 },
+		"match_idle":              func(p *types.Params) { p.MatchIdle = 1 << 60 },
+	} {
+		p := types.DefaultParams()
+		change(&p)
+		require.ErrorContains(t, p.Validate(), says)
+	}
+}
+
+// FuzzSubmitJob: any bytes that decode to a message are either valid or refused with a short error of this module.
+func FuzzSubmitJob(f *testing.F) {
+	seed, err := validSubmit(f).Marshal()
+	require.NoError(f, err)
+	f.Add(seed)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var msg types.MsgSubmitJob
+		if msg.Unmarshal(data) != nil {
+			return
+		}
+		err := msg.Validate(ac)
+		if err == nil {
+			again, err := msg.Marshal()
+			require.NoError(t, err)
+			var back types.MsgSubmitJob
+			require.NoError(t, back.Unmarshal(again))
+			require.Equal(t, msg, back)
+			return
+		}
+		require.Less(t, len(err.Error()), 1000)
+	})
+}

@@ -12,14 +12,50 @@ import (
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
-// Gas of a vote beside what the stores take.
+// Gas of a vote beside what reading takes: EndBlock writes it for the voter.
 const (
-	gasPerVote     = 2_000
-	gasPerBodyByte = 10
+	gasPerVote     = 4_000
+	gasPerBodyByte = 30
 )
 
-// attest records the votes of a feeder that can be taken and says why the others cannot. It only tallies: it writes the
-// voter's own keys and reads the rest, so that the oracles' transactions of a block do not conflict.
+// voterContext is what one message needs again and again to check its votes.
+type voterContext struct {
+	k        Keeper
+	p        types.Params
+	operator sdk.AccAddress
+	text     string
+	// sets that the operator was found in or not.
+	sets map[uint64]bool
+}
+
+// voterOf returns the voter that a feeder speaks for, or why it may not vote now.
+func (k Keeper) voterOf(ctx context.Context, feeder sdk.AccAddress, p types.Params) (*voterContext, error) {
+	operator, err := k.Feeders.Get(ctx, feeder)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, types.ErrNotFeeder.Wrapf("%s attests for no oracle; the operator must send MsgSetFeeder first", k.text(feeder))
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, err := k.Oracle(ctx, operator)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case o.Tombstoned:
+		return nil, types.ErrJailed.Wrapf("%s was punished for a disproved claim and cannot return", o.Operator)
+	case o.Jailed:
+		return nil, types.ErrJailed.Wrapf("%s; the operator must send MsgUnjail after %d (Unix seconds)", o.Operator, o.JailedUntil)
+	case !o.Admitted:
+		return nil, types.ErrNotActive.Wrapf("%s is not admitted; governance must admit it", o.Operator)
+	case o.Bond < p.MinBond:
+		return nil, types.ErrNotActive.Wrapf("%s has a bond of %d ufog; bond at least %d", o.Operator, o.Bond, p.MinBond)
+	}
+	return &voterContext{k: k, p: p, operator: operator, text: o.Operator, sets: map[uint64]bool{}}, nil
+}
+
+// attest keeps the votes of a feeder that can be taken and says why the others cannot. It writes the voter's own keys only, so that
+// the oracles' transactions of a block do not conflict; EndBlock counts.
 func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.MsgAttest) (*types.MsgAttestResponse, error) {
 	p, err := k.Params.Get(ctx)
 	if err != nil {
@@ -28,19 +64,16 @@ func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.Ms
 	if err := msg.Validate(p); err != nil {
 		return nil, err
 	}
-	operator, err := k.voter(ctx, feeder, p)
+	v, err := k.voterOf(ctx, feeder, p)
 	if err != nil {
 		return nil, err
 	}
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	resp := &types.MsgAttestResponse{}
-	counted := uint64(0)
 	var first error
 	for i := range msg.Votes {
 		vote := &msg.Votes[i]
-		sdkCtx.GasMeter().ConsumeGas(gasPerVote+gasPerBodyByte*uint64(len(vote.Body)), "vote")
-		counts, err := k.record(ctx, operator, vote, p)
-		if err != nil {
+		if err := v.check(ctx, vote); err != nil {
 			refusal, ok := refusal(vote.RoundId, err)
 			if !ok {
 				return nil, err
@@ -51,113 +84,94 @@ func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.Ms
 			resp.Refused = append(resp.Refused, refusal)
 			continue
 		}
+		k.putVote(ctx, v.operator, vote.RoundId, types.RecordedVote{
+			Operator: v.text, Claim: vote.Claim, Meter: vote.Meter, Body: vote.Body, Height: height,
+		})
 		resp.Recorded++
-		if counts {
-			counted++
-		}
 	}
 	if resp.Recorded == 0 {
 		return nil, errorsmod.Wrapf(first, "all %d votes were refused; the first", len(msg.Votes))
 	}
-	part, err := k.participation(ctx, operator)
-	if err != nil {
-		return nil, err
+	if n := len(resp.Refused); n > 0 {
+		k.addRefused(ctx, v.operator, uint64(n))
 	}
-	part.Voted += counted
-	part.Refused += uint64(len(resp.Refused))
-	if err := k.Participation.Set(ctx, operator, part); err != nil {
-		return nil, err
+	if !counted(sdk.UnwrapSDKContext(ctx)) {
+		if err := k.countWithoutExecution(ctx, p); err != nil {
+			return nil, err
+		}
 	}
-	return resp, emit(ctx, &types.EventAttested{
-		Operator: k.text(operator), Recorded: resp.Recorded, Refused: uint32(len(resp.Refused)),
-	})
+	return resp, emit(ctx, &types.EventAttested{Operator: v.text, Recorded: resp.Recorded, Refused: uint32(len(resp.Refused))})
 }
 
-// record checks and stores one vote; counts tells whether it counts as taking part.
-func (k Keeper) record(ctx context.Context, operator sdk.AccAddress, vote *types.Vote, p types.Params) (counts bool, err error) {
-	round, err := k.votable(ctx, operator, vote.RoundId)
+// check says why a vote cannot be taken, if so.
+func (v *voterContext) check(ctx context.Context, vote *types.Vote) error {
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasPerVote+gasPerBodyByte*uint64(len(vote.Body)), "vote")
+	round, err := v.votable(ctx, vote.RoundId)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if err := vote.ValidateFor(round.Rule, p.MaxBodyBytes); err != nil {
-		return false, errorsmod.Wrapf(err, "round %d", round.Id)
+	if err := vote.ValidateFor(round.Rule, v.p.MaxBodyBytes); err != nil {
+		return errorsmod.Wrapf(err, "round %d", round.Id)
 	}
-	report, ok := k.reports[round.Kind]
+	report, ok := v.k.reports[round.Kind]
 	if !ok {
-		return false, types.ErrUnknownKind.Wrapf("%q of round %d", round.Kind, round.Id)
+		return types.ErrUnknownKind.Wrapf("%q of round %d", round.Kind, round.Id)
 	}
-	if len(vote.Body) > 0 || round.Rule == types.ROUND_RULE_MERGE {
-		if report.ProposerOnly {
-			if err := k.checkTurn(ctx, operator, round, p); err != nil {
-				return false, err
-			}
-		}
-		if err := report.ValidateBody(round.Subject, vote.Body); err != nil {
-			return false, types.ErrInvalidVote.Wrapf("round %d: body: %s", round.Id, err)
+	if len(vote.Body) == 0 && round.Rule == types.ROUND_RULE_CLAIM {
+		return nil
+	}
+	if report.ProposerOnly {
+		if err := v.checkTurn(ctx, round); err != nil {
+			return err
 		}
 	}
-	recorded := types.RecordedVote{
-		Operator: k.text(operator), Claim: vote.Claim, Meter: vote.Meter, Body: vote.Body,
-		Height: sdk.UnwrapSDKContext(ctx).BlockHeight(),
+	if err := report.ValidateBody(round.Subject, vote.Body); err != nil {
+		// The response is part of the consensus; another module's wording is not.
+		return types.ErrInvalidVote.Wrapf("round %d: body is no %s report: %s", round.Id, round.Kind, stableReason(err))
 	}
-	key := collections.Join(round.Id, operator)
-	if err := k.Votes.Set(ctx, key, recorded); err != nil {
-		return false, err
-	}
-	if round.Status == types.ROUND_STATUS_OPEN {
-		k.touch(ctx, round.Id, operator)
-		return true, nil
-	}
-	// A late vote for another claim than the accepted one is a miss.
-	return round.Rule == types.ROUND_RULE_MERGE || string(round.Claim) == string(vote.Claim), nil
+	return nil
 }
 
 // votable returns the round if the operator can vote in it now.
-func (k Keeper) votable(ctx context.Context, operator sdk.AccAddress, id uint64) (types.Round, error) {
-	round, err := k.Rounds.Get(ctx, id)
+func (v *voterContext) votable(ctx context.Context, id uint64) (types.Round, error) {
+	round, err := v.k.Rounds.Get(ctx, id)
 	if errors.Is(err, collections.ErrNotFound) {
 		return types.Round{}, types.ErrUnknownRound.Wrapf("round %d was never opened or is long over", id)
 	}
 	if err != nil {
 		return types.Round{}, err
 	}
-	late := round.Status != types.ROUND_STATUS_OPEN && round.Status != types.ROUND_STATUS_EXECUTED &&
-		round.Status != types.ROUND_STATUS_FAILED
-	if now := blockSeconds(ctx); late || now > round.Deadline {
-		return types.Round{}, types.ErrRoundOver.Wrapf("round %d ended at %d (Unix seconds), it is %d", id, round.Deadline, now)
+	switch round.Status {
+	case types.ROUND_STATUS_OPEN, types.ROUND_STATUS_EXECUTED, types.ROUND_STATUS_FAILED:
+		if now := blockSeconds(ctx); now > round.Deadline {
+			return types.Round{}, types.ErrRoundOver.Wrapf("round %d took votes until %d (Unix seconds), it is %d", id, round.Deadline, now)
+		}
+	default:
+		return types.Round{}, types.ErrRoundOver.Wrapf("round %d is %s", id, round.Status)
 	}
-	member, err := k.inSet(ctx, round.Set, operator)
-	if err != nil {
-		return types.Round{}, err
+	member, known := v.sets[round.Set]
+	if !known {
+		if member, err = v.inSet(ctx, round.Set); err != nil {
+			return types.Round{}, err
+		}
+		v.sets[round.Set] = member
 	}
 	if !member {
-		return types.Round{}, types.ErrNotInSet.Wrapf("round %d was opened with set %d, without %s", id, round.Set, k.text(operator))
+		return types.Round{}, types.ErrNotInSet.Wrapf("round %d was opened with set %d, without %s", id, round.Set, v.text)
 	}
-	voted, err := k.Votes.Has(ctx, collections.Join(id, operator))
-	if err != nil {
-		return types.Round{}, err
-	}
-	if !voted {
-		for _, v := range round.Votes {
-			voted = voted || v.Operator == k.text(operator)
-		}
-	}
-	if voted {
-		return types.Round{}, types.ErrDuplicateVote.Wrapf("%s has voted in round %d; the first vote is final", k.text(operator), id)
+	if hasVoted(round.Votes, v.text) || v.k.votedNow(ctx, v.operator, id) {
+		return types.Round{}, types.ErrDuplicateVote.Wrapf("%s has voted in round %d; the first vote is final", v.text, id)
 	}
 	return round, nil
 }
 
-func (k Keeper) inSet(ctx context.Context, set uint64, operator sdk.AccAddress) (bool, error) {
-	s, err := k.Sets.Get(ctx, set)
-	if errors.Is(err, collections.ErrNotFound) { // a round that was opened before there were oracles
-		return false, nil
-	}
+func (v *voterContext) inSet(ctx context.Context, set uint64) (bool, error) {
+	s, err := v.k.set(ctx, set)
 	if err != nil {
 		return false, err
 	}
-	for _, op := range s.Operators {
-		if op == k.text(operator) {
+	for _, operator := range s.Operators {
+		if operator == v.text {
 			return true, nil
 		}
 	}
@@ -165,31 +179,37 @@ func (k Keeper) inSet(ctx context.Context, set uint64, operator sdk.AccAddress) 
 }
 
 // checkTurn refuses a body from an operator whose rank is not due yet: rank r may post r·proposer_delay blocks after the opening.
-func (k Keeper) checkTurn(ctx context.Context, operator sdk.AccAddress, round types.Round, p types.Params) error {
-	ranks, err := k.ranks(ctx, round)
+func (v *voterContext) checkTurn(ctx context.Context, round types.Round) error {
+	ranks, err := v.k.ranks(ctx, round)
 	if err != nil {
 		return err
 	}
-	for r, op := range ranks {
-		if !op.Equals(operator) {
+	for r, operator := range ranks {
+		if !operator.Equals(v.operator) {
 			continue
 		}
-		due := round.OpenedHeight + int64(r)*int64(p.ProposerDelay)
+		due := round.OpenedHeight + int64(r)*int64(v.p.ProposerDelay)
 		if height := sdk.UnwrapSDKContext(ctx).BlockHeight(); height < due {
 			return types.ErrNotProposer.Wrapf("round %d: %s has rank %d and may post the body from height %d; it is %d",
-				round.Id, k.text(operator), r, due, height)
+				round.Id, v.text, r, due, height)
 		}
 		return nil
 	}
-	return types.ErrNotInSet.Wrapf("round %d, %s", round.Id, k.text(operator))
+	return types.ErrNotInSet.Wrapf("round %d, %s", round.Id, v.text)
+}
+
+func hasVoted(votes []types.RecordedVote, operator string) bool {
+	for i := range votes {
+		if votes[i].Operator == operator {
+			return true
+		}
+	}
+	return false
 }
 
 // ranks of the round's set.
 func (k Keeper) ranks(ctx context.Context, round types.Round) ([]sdk.AccAddress, error) {
-	set, err := k.Sets.Get(ctx, round.Set)
-	if errors.Is(err, collections.ErrNotFound) {
-		return nil, nil
-	}
+	set, err := k.set(ctx, round.Set)
 	if err != nil {
 		return nil, err
 	}
@@ -200,14 +220,6 @@ func (k Keeper) ranks(ctx context.Context, round types.Round) ([]sdk.AccAddress,
 		}
 	}
 	return types.Ranks(round.Id, operators), nil
-}
-
-func (k Keeper) participation(ctx context.Context, operator sdk.AccAddress) (types.Participation, error) {
-	part, err := k.Participation.Get(ctx, operator)
-	if errors.Is(err, collections.ErrNotFound) {
-		return types.Participation{Operator: k.text(operator)}, nil
-	}
-	return part, err
 }
 
 // refusal turns an error of the module into the answer for one vote; other errors (of the store) fail the message.

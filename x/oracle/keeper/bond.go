@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"cosmossdk.io/collections"
 
@@ -17,6 +18,9 @@ func (k Keeper) bond(ctx context.Context, operator sdk.AccAddress, amount uint64
 	o, err := k.oracleOrNew(ctx, operator)
 	if err != nil {
 		return 0, err
+	}
+	if o.Tombstoned {
+		return 0, types.ErrJailed.Wrapf("%s was punished for a disproved claim and cannot return", o.Operator)
 	}
 	account := escrowtypes.OracleAccountID(operator)
 	if err := k.escrow.EnsureOpen(ctx, account, operator, escrowtypes.ACCOUNT_KIND_ORACLE); err != nil {
@@ -37,93 +41,26 @@ func (k Keeper) bond(ctx context.Context, operator sdk.AccAddress, amount uint64
 	return o.Bond, k.emitChange(ctx, operator, "bonded", amount)
 }
 
-// unbond starts to take ufog out of the bond; it stays locked and slashable until the returned Unix second.
-func (k Keeper) unbond(ctx context.Context, operator sdk.AccAddress, amount uint64) (int64, error) {
-	o, err := k.Oracle(ctx, operator)
+// slash burns a part, in basis points, of the bond and of what is unbonding, and returns the ufog that were burned. Shares round
+// down. o is the operator's record, which the caller stores.
+func (k Keeper) slash(ctx context.Context, operator sdk.AccAddress, o *types.Oracle, part uint32, reason string) (uint64, error) {
+	const whole = 10_000
+	fromBond, err := escrowtypes.MulDiv(o.Bond, uint64(part), whole)
 	if err != nil {
 		return 0, err
 	}
-	p, err := k.Params.Get(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if amount > o.Bond {
-		return 0, types.ErrInsufficientBond.Wrapf("amount is %d ufog, the bond %d", amount, o.Bond)
-	}
-	o.Bond -= amount
-	completes := blockSeconds(ctx) + int64(p.UnbondingTime)
-	key := collections.Join(completes, operator)
-	before, err := k.Unbondings.Get(ctx, key)
-	if err != nil && !errors.Is(err, collections.ErrNotFound) {
-		return 0, err
-	}
-	if err := k.Unbondings.Set(ctx, key, before+amount); err != nil {
-		return 0, err
-	}
-	if err := k.Oracles.Set(ctx, operator, o); err != nil {
-		return 0, err
-	}
-	return completes, k.emitChange(ctx, operator, "unbonding", amount)
-}
-
-// completeUnbondings frees what has waited long enough. Runs in EndBlock.
-func (k Keeper) completeUnbondings(ctx context.Context) error {
-	due := collections.NewPrefixUntilPairRange[int64, sdk.AccAddress](blockSeconds(ctx))
-	var done []types.Unbonding
-	err := k.Unbondings.Walk(ctx, due, func(key collections.Pair[int64, sdk.AccAddress], amount uint64) (bool, error) {
-		done = append(done, types.Unbonding{Operator: k.text(key.K2()), Completes: key.K1(), Amount: amount})
-		return false, nil
+	o.Bond -= fromBond
+	fromUnbonding, err := k.cutUnbondings(ctx, operator, func(amount uint64) (uint64, error) {
+		return escrowtypes.MulDiv(amount, uint64(part), whole)
 	})
 	if err != nil {
-		return err
-	}
-	for _, u := range done {
-		operator, err := k.parse(u.Operator)
-		if err != nil {
-			return err
-		}
-		if err := k.Unbondings.Remove(ctx, collections.Join(u.Completes, operator)); err != nil {
-			return err
-		}
-		if u.Amount == 0 { // slashed away
-			continue
-		}
-		if err := k.escrow.Unlock(ctx, escrowtypes.OracleAccountID(operator), u.Amount); err != nil {
-			return err
-		}
-		if err := k.emitChange(ctx, operator, "unbonded", u.Amount); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// slash burns a part, in basis points, of the bond and of what is unbonding, and returns the ufog that were burned.
-// o is the operator's record, which the caller stores.
-func (k Keeper) slash(ctx context.Context, operator sdk.AccAddress, o *types.Oracle, part uint32, reason string) (uint64, error) {
-	total, err := escrowtypes.MulDiv(o.Bond, uint64(part), 10_000)
-	if err != nil {
 		return 0, err
 	}
-	o.Bond -= total
-	entries, err := k.unbondingsOf(ctx, operator)
-	if err != nil {
-		return 0, err
-	}
-	for _, e := range entries {
-		cut, err := escrowtypes.MulDiv(e.Amount, uint64(part), 10_000)
-		if err != nil {
-			return 0, err
-		}
-		if err := k.Unbondings.Set(ctx, collections.Join(e.Completes, operator), e.Amount-cut); err != nil {
-			return 0, err
-		}
-		total += cut
-	}
+	total := fromBond + fromUnbonding
 	return total, k.burn(ctx, operator, total, reason)
 }
 
-// burn takes ufog out of the locked balance for good.
+// burn takes ufog out of the locked balance for good. Runs in EndBlock, as governance's messages do.
 func (k Keeper) burn(ctx context.Context, operator sdk.AccAddress, amount uint64, reason string) error {
 	if amount == 0 {
 		return nil
@@ -131,38 +68,35 @@ func (k Keeper) burn(ctx context.Context, operator sdk.AccAddress, amount uint64
 	if err := k.escrow.Slash(ctx, escrowtypes.OracleAccountID(operator), amount); err != nil {
 		return err
 	}
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventOracleSlashed{
-		Operator: k.text(operator), Amount: amount, Reason: reason,
-	})
+	return emit(ctx, &types.EventOracleSlashed{Operator: k.text(operator), Amount: amount, Reason: reason})
 }
 
-// unbondingsOf lists an operator's unbondings by time. There are few, over all operators: at most one a block time and operator.
-func (k Keeper) unbondingsOf(ctx context.Context, operator sdk.AccAddress) ([]types.Unbonding, error) {
-	var out []types.Unbonding
-	err := k.Unbondings.Walk(ctx, nil, func(key collections.Pair[int64, sdk.AccAddress], amount uint64) (bool, error) {
-		if key.K2().Equals(operator) {
-			out = append(out, types.Unbonding{Operator: k.text(operator), Completes: key.K1(), Amount: amount})
-		}
-		return false, nil
-	})
-	return out, err
-}
-
-// punish slashes, jails and tombstones an operator whose deterministic claim was disproved.
-func (k Keeper) punish(ctx context.Context, operator sdk.AccAddress, reason string) (uint64, error) {
+// punish slashes, jails and tombstones an operator whose deterministic claim in a round was disproved. Whether it voted there is
+// checked as long as the round is kept.
+func (k Keeper) punish(ctx context.Context, operator sdk.AccAddress, id uint64, reason string) (uint64, error) {
 	o, err := k.Oracle(ctx, operator)
 	if err != nil {
 		return 0, err
+	}
+	round, err := k.Rounds.Get(ctx, id)
+	if err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return 0, err
+	}
+	if err == nil && !hasVoted(round.Votes, o.Operator) {
+		return 0, types.ErrInvalidField.Wrapf("round_id: %s has no vote in round %d; name the round of the disproved claim", o.Operator, id)
 	}
 	p, err := k.Params.Get(ctx)
 	if err != nil {
 		return 0, err
 	}
-	slashed, err := k.slash(ctx, operator, &o, p.FaultSlash, reason)
+	slashed, err := k.slash(ctx, operator, &o, p.FaultSlash, fmt.Sprintf("round %d: %s", id, reason))
 	if err != nil {
 		return 0, err
 	}
 	o.Jailed, o.Tombstoned, o.Admitted = true, true, false
+	if err := k.Admitted.Remove(ctx, operator); err != nil {
+		return 0, err
+	}
 	if err := k.Oracles.Set(ctx, operator, o); err != nil {
 		return 0, err
 	}
@@ -178,11 +112,11 @@ func (k Keeper) unjail(ctx context.Context, operator sdk.AccAddress) error {
 	now := blockSeconds(ctx)
 	switch {
 	case !o.Jailed:
-		return types.ErrNotJailed.Wrap(k.text(operator))
+		return types.ErrNotJailed.Wrap(o.Operator)
 	case o.Tombstoned:
-		return types.ErrJailed.Wrapf("%s was punished for a disproved claim and cannot return", k.text(operator))
+		return types.ErrJailed.Wrapf("%s was punished for a disproved claim and cannot return", o.Operator)
 	case now < o.JailedUntil:
-		return types.ErrJailed.Wrapf("%s may return at %d (Unix seconds); it is %d", k.text(operator), o.JailedUntil, now)
+		return types.ErrJailed.Wrapf("%s may return at %d (Unix seconds); it is %d", o.Operator, o.JailedUntil, now)
 	}
 	o.Jailed, o.JailedUntil = false, 0
 	if err := k.Oracles.Set(ctx, operator, o); err != nil {

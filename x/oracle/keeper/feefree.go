@@ -21,27 +21,25 @@ func IsAttest(tx sdk.Tx) bool {
 	return len(msgs) > 0
 }
 
-// CheckFeeFree says whether a transaction pays no fee: it holds nothing but votes of feeders of active oracles, within their
-// quota of the epoch, and each message has a vote that can be taken. The votes are then counted against the quota, which
-// stays so if the messages fail later. It touches the voter's own keys only.
+// CheckFeeFree says whether a transaction pays no fee: it is one MsgAttest of the feeder of an active oracle, within the oracle's
+// quota of the epoch, with a vote that the handler will take. All its votes then count against the quota, which stays so if the
+// message fails later. It touches the voter's own keys only.
+//
+// One message, because several could be made to fail together at no cost: a repetition is refused as a whole and takes the first
+// down with it.
 func (k Keeper) CheckFeeFree(ctx sdk.Context, tx sdk.Tx) (bool, error) {
-	if !IsAttest(tx) {
+	msgs := tx.GetMsgs()
+	if len(msgs) != 1 {
+		return false, nil
+	}
+	msg, ok := msgs[0].(*types.MsgAttest)
+	if !ok {
 		return false, nil
 	}
 	p, err := k.Params.Get(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, m := range tx.GetMsgs() {
-		free, err := k.takeQuota(ctx, m.(*types.MsgAttest), p)
-		if err != nil || !free {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-func (k Keeper) takeQuota(ctx sdk.Context, msg *types.MsgAttest, p types.Params) (bool, error) {
 	if msg.Validate(p) != nil {
 		return false, nil // the handler says what is wrong, for a fee
 	}
@@ -49,37 +47,45 @@ func (k Keeper) takeQuota(ctx sdk.Context, msg *types.MsgAttest, p types.Params)
 	if err != nil {
 		return false, nil
 	}
-	operator, err := k.voter(ctx, feeder, p)
+	v, err := k.voterOf(ctx, feeder, p)
 	if err != nil {
-		return false, own(err)
+		return false, withoutRefusal(err)
 	}
-	epoch, err := k.Epoch.Get(ctx)
+	use, err := k.quotaUse(ctx, v)
 	if err != nil {
 		return false, err
-	}
-	use, err := k.Quota.Get(ctx, operator)
-	if err != nil && !errors.Is(err, collections.ErrNotFound) {
-		return false, err
-	}
-	if use.Epoch != epoch.Number || use.Operator == "" {
-		use = types.QuotaUse{Operator: k.text(operator), Epoch: epoch.Number}
 	}
 	if use.Used+uint64(len(msg.Votes)) > p.VoteQuota {
 		return false, nil
 	}
 	for i := range msg.Votes {
-		if _, err := k.votable(ctx, operator, msg.Votes[i].RoundId); err == nil {
+		err := v.check(ctx, &msg.Votes[i])
+		if err == nil {
 			use.Used += uint64(len(msg.Votes))
-			return true, k.Quota.Set(ctx, operator, use)
-		} else if err := own(err); err != nil {
+			return true, k.Quota.Set(ctx, v.operator, use)
+		}
+		if err := withoutRefusal(err); err != nil {
 			return false, err
 		}
 	}
 	return false, nil
 }
 
-// own hides the module's own refusals, which the handler repeats, and passes on errors of the store.
-func own(err error) error {
+// quotaUse of the present epoch.
+func (k Keeper) quotaUse(ctx sdk.Context, v *voterContext) (types.QuotaUse, error) {
+	epoch, err := k.Epoch.Get(ctx)
+	if err != nil {
+		return types.QuotaUse{}, err
+	}
+	use, err := k.Quota.Get(ctx, v.operator)
+	if errors.Is(err, collections.ErrNotFound) || (err == nil && use.Epoch != epoch.Number) {
+		return types.QuotaUse{Operator: v.text, Epoch: epoch.Number}, nil
+	}
+	return use, err
+}
+
+// withoutRefusal hides the module's own refusals, which the handler repeats, and passes on errors of the store.
+func withoutRefusal(err error) error {
 	if _, refused := refusal(0, err); refused {
 		return nil
 	}

@@ -31,8 +31,13 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err != nil {
 			return err
 		}
-		unbonding[u.Operator] += u.Amount
-		if err := k.Unbondings.Set(ctx, collections.Join(u.Completes, operator), u.Amount); err != nil {
+		if unbonding[u.Operator], err = escrowtypes.AddChecked(unbonding[u.Operator], u.Amount); err != nil {
+			return err
+		}
+		if err := k.Unbondings.Set(ctx, collections.Join(operator, u.Completes), u.Amount); err != nil {
+			return err
+		}
+		if err := k.UnbondingQueue.Set(ctx, collections.Join(u.Completes, operator)); err != nil {
 			return err
 		}
 	}
@@ -87,7 +92,11 @@ func (k Keeper) initOracle(ctx context.Context, o types.Oracle, unbonding uint64
 	if len(o.Window) == 0 {
 		o.Window = fresh.Window
 	}
-	if held := o.Bond + unbonding; held > 0 {
+	held, err := escrowtypes.AddChecked(o.Bond, unbonding)
+	if err != nil {
+		return err
+	}
+	if held > 0 {
 		account, err := k.escrow.Account(ctx, escrowtypes.OracleAccountID(operator))
 		if err != nil {
 			return types.ErrInvalidGenesis.Wrapf("oracle %s has a bond but no escrow account: %s", o.Operator, err)
@@ -106,6 +115,11 @@ func (k Keeper) initOracle(ctx context.Context, o types.Oracle, unbonding uint64
 			return err
 		}
 	}
+	if o.Admitted {
+		if err := k.Admitted.Set(ctx, operator); err != nil {
+			return err
+		}
+	}
 	return k.Oracles.Set(ctx, operator, o)
 }
 
@@ -121,27 +135,19 @@ func (k Keeper) initRounds(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 		if r.Status == types.ROUND_STATUS_OPEN {
-			if err := k.OpenRounds.Set(ctx, collections.Join(r.Kind, r.Id)); err != nil {
-				return err
-			}
-		}
-		// Rounds come by number, so the latest on a subject stays.
-		if err := k.Subjects.Set(ctx, collections.Join(r.Kind, r.Subject), r.Id); err != nil {
-			return err
-		}
-	}
-	for _, vs := range g.Votes {
-		for _, v := range vs.Votes {
-			operator, err := k.parse(v.Operator)
-			if err != nil {
-				return err
-			}
-			if err := k.Votes.Set(ctx, collections.Join(vs.RoundId, operator), v); err != nil {
+			if err := k.OpenRounds.Set(ctx, collections.Join(r.Kind, r.Subject), r.Id); err != nil {
 				return err
 			}
 		}
 	}
 	for _, id := range g.Accepted {
+		round, err := k.Rounds.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		if _, _, ok := result(&round); !ok {
+			return types.ErrInvalidGenesis.Wrapf("accepted round %d has no quorum", id)
+		}
 		if err := k.Accepted.Set(ctx, id); err != nil {
 			return err
 		}
@@ -171,8 +177,8 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	if err != nil {
 		return nil, err
 	}
-	err = k.Unbondings.Walk(ctx, nil, func(key collections.Pair[int64, sdk.AccAddress], amount uint64) (bool, error) {
-		g.Unbondings = append(g.Unbondings, types.Unbonding{Operator: k.text(key.K2()), Completes: key.K1(), Amount: amount})
+	err = k.Unbondings.Walk(ctx, nil, func(key collections.Pair[sdk.AccAddress, int64], amount uint64) (bool, error) {
+		g.Unbondings = append(g.Unbondings, types.Unbonding{Operator: k.text(key.K1()), Completes: key.K2(), Amount: amount})
 		return false, nil
 	})
 	if err != nil {
@@ -187,17 +193,6 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	err = k.Rounds.Walk(ctx, nil, func(_ uint64, r types.Round) (bool, error) {
 		g.Rounds = append(g.Rounds, r)
-		return false, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = k.Votes.Walk(ctx, nil, func(key collections.Pair[uint64, sdk.AccAddress], v types.RecordedVote) (bool, error) {
-		if n := len(g.Votes); n == 0 || g.Votes[n-1].RoundId != key.K1() {
-			g.Votes = append(g.Votes, types.VotesOfRound{RoundId: key.K1()})
-		}
-		last := &g.Votes[len(g.Votes)-1]
-		last.Votes = append(last.Votes, v)
 		return false, nil
 	})
 	if err != nil {

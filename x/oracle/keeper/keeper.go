@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cosmos/gogoproto/proto"
+
 	"cosmossdk.io/collections"
 	collcodec "cosmossdk.io/collections/codec"
 	"cosmossdk.io/core/address"
@@ -18,7 +20,7 @@ import (
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
-// Keeper of the oracle store.
+// Keeper of the oracle store. It has no mutable fields, so copies are equal.
 type Keeper struct {
 	escrow    types.EscrowKeeper
 	router    types.MsgRouter
@@ -27,41 +29,43 @@ type Keeper struct {
 	// reporter is the module's own address, the authority of the reports.
 	reporter  string
 	addresses address.Codec
-	// touched is the object store that marks the rounds which got votes in this block; handlers write it blindly.
-	touched storetypes.StoreKey
+	// ballots is the object store that holds a block's votes until EndBlock counts them.
+	ballots storetypes.StoreKey
 
 	Schema collections.Schema
 	Params collections.Item[types.Params]
-	// Oracles by operator, Feeders from hot key to operator.
+	// Oracles by operator. Anybody who bonds has a record, so only queries and genesis may walk over them.
 	Oracles collections.Map[sdk.AccAddress, types.Oracle]
+	// Admitted operators, at most max_oracles.
+	Admitted collections.KeySet[sdk.AccAddress]
+	// Feeders from hot key to operator.
 	Feeders collections.Map[sdk.AccAddress, sdk.AccAddress]
-	// Unbondings by time of completion.
-	Unbondings collections.Map[collections.Pair[int64, sdk.AccAddress], uint64]
+	// Unbondings by operator and time of completion, UnbondingQueue by time.
+	Unbondings     collections.Map[collections.Pair[sdk.AccAddress, int64], uint64]
+	UnbondingQueue collections.KeySet[collections.Pair[int64, sdk.AccAddress]]
+	// Sets grow by number; those that no kept round names are removed.
 	Sets       collections.Map[uint64, types.OracleSet]
 	CurrentSet collections.Item[uint64]
 	// NextRound is touched in EndBlock only, so that transactions do not conflict.
 	NextRound collections.Item[uint64]
 	Rounds    collections.Map[uint64, types.Round]
-	// OpenRounds holds the rounds that take votes for a result, by kind.
-	OpenRounds collections.KeySet[collections.Pair[string, uint64]]
-	// RoundQueue holds exactly one entry a round: its deadline while open, its removal afterwards.
+	// OpenRounds holds the rounds that take votes for a result, by kind and subject: one a subject.
+	OpenRounds collections.Map[collections.Pair[string, []byte], uint64]
+	// RoundQueue holds exactly one entry a round: when it is to be closed, reopened or removed.
 	RoundQueue collections.KeySet[collections.Pair[int64, uint64]]
-	// Subjects names the latest round on a subject.
-	Subjects collections.Map[collections.Pair[string, []byte], uint64]
-	// Votes of open rounds, and late ones that count as taking part.
-	Votes collections.Map[collections.Pair[uint64, sdk.AccAddress], types.RecordedVote]
-	// Accepted rounds wait for the execution of their report.
+	// Accepted open rounds wait for the execution of their report, because a block's limit was reached.
 	Accepted      collections.KeySet[uint64]
 	Epoch         collections.Item[types.Epoch]
 	Participation collections.Map[sdk.AccAddress, types.Participation]
 	Quota         collections.Map[sdk.AccAddress, types.QuotaUse]
 }
 
-// NewKeeper makes the keeper; touched is an object store's key, authority is the account of governance. The kinds of rounds are those of reports and no others.
+// NewKeeper makes the keeper; ballots is an object store's key, authority is the account of governance. The kinds of rounds are
+// those of reports and no others.
 func NewKeeper(
 	cdc codec.BinaryCodec,
 	store corestore.KVStoreService,
-	touched storetypes.StoreKey,
+	ballots storetypes.StoreKey,
 	addresses address.Codec,
 	escrow types.EscrowKeeper,
 	router types.MsgRouter,
@@ -83,25 +87,24 @@ func NewKeeper(
 		authority: authority,
 		reporter:  reporter,
 		addresses: addresses,
-		touched:   touched,
+		ballots:   ballots,
 
-		Params:  collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
-		Oracles: collections.NewMap(sb, types.OraclesPrefix, "oracles", sdk.AccAddressKey, codec.CollValue[types.Oracle](cdc)),
-		Feeders: collections.NewMap(sb, types.FeedersPrefix, "feeders", sdk.AccAddressKey, collcodec.KeyToValueCodec(sdk.AccAddressKey)),
+		Params:   collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
+		Oracles:  collections.NewMap(sb, types.OraclesPrefix, "oracles", sdk.AccAddressKey, codec.CollValue[types.Oracle](cdc)),
+		Admitted: collections.NewKeySet(sb, types.AdmittedPrefix, "admitted", sdk.AccAddressKey),
+		Feeders:  collections.NewMap(sb, types.FeedersPrefix, "feeders", sdk.AccAddressKey, collcodec.KeyToValueCodec(sdk.AccAddressKey)),
 		Unbondings: collections.NewMap(sb, types.UnbondingsPrefix, "unbondings",
-			collections.PairKeyCodec(collections.Int64Key, sdk.AccAddressKey), collections.Uint64Value),
+			collections.PairKeyCodec(sdk.AccAddressKey, collections.Int64Key), collections.Uint64Value),
+		UnbondingQueue: collections.NewKeySet(sb, types.UnbondingQueuePrefix, "unbonding_queue",
+			collections.PairKeyCodec(collections.Int64Key, sdk.AccAddressKey)),
 		Sets:       collections.NewMap(sb, types.SetsPrefix, "sets", collections.Uint64Key, codec.CollValue[types.OracleSet](cdc)),
 		CurrentSet: collections.NewItem(sb, types.CurrentSetPrefix, "current_set", collections.Uint64Value),
 		NextRound:  collections.NewItem(sb, types.NextRoundPrefix, "next_round", collections.Uint64Value),
 		Rounds:     collections.NewMap(sb, types.RoundsPrefix, "rounds", collections.Uint64Key, codec.CollValue[types.Round](cdc)),
-		OpenRounds: collections.NewKeySet(sb, types.OpenRoundsPrefix, "open_rounds",
-			collections.PairKeyCodec(collections.StringKey, collections.Uint64Key)),
+		OpenRounds: collections.NewMap(sb, types.OpenRoundsPrefix, "open_rounds",
+			collections.PairKeyCodec(collections.StringKey, collections.BytesKey), collections.Uint64Value),
 		RoundQueue: collections.NewKeySet(sb, types.RoundQueuePrefix, "round_queue",
 			collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),
-		Subjects: collections.NewMap(sb, types.SubjectsPrefix, "subjects",
-			collections.PairKeyCodec(collections.StringKey, collections.BytesKey), collections.Uint64Value),
-		Votes: collections.NewMap(sb, types.VotesPrefix, "votes",
-			collections.PairKeyCodec(collections.Uint64Key, sdk.AccAddressKey), codec.CollValue[types.RecordedVote](cdc)),
 		Accepted: collections.NewKeySet(sb, types.AcceptedPrefix, "accepted", collections.Uint64Key),
 		Epoch:    collections.NewItem(sb, types.EpochPrefix, "epoch", codec.CollValue[types.Epoch](cdc)),
 		Participation: collections.NewMap(sb, types.ParticipationPrefix, "participation", sdk.AccAddressKey,
@@ -136,3 +139,7 @@ func (k Keeper) text(address sdk.AccAddress) string {
 
 // parse reads an address that the module wrote itself or whose error the caller explains.
 func (k Keeper) parse(s string) (sdk.AccAddress, error) { return k.addresses.StringToBytes(s) }
+
+func emit(ctx context.Context, event proto.Message) error {
+	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+}

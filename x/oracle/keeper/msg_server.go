@@ -108,7 +108,7 @@ func (s msgServer) PunishOracle(ctx context.Context, msg *types.MsgPunishOracle)
 	if err := msg.Validate(); err != nil {
 		return nil, err
 	}
-	slashed, err := s.k.punish(ctx, operator, msg.Reason)
+	slashed, err := s.k.punish(ctx, operator, msg.RoundId, msg.Reason)
 	return &types.MsgPunishOracleResponse{Slashed: slashed}, err
 }
 

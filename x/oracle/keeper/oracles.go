@@ -33,7 +33,7 @@ func (k Keeper) newOracle(operator sdk.AccAddress, p types.Params) types.Oracle 
 	return types.Oracle{
 		Operator: k.text(operator),
 		Account:  escrowtypes.OracleAccountID(operator).Bech32(escrowtypes.AccountHRP),
-		Window:   make([]byte, (p.MissWindow+7)/8),
+		Window:   make([]byte, windowBytes(p.MissWindow)),
 	}
 }
 
@@ -57,10 +57,8 @@ func (k Keeper) admit(ctx context.Context, operator sdk.AccAddress, moniker stri
 		return err
 	}
 	admitted := uint32(0)
-	err = k.Oracles.Walk(ctx, nil, func(_ sdk.AccAddress, o types.Oracle) (bool, error) {
-		if o.Admitted {
-			admitted++
-		}
+	err = k.Admitted.Walk(ctx, nil, func(sdk.AccAddress) (bool, error) {
+		admitted++
 		return false, nil
 	})
 	if err != nil {
@@ -79,6 +77,9 @@ func (k Keeper) admit(ctx context.Context, operator sdk.AccAddress, moniker stri
 		return types.ErrSetFull.Wrapf("%d are admitted, max_oracles is %d; remove one first", admitted, p.MaxOracles)
 	}
 	o.Admitted, o.Moniker = true, moniker
+	if err := k.Admitted.Set(ctx, operator); err != nil {
+		return err
+	}
 	if err := k.Oracles.Set(ctx, operator, o); err != nil {
 		return err
 	}
@@ -95,6 +96,9 @@ func (k Keeper) remove(ctx context.Context, operator sdk.AccAddress) error {
 		return types.ErrInvalidField.Wrapf("operator %s is not admitted", k.text(operator))
 	}
 	o.Admitted = false
+	if err := k.Admitted.Remove(ctx, operator); err != nil {
+		return err
+	}
 	if err := k.Oracles.Set(ctx, operator, o); err != nil {
 		return err
 	}
@@ -139,44 +143,19 @@ func (k Keeper) setFeeder(ctx context.Context, operator, feeder sdk.AccAddress, 
 	return k.emitChange(ctx, operator, "feeder", 0)
 }
 
-// voter returns the operator a feeder speaks for and checks that it may vote now.
-func (k Keeper) voter(ctx context.Context, feeder sdk.AccAddress, p types.Params) (sdk.AccAddress, error) {
-	operator, err := k.Feeders.Get(ctx, feeder)
-	if errors.Is(err, collections.ErrNotFound) {
-		return nil, types.ErrNotFeeder.Wrapf("%s attests for no oracle; the operator must send MsgSetFeeder first", k.text(feeder))
-	}
-	if err != nil {
-		return nil, err
-	}
-	o, err := k.Oracle(ctx, operator)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case o.Jailed:
-		return nil, types.ErrJailed.Wrapf("%s; the operator must send MsgUnjail after %d (Unix seconds)", k.text(operator), o.JailedUntil)
-	case !o.Admitted:
-		return nil, types.ErrNotActive.Wrapf("%s is not admitted; governance must admit it", k.text(operator))
-	case o.Bond < p.MinBond:
-		return nil, types.ErrNotActive.Wrapf("%s has a bond of %d ufog; bond at least %d", k.text(operator), o.Bond, p.MinBond)
-	}
-	return operator, nil
-}
+// maxSetsRemoved is the most sets that one change of the set removes.
+const maxSetsRemoved = 100
 
-// refreshSet opens a new set if the active oracles are others than those of the current one. Runs in EndBlock.
-func (k Keeper) refreshSet(ctx context.Context, p types.Params) error {
+// refreshSet opens a new set if the active oracles are others than those of the current one, and removes sets that no round names.
+func (t *turn) refreshSet(ctx context.Context) error {
 	var operators []string
-	err := k.Oracles.Walk(ctx, nil, func(_ sdk.AccAddress, o types.Oracle) (bool, error) {
-		if active(o, p) {
+	for _, o := range t.admitted {
+		if active(o, t.p) {
 			operators = append(operators, o.Operator)
 		}
-		return false, nil
-	})
-	if err != nil {
-		return err
 	}
 	slices.Sort(operators)
-	current, err := k.currentSet(ctx)
+	current, err := t.k.currentSet(ctx)
 	if err != nil {
 		return err
 	}
@@ -184,10 +163,41 @@ func (k Keeper) refreshSet(ctx context.Context, p types.Params) error {
 		return nil
 	}
 	next := types.OracleSet{Id: current.Id + 1, Operators: operators}
-	if err := k.Sets.Set(ctx, next.Id, next); err != nil {
+	if err := t.k.Sets.Set(ctx, next.Id, next); err != nil {
 		return err
 	}
-	return k.CurrentSet.Set(ctx, next.Id)
+	if err := t.k.CurrentSet.Set(ctx, next.Id); err != nil {
+		return err
+	}
+	return t.k.removeSetsBefore(ctx, next.Id)
+}
+
+// removeSetsBefore removes sets below current that no round names. Sets grow with the rounds, so the oldest round names the oldest set
+// that is needed.
+func (k Keeper) removeSetsBefore(ctx context.Context, current uint64) error {
+	needed := current
+	err := k.Rounds.Walk(ctx, nil, func(_ uint64, oldest types.Round) (bool, error) {
+		needed = oldest.Set
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	var unused []uint64
+	rng := new(collections.Range[uint64]).EndExclusive(needed)
+	err = k.Sets.Walk(ctx, rng, func(id uint64, _ types.OracleSet) (bool, error) {
+		unused = append(unused, id)
+		return len(unused) >= maxSetsRemoved, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range unused {
+		if err := k.Sets.Remove(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // currentSet returns the set that rounds are opened with; the zero set before the first block.

@@ -2,68 +2,74 @@ package keeper
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
-
-	"cosmossdk.io/collections"
-
-	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
-// touch marks a round for the count at the end of the block. The key holds the voter, so that no two transactions write the same.
-func (k Keeper) touch(ctx context.Context, round uint64, operator sdk.AccAddress) {
-	key := append(binary.BigEndian.AppendUint64(nil, round), operator...)
-	sdk.UnwrapSDKContext(ctx).ObjectStore(k.touched).Set(key, struct{}{})
-}
-
-// touchedRounds lists the marked rounds by number.
-func (k Keeper) touchedRounds(ctx context.Context) []uint64 {
-	var rounds []uint64
-	iter := sdk.UnwrapSDKContext(ctx).ObjectStore(k.touched).Iterator(nil, nil)
-	defer iter.Close()
-	for ; iter.Valid(); iter.Next() {
-		id := binary.BigEndian.Uint64(iter.Key())
-		if n := len(rounds); n == 0 || rounds[n-1] != id {
-			rounds = append(rounds, id)
-		}
+// countVotes puts the block's votes into their rounds and executes the reports that they decide.
+func (t *turn) countVotes(ctx context.Context) error {
+	votes, refused, err := t.k.takeBallots(ctx)
+	if err != nil {
+		return err
 	}
-	return rounds
-}
-
-// tallyTouched queues the rounds that this block's votes decided.
-func (k Keeper) tallyTouched(ctx context.Context) error {
-	for _, id := range k.touchedRounds(ctx) {
-		round, err := k.Rounds.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if round.Status != types.ROUND_STATUS_OPEN {
-			continue
-		}
-		votes, err := k.recordedVotes(ctx, id)
-		if err != nil {
-			return err
-		}
-		decided := false
-		if round.Rule == types.ROUND_RULE_CLAIM {
-			_, decided = acceptedClaim(votes, round.Quorum)
-		} else {
-			set, err := k.Sets.Get(ctx, round.Set)
-			if err != nil {
-				return err
-			}
-			decided = len(votes) == len(set.Operators)
-		}
-		if !decided {
-			continue
-		}
-		if err := k.Accepted.Set(ctx, id); err != nil {
+	for _, r := range refused {
+		t.of(t.k.text(r.operator)).Refused += r.votes
+	}
+	for _, v := range votes {
+		if err := t.count(ctx, v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// count puts one block's votes into one round.
+func (t *turn) count(ctx context.Context, v roundVotes) error {
+	round, err := t.k.Rounds.Get(ctx, v.round)
+	if err != nil {
+		return err
+	}
+	switch round.Status {
+	case types.ROUND_STATUS_OPEN:
+		round.Votes = appendVotes(round.Votes, v.votes)
+		members, err := t.members(ctx, round.Set)
+		if err != nil {
+			return err
+		}
+		if decided(&round, len(members)) {
+			return t.accept(ctx, &round)
+		}
+	case types.ROUND_STATUS_EXECUTED, types.ROUND_STATUS_FAILED:
+		t.creditLate(&round, v.votes)
+		round.Votes = appendVotes(round.Votes, v.votes)
+	default: // cancelled by a report of this block
+		return nil
+	}
+	return t.k.Rounds.Set(ctx, round.Id, round)
+}
+
+// appendVotes adds votes to a round's; of equal bodies under a claim only the first is kept.
+func appendVotes(votes, added []types.RecordedVote) []types.RecordedVote {
+	for _, v := range added {
+		given := len(v.Claim) > 0 && slices.ContainsFunc(votes, func(o types.RecordedVote) bool {
+			return len(o.Body) > 0 && string(o.Claim) == string(v.Claim)
+		})
+		if given {
+			v.Body = nil
+		}
+		votes = append(votes, v)
+	}
+	return votes
+}
+
+// decided says whether the votes of an open round suffice before its deadline.
+func decided(round *types.Round, members int) bool {
+	if round.Rule == types.ROUND_RULE_CLAIM {
+		_, ok := acceptedClaim(round.Votes, round.Quorum)
+		return ok
+	}
+	return len(round.Votes) == members
 }
 
 // claimResult is the outcome of counting a claim round.
@@ -77,6 +83,9 @@ type claimResult struct {
 // acceptedClaim finds the claim that a quorum voted for and whose body one of them gave. At most one claim can have a quorum,
 // since a quorum is more than half of the set.
 func acceptedClaim(votes []types.RecordedVote, quorum uint32) (claimResult, bool) {
+	if len(votes) < int(quorum) {
+		return claimResult{}, false
+	}
 	for i, v := range votes {
 		seen := slices.ContainsFunc(votes[:i], func(o types.RecordedVote) bool { return string(o.Claim) == string(v.Claim) })
 		if seen {
@@ -107,75 +116,24 @@ func acceptedClaim(votes []types.RecordedVote, quorum uint32) (claimResult, bool
 	return claimResult{}, false
 }
 
-// closeDue ends the rounds whose deadline is over, opens again those that may be, and removes the ones kept long enough. It does
-// at most limit of them; the rest follows in the next block, in order.
-func (k Keeper) closeDue(ctx context.Context, limit uint32) error {
-	now := blockSeconds(ctx)
-	var due []uint64
-	rng := collections.NewPrefixUntilPairRange[int64, uint64](now)
-	err := k.RoundQueue.Walk(ctx, rng, func(key collections.Pair[int64, uint64]) (bool, error) {
-		due = append(due, key.K2())
-		return len(due) >= int(limit), nil
+// result is what the votes of a decided round say, and the claim that was accepted.
+func result(round *types.Round) (types.RoundResult, []byte, bool) {
+	out := types.RoundResult{Round: round.Id, Subject: round.Subject, Quorum: round.Quorum}
+	if round.Rule == types.ROUND_RULE_CLAIM {
+		c, ok := acceptedClaim(round.Votes, round.Quorum)
+		out.Body, out.Meter, out.Voters = c.body, c.meter, c.voters
+		return out, c.claim, ok
+	}
+	votes := slices.Clone(round.Votes)
+	slices.SortFunc(votes, func(a, b types.RecordedVote) int {
+		if a.Operator < b.Operator {
+			return -1
+		}
+		return 1
 	})
-	if err != nil {
-		return err
+	for _, v := range votes {
+		out.Voters = append(out.Voters, v.Operator)
+		out.Votes = append(out.Votes, types.ObservedVote{Voter: v.Operator, Body: v.Body})
 	}
-	for _, id := range due {
-		round, err := k.Rounds.Get(ctx, id)
-		if err != nil {
-			return err
-		}
-		if round.Status != types.ROUND_STATUS_OPEN {
-			if err := k.drop(ctx, round); err != nil {
-				return err
-			}
-			continue
-		}
-		accepted, err := k.Accepted.Has(ctx, id)
-		if err != nil {
-			return err
-		}
-		if accepted { // decided in time; its report is only waiting for its turn
-			if err := k.requeue(ctx, &round, now+1); err != nil {
-				return err
-			}
-			if err := k.Rounds.Set(ctx, id, round); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := k.closeAtDeadline(ctx, round); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// closeAtDeadline accepts a merge round in which a quorum has voted; anything else expires, and is asked again while it may be.
-func (k Keeper) closeAtDeadline(ctx context.Context, round types.Round) error {
-	votes, err := k.recordedVotes(ctx, round.Id)
-	if err != nil {
-		return err
-	}
-	if round.Rule == types.ROUND_RULE_MERGE && len(votes) >= int(round.Quorum) {
-		if err := k.requeue(ctx, &round, blockSeconds(ctx)+1); err != nil {
-			return err
-		}
-		if err := k.Rounds.Set(ctx, round.Id, round); err != nil {
-			return err
-		}
-		return k.Accepted.Set(ctx, round.Id)
-	}
-	if err := k.expect(ctx, round); err != nil {
-		return err
-	}
-	if err := k.finish(ctx, &round, types.ROUND_STATUS_EXPIRED, votes); err != nil {
-		return err
-	}
-	now := blockSeconds(ctx)
-	if now >= round.FinalDeadline {
-		return nil
-	}
-	_, err = k.OpenRound(ctx, round.Kind, round.Subject, now+max(1, round.Deadline-round.OpenedTime), round.FinalDeadline)
-	return err
+	return out, nil, len(votes) >= int(round.Quorum)
 }

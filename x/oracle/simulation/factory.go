@@ -42,6 +42,11 @@ func MsgUnbondFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUnbond] {
 			reporter.Skip("nothing is bonded")
 			return nil, nil
 		}
+		under, err := k.UnbondingsOf(ctx, operator.Address)
+		if err != nil || len(under) >= types.MaxUnbondings {
+			reporter.Skip("enough is unbonding")
+			return nil, nil
+		}
 		part, err := data.Rand().PositiveSDKIntn(math.NewIntFromUint64(o.Bond))
 		if err != nil {
 			reporter.Skip(err.Error())

@@ -43,4 +43,6 @@ var (
 	ErrRoundExists = errorsmod.Register(ModuleName, 20, "round exists")
 	// ErrFeeRequired says that a MsgAttest outside the free quota has to pay.
 	ErrFeeRequired = errorsmod.Register(ModuleName, 21, "fee required")
+	// ErrTooManyUnbondings says that too many parts of the bond are on their way out.
+	ErrTooManyUnbondings = errorsmod.Register(ModuleName, 22, "too many unbondings")
 )

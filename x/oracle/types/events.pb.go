@@ -96,7 +96,7 @@ type EventRoundClosed struct {
 	RoundId uint64      `protobuf:"varint,1,opt,name=round_id,json=roundId,proto3" json:"round_id,omitempty"`
 	Kind    string      `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Status  RoundStatus `protobuf:"varint,3,opt,name=status,proto3,enum=fog.oracle.v1.RoundStatus" json:"status,omitempty"`
-	// voters of the quorum.
+	// voters up to the end.
 	Voters uint32 `protobuf:"varint,4,opt,name=voters,proto3" json:"voters,omitempty"`
 	Error  string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net"
 	"strconv"
+	"strings"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -40,13 +41,19 @@ func ValidateEndpoint(s string) error {
 		return ErrInvalidField.Wrapf("endpoint has %d bytes; at most %d are allowed", len(s), MaxEndpointLength)
 	}
 	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" {
+	if err != nil || host == "" || strings.ContainsFunc(host, notInHost) {
 		return ErrInvalidField.Wrapf("endpoint %q must be host:port", s)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return ErrInvalidField.Wrapf("endpoint %q: port must be from 1 to 65535", s)
 	}
 	return nil
+}
+
+// notInHost says that a character is in neither a name nor an address.
+func notInHost(r rune) bool {
+	letter := (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
+	return !letter && (r < '0' || r > '9') && !strings.ContainsRune(".-_:", r)
 }
 
 // Validate checks what does not depend on state but the params.

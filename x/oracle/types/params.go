@@ -20,7 +20,7 @@ func DefaultParams() Params {
 		MaxBodyBytes:       128 << 10,
 		ReportGas:          100_000_000,
 		MaxReportsPerBlock: 5_000,
-		RoundRetention:     24 * 3600,
+		RoundRetention:     3600,
 	}
 }
 

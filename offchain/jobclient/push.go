@@ -1,0 +1,153 @@
+package jobclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/registry/client"
+)
+
+// Stage is a part of packing and pushing a job that takes time.
+type Stage string
+
+// The stages, in order.
+const (
+	StageBuild  Stage = "build"
+	StageModule Stage = "module"
+	StageInputs Stage = "inputs"
+	StageSpec   Stage = "spec"
+)
+
+// Observer is told when a stage begins; what it returns, if anything, is told how far it is.
+type Observer func(Stage) client.Progress
+
+// begin calls an observer that may be missing.
+func (o Observer) begin(s Stage) client.Progress {
+	if o == nil {
+		return nil
+	}
+	return o(s)
+}
+
+// Packed is a job with everything that its spec names, ready to be pushed.
+type Packed struct {
+	Spec jobfile.Spec `json:"-"`
+	// SpecDigest and Module are what the chain holds; Inputs is zero if there are none.
+	SpecDigest artifact.Digest `json:"spec_digest"`
+	Module     artifact.Digest `json:"module_digest"`
+	Inputs     artifact.Digest `json:"inputs_digest"`
+	// ModuleBytes and InputsBytes are sizes.
+	ModuleBytes int64 `json:"module_bytes"`
+	InputsBytes int64 `json:"inputs_bytes"`
+
+	modulePath, inputsPath string
+}
+
+// magic begins every WebAssembly module.
+var magic = []byte("\x00asm")
+
+// Pack builds or loads the module, packs the inputs and makes the spec. temp is a folder for what is made; it must live until the push.
+func Pack(ctx context.Context, f *jobfile.File, temp string, observe Observer) (Packed, error) {
+	var p Packed
+	observe.begin(StageBuild)
+	var err error
+	if p.modulePath, err = f.ModulePath(ctx, temp); err != nil {
+		return Packed{}, err
+	}
+	if p.Module, p.ModuleBytes, err = digestModule(p.modulePath); err != nil {
+		return Packed{}, err
+	}
+	p.inputsPath = filepath.Join(temp, "inputs.tar")
+	if p.Inputs, p.InputsBytes, err = f.PackInputs(p.inputsPath); err != nil {
+		return Packed{}, err
+	}
+	if p.Spec, err = f.Spec(p.Module, p.Inputs); err != nil {
+		return Packed{}, err
+	}
+	p.SpecDigest = p.Spec.Digest()
+	return p, ctx.Err()
+}
+
+func digestModule(path string) (d artifact.Digest, size int64, err error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return d, 0, fmt.Errorf("module: %w", err)
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	head := make([]byte, len(magic))
+	if _, err := io.ReadFull(in, head); err != nil || !bytes.Equal(head, magic) {
+		return d, 0, fmt.Errorf("module: %s is not a WebAssembly module; build it with GOOS=wasip1 GOARCH=wasm, or name its package in build", path)
+	}
+	if _, err := in.Seek(0, io.SeekStart); err != nil {
+		return d, 0, err
+	}
+	return artifact.DigestReader(in)
+}
+
+// Push brings a packed job to the registry; what is there is not sent again.
+func Push(ctx context.Context, registry *client.Client, p Packed, observe Observer) error {
+	module, err := client.FileBlob(client.TypeModule, p.modulePath)
+	if err != nil {
+		return fmt.Errorf("module: %w", err)
+	}
+	if module.Digest != p.Module {
+		return fmt.Errorf("module: %s changed while it was packed; push again", p.modulePath)
+	}
+	if _, err := registry.WithProgress(observe.begin(StageModule)).PushArtifact(ctx, client.RepoModules, "", client.Module(module)); err != nil {
+		return fmt.Errorf("push the module: %w", err)
+	}
+	if !p.Inputs.IsZero() {
+		inputs, err := client.FileBlob(client.TypeInputs, p.inputsPath)
+		if err != nil {
+			return fmt.Errorf("inputs: %w", err)
+		}
+		if _, err := registry.WithProgress(observe.begin(StageInputs)).PushArtifact(ctx, client.RepoInputs, "", client.Inputs(inputs)); err != nil {
+			return fmt.Errorf("push the inputs: %w", err)
+		}
+	}
+	spec := client.Spec(p.Spec.Canonical())
+	if _, err := registry.WithProgress(observe.begin(StageSpec)).PushArtifact(ctx, client.RepoSpecs, "", spec); err != nil {
+		return fmt.Errorf("push the spec: %w", err)
+	}
+	return nil
+}
+
+// MissingError is content of a job that the registry does not hold.
+type MissingError struct {
+	What   Stage
+	Digest artifact.Digest
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the registry has no %s %s; push the job first", e.What, e.Digest)
+}
+
+// CheckPushed returns a *MissingError if the registry lacks something of a packed job.
+func CheckPushed(ctx context.Context, registry *client.Client, p Packed) error {
+	for _, part := range []struct {
+		what   Stage
+		repo   string
+		digest artifact.Digest
+	}{
+		{StageModule, client.RepoModules, p.Module}, {StageInputs, client.RepoInputs, p.Inputs}, {StageSpec, client.RepoSpecs, p.SpecDigest},
+	} {
+		if part.digest.IsZero() {
+			continue
+		}
+		_, err := registry.StatBlob(ctx, part.repo, part.digest)
+		if errors.Is(err, client.ErrNotFound) {
+			return &MissingError{part.what, part.digest}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package jobclient
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/foggrid/fogd/offchain/jobfile"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// Submitted is a job that is on chain.
+type Submitted struct {
+	JobID   string `json:"job_id"`
+	Account string `json:"account"`
+	// Funded is what was taken from the owner's wallet, in ufog.
+	Funded uint64 `json:"funded"`
+	Salt   string `json:"salt"`
+	// Existed is true if the job had been submitted before, with this salt.
+	Existed bool   `json:"existed"`
+	Height  int64  `json:"height,omitempty"`
+	TxHash  string `json:"tx_hash,omitempty"`
+	GasUsed int64  `json:"gas_used,omitempty"`
+}
+
+// ErrSaltTaken is a salt that the owner has used for another job.
+var ErrSaltTaken = errors.New("the salt belongs to another job of this owner; choose another one")
+
+// NewSalt makes a salt that nobody has used.
+func NewSalt() string {
+	b := make([]byte, 12)
+	rand.Read(b) // never fails: it ends the program instead
+	return hex.EncodeToString(b)
+}
+
+// Message is the transaction's message that submits a packed job.
+func Message(f *jobfile.File, p Packed, owner, salt string) *jobstypes.MsgSubmitJob {
+	m := &jobstypes.MsgSubmitJob{
+		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: jobstypes.ENGINE_WASM,
+		SpecDigest: p.SpecDigest.String(), ImageDigest: p.Module.String(), Tasks: f.Tasks,
+		Resources: nodestypes.Resources{
+			CpuMilli: uint64(f.Resources.CPU), MemoryMib: uint64(f.Resources.Memory), StorageMib: uint64(f.Resources.Storage),
+			Gpus: uint64(f.Resources.GPUs),
+		},
+		Constraints: jobstypes.Constraints{
+			Regions: f.Constraints.Regions, Datacenters: f.Constraints.Datacenters, Arch: f.Constraints.Arch, Os: f.Constraints.OS,
+			MinCpuSingle: f.Constraints.MinCPUSingle, Nodes: f.Constraints.Nodes, ExcludeNodes: f.Constraints.ExcludeNodes,
+		},
+		PriceCap: uint64(f.Price.CapPerTaskHour), MaxDuration: uint64(f.MaxDuration), Deadline: uint64(f.Deadline), MinSuccess: f.Required(),
+	}
+	for _, a := range f.Constraints.AttributeList() {
+		m.Constraints.Attributes = append(m.Constraints.Attributes, nodestypes.Attribute{Key: a.Key, Value: a.Value})
+	}
+	return m
+}
+
+// Budget is what submitting the job takes from the owner's wallet, in ufog: cap × max_duration × tasks and the fee on it.
+func (c *Client) Budget(ctx context.Context, f *jobfile.File) (uint64, error) {
+	params, err := jobstypes.NewQueryClient(c.Chain.Latest()).Params(ctx, &jobstypes.QueryParamsRequest{})
+	if err != nil {
+		return 0, err
+	}
+	one, err := jobstypes.TermsOf(uint64(f.Price.CapPerTaskHour), uint64(f.MaxDuration), params.Params.Fee)
+	if err != nil {
+		return 0, err
+	}
+	all, err := one.Times(f.Tasks)
+	if err != nil {
+		return 0, err
+	}
+	return all.Sum()
+}
+
+// Submit puts a packed job on chain and funds it. The salt makes it idempotent: submitting the same job with the same salt again finds
+// the first one.
+func (c *Client) Submit(ctx context.Context, f *jobfile.File, p Packed, salt string) (Submitted, error) {
+	owner, err := c.Chain.Codec().Accounts().StringToBytes(c.Sender.Address())
+	if err != nil {
+		return Submitted{}, err
+	}
+	msg := Message(f, p, c.Sender.Address(), salt)
+	if err := msg.Validate(c.Chain.Codec().Accounts()); err != nil {
+		return Submitted{}, err
+	}
+	id := jobstypes.JobID(owner, []byte(salt))
+	out := Submitted{JobID: id.Bech32(jobstypes.JobHRP), Salt: salt}
+	out.Account = escrowtypes.JobAccountID(id).Bech32(escrowtypes.AccountHRP)
+
+	res, err := c.Sender.Send(ctx, msg)
+	switch {
+	case errors.Is(err, jobstypes.ErrJobExists):
+		out.Existed = true
+	case err != nil:
+		return Submitted{}, err
+	default:
+		out.Height, out.TxHash, out.GasUsed = res.Height, res.Hash, res.GasUsed
+	}
+	job, err := c.Job(ctx, out.JobID)
+	if err != nil {
+		return out, fmt.Errorf("%s is on chain but cannot be read: %w", out.JobID, err)
+	}
+	if out.Existed && !same(job, msg) {
+		return Submitted{}, fmt.Errorf("salt %q (%s): %w", salt, out.JobID, ErrSaltTaken)
+	}
+	out.Funded = job.Funded
+	return out, nil
+}
+
+// same tells whether a job on chain is what a message would submit; deadlines are counted from the submission, so they are left out.
+func same(job jobstypes.Job, msg *jobstypes.MsgSubmitJob) bool {
+	return job.SpecDigest == msg.SpecDigest && job.ImageDigest == msg.ImageDigest && job.Tasks == msg.Tasks &&
+		job.MinSuccess == msg.MinSuccess && job.PriceCap == msg.PriceCap && job.MaxDuration == msg.MaxDuration &&
+		job.Resources == msg.Resources && job.Constraints.String() == msg.Constraints.String()
+}

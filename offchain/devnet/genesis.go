@@ -15,6 +15,7 @@ import (
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 	govv1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1"
+	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
 
 	"github.com/foggrid/fogd/offchain/chain"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
@@ -100,8 +101,17 @@ func editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle
 	return os.WriteFile(file, out, 0o600)
 }
 
-// tune shortens the clocks. Prices, shares, quorums and penalties are those of production.
+// tune shortens the clocks and makes no new coins, so that every ufog can be counted. Prices, shares, quorums and penalties are those
+// of production.
 func tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
+	if err := edit(cdc, state, minttypes.ModuleName, func(g *minttypes.GenesisState) error {
+		zero := sdkmath.LegacyZeroDec()
+		g.Minter.Inflation, g.Minter.AnnualProvisions = zero, zero
+		g.Params.InflationRateChange, g.Params.InflationMax, g.Params.InflationMin = zero, zero, zero
+		return nil
+	}); err != nil {
+		return err
+	}
 	if err := edit(cdc, state, nodestypes.ModuleName, func(g *nodestypes.GenesisState) error {
 		g.Params.LivenessEpoch = 10
 		g.Params.LostGrace = 20

@@ -276,7 +276,7 @@ func count[K any](ctx context.Context, set collections.KeySet[K]) (uint64, error
 
 func (k Keeper) auditProviders(ctx context.Context, a *audit) error {
 	for _, provider := range slices.Sorted(maps.Keys(a.collateral)) {
-		id, _, err := k.providerAccount(provider)
+		id, err := providerAccount(provider)
 		if err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func (k Keeper) award(ctx context.Context, id escrowtypes.ID, harmed []escrowtyp
 	if err != nil {
 		return 0, err
 	}
-	provider, _, err := k.providerAccount(node.Owner)
+	provider, err := providerAccount(node.Owner)
 	if err != nil {
 		return 0, err
 	}

@@ -151,7 +151,7 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	if err != nil {
 		return err
 	}
-	provider, _, err := k.providerAccount(node.Owner)
+	provider, err := providerAccount(node.Owner)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/bech32"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/jobs/types"
@@ -80,7 +81,7 @@ func (k Keeper) payOracles(ctx context.Context, j *openJob, voters []string, fee
 		if amount == 0 {
 			break
 		}
-		operator, err := k.addresses.StringToBytes(voter)
+		operator, err := addressOf(voter)
 		if err != nil {
 			return err
 		}
@@ -107,10 +108,17 @@ func feeOn(p types.Params, paid, most uint64) (uint64, error) {
 }
 
 // providerAccount is the escrow account of the owner of a node.
-func (k Keeper) providerAccount(owner string) (escrowtypes.ID, sdk.AccAddress, error) {
-	addr, err := k.addresses.StringToBytes(owner)
+func providerAccount(owner string) (escrowtypes.ID, error) {
+	addr, err := addressOf(owner)
 	if err != nil {
-		return escrowtypes.ID{}, nil, err
+		return escrowtypes.ID{}, err
 	}
-	return escrowtypes.ProviderAccountID(addr), addr, nil
+	return escrowtypes.ProviderAccountID(addr), nil
+}
+
+// addressOf reads an address of a record, which was checked when it was written. The address codec would look up the global
+// configuration of the SDK each time, which asks the operating system for the name of the program.
+func addressOf(text string) (sdk.AccAddress, error) {
+	_, addr, err := bech32.DecodeAndConvert(text)
+	return addr, err
 }

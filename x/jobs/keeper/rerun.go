@@ -137,7 +137,7 @@ func (k Keeper) payFirstRun(ctx context.Context, j *openJob, s *types.Slice, wit
 	if err != nil {
 		return err
 	}
-	provider, _, err := k.providerAccount(s.Rerun.Account)
+	provider, err := providerAccount(s.Rerun.Account)
 	if err != nil {
 		return err
 	}

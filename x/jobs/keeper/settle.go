@@ -84,7 +84,7 @@ func (k Keeper) conclude(ctx context.Context, j *openJob, s *types.Slice, e endi
 
 // concludeProvider pays the provider and returns or burns its collateral.
 func (k Keeper) concludeProvider(ctx context.Context, j *openJob, s *types.Slice, e ending) error {
-	provider, _, err := k.providerAccount(s.Provider)
+	provider, err := providerAccount(s.Provider)
 	if err != nil {
 		return err
 	}

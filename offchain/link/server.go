@@ -139,9 +139,9 @@ func NewServer(opts ServerOptions) (*Server, error) {
 		grpc.MaxRecvMsgSize(maxMessageSize),
 		grpc.MaxConcurrentStreams(2),
 		grpc.MaxHeaderListSize(8<<10),
-		grpc.ConnectionTimeout(opts.HelloTimeout),
+		grpc.ConnectionTimeout(connectTimeout),
 		grpc.WaitForHandlers(true),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: opts.HelloTimeout, Time: 20 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: connectTimeout, Time: 20 * time.Second, Timeout: 10 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
 	)
 	linkpb.RegisterLinkServer(s.grpc, service{s})

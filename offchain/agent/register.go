@@ -144,14 +144,10 @@ func place(name string) string {
 // printable drops from a model's name what the chain refuses.
 func printable(name string) string {
 	s := strings.Map(func(c rune) rune {
-		if c == unicode.ReplacementChar || !unicode.IsPrint(c) {
+		if c < ' ' || c > '~' {
 			return -1
 		}
 		return c
 	}, strings.TrimSpace(name))
-	for len(s) > nodestypes.MaxModelLength {
-		runes := []rune(s)
-		s = string(runes[:len(runes)-1])
-	}
-	return s
+	return s[:min(len(s), nodestypes.MaxModelLength)]
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// maxOffences of false declaration, then the jail is for good.
-const maxOffences = 2
-
 // recordBenchmark takes the medians of what the oracles measured and judges the declaration.
 func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchmark) error {
 	id, err := types.ParseNodeID(msg.NodeId)
@@ -24,26 +21,21 @@ func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchma
 	if err != nil {
 		return err
 	}
-	if !n.Status.Live() {
-		return types.ErrWrongStatus.Wrapf("%s is %s", n.Id, n.Status)
+	if err := k.mayRecord(ctx, id, n, msg); err != nil {
+		return err
 	}
 	p, err := k.Params.Get(ctx)
 	if err != nil {
 		return err
 	}
+	n.BenchmarkUntil = 0
+	from, recorded := n.Status, ""
 	measured, count := types.Medians(msg.Observations)
-	verdict, lowered, detail := types.VerdictUnreachable, n.Declared, "too few oracles could measure"
-	if count >= int(msg.Quorum) {
-		n.Measured = measured
-		verdict, lowered, detail = types.Judge(n.Declared, measured, p)
-	}
-	n.Boot = msg.Boot
-	recorded := string(verdict)
-	switch verdict {
-	case types.VerdictPass, types.VerdictLower:
-		err = k.pass(ctx, id, &n, lowered)
-	default:
-		recorded, err = k.fallShort(ctx, id, &n, p, verdict, detail)
+	if count < int(msg.Quorum) {
+		recorded, err = k.unreachable(ctx, id, &n, p)
+	} else {
+		n.Measured, n.UnreachableTries = measured, 0
+		recorded, err = k.judge(ctx, id, &n, p)
 	}
 	if err != nil {
 		return err
@@ -51,7 +43,52 @@ func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchma
 	if err := k.Nodes.Set(ctx, id, n); err != nil {
 		return err
 	}
-	return emit(ctx, &types.EventBenchmarkRecorded{NodeId: n.Id, Boot: msg.Boot, Measured: measured, Verdict: recorded})
+	if err := emit(ctx, &types.EventBenchmarkRecorded{NodeId: n.Id, Boot: msg.Boot, Measured: measured, Verdict: recorded}); err != nil {
+		return err
+	}
+	if from != types.NODE_STATUS_JAILED || n.Status != types.NODE_STATUS_ACTIVE {
+		return nil
+	}
+	return k.tellUp(ctx, id) // out of jail before the grace was over: its work goes on
+}
+
+// mayRecord refuses a report on what is no longer there.
+func (k Keeper) mayRecord(ctx context.Context, id escrowtypes.ID, n types.Node, msg *types.MsgRecordBenchmark) error {
+	if msg.Quorum == 0 {
+		return types.ErrInvalidReport.Wrap("quorum is 0")
+	}
+	if !n.Status.Live() || jailedForGood(n) {
+		return types.ErrWrongStatus.Wrapf("%s is %s", n.Id, n.Status)
+	}
+	if msg.Boot != n.Boot {
+		return types.ErrStaleReport.Wrapf("boot %s; %s has boot %s", msg.Boot, n.Id, n.Boot)
+	}
+	asked, err := k.ToBenchmark.Has(ctx, id)
+	if err != nil {
+		return err
+	}
+	if asked {
+		return types.ErrStaleReport.Wrapf("%s is to be benchmarked again", n.Id)
+	}
+	return nil
+}
+
+// judge compares what is declared with what was measured and returns what follows.
+func (k Keeper) judge(ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params) (string, error) {
+	verdict, lowered, figure := types.Judge(n.Declared, n.Measured, p)
+	if verdict != types.VerdictBelow {
+		return string(verdict), k.pass(ctx, id, n, lowered)
+	}
+	n.BenchmarkPending = true
+	n.BenchmarkTries++
+	if n.BenchmarkTries < p.MaxBenchmarkTries {
+		return "retry", k.ToBenchmark.Set(ctx, id)
+	}
+	if !n.Activated {
+		_, err := k.end(ctx, n, types.NODE_STATUS_REFUSED, "declared "+figure+" was not reached")
+		return "refused", err
+	}
+	return "false_declaration", k.condemn(ctx, id, n, p, "declared "+figure+" was not there")
 }
 
 // pass lets a node work; what it overstated a little is lowered.
@@ -77,80 +114,25 @@ func (k Keeper) pass(ctx context.Context, id escrowtypes.ID, n *types.Node, lowe
 		}
 		n.Index = index
 	}
-	owner, err := k.addresses.StringToBytes(n.Owner)
-	if err != nil {
-		return err
-	}
-	if err := k.Condemned.Remove(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
-		return err
-	}
-	n.Activated, n.JailReason, n.Transitions, n.Draining = true, "", nil, false
-	return k.setStatus(ctx, n, types.NODE_STATUS_ACTIVE, "benchmark passed")
-}
-
-// fallShort tries again, and at the last try refuses a newcomer or condemns a node that has been ACTIVE.
-func (k Keeper) fallShort(
-	ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params, verdict types.Verdict, detail string,
-) (string, error) {
-	n.BenchmarkTries++
-	n.BenchmarkPending = true
-	if n.BenchmarkTries < p.MaxBenchmarkTries {
-		return "retry", k.ToBenchmark.Set(ctx, id)
-	}
-	if verdict == types.VerdictUnreachable {
-		// Nobody can say that the hardware is not there; the node waits until its owner resumes it or liveness finds it down.
-		return string(verdict), nil
-	}
-	if !n.Activated {
-		_, err := k.end(ctx, id, n, types.NODE_STATUS_REFUSED, "declared "+detail+" was not reached")
-		return "refused", err
-	}
-	return "false_declaration", k.condemn(ctx, id, n, p, detail)
-}
-
-// condemn jails a node whose declared hardware is not there, and slashes its deposit: a tenth of that goes to the developers whose
-// work it had, the rest is burned.
-func (k Keeper) condemn(ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params, detail string) error {
-	if n.Status == types.NODE_STATUS_JAILED && n.Offences >= maxOffences {
-		return nil
-	}
-	slashed, err := escrowtypes.MulDiv(n.Deposit, uint64(p.FalseDeclarationSlash), 10_000)
-	if err != nil {
-		return err
-	}
-	n.Offences++
-	n.Deposit -= slashed
-	n.JailReason = "declared " + detail + " was not there"
-	if err := k.setStatus(ctx, n, types.NODE_STATUS_JAILED, n.JailReason); err != nil {
-		return err
-	}
-	owner, err := k.addresses.StringToBytes(n.Owner)
-	if err != nil {
-		return err
-	}
-	if err := k.Condemned.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
-		return err
-	}
-	// The listeners release what the node had reserved, so it is stored before and read again after.
-	if err := k.Nodes.Set(ctx, id, *n); err != nil {
-		return err
-	}
-	left, award := slashed, slashed/10
-	for _, h := range *k.hooks {
-		used, err := h.AfterNodeCondemned(ctx, id, min(award, left))
+	if n.Condemned {
+		owner, err := k.addresses.StringToBytes(n.Owner)
 		if err != nil {
 			return err
 		}
-		left -= used
-		award -= used
-	}
-	if left > 0 {
-		if err := k.escrow.Slash(ctx, escrowtypes.ProviderAccountID(owner), left); err != nil {
+		if err := k.Condemned.Remove(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
 			return err
 		}
 	}
-	if *n, err = k.Node(ctx, id); err != nil {
-		return err
+	n.Activated, n.Condemned, n.JailReason, n.Outages, n.Draining = true, false, "", nil, false
+	return k.setStatus(ctx, n, types.NODE_STATUS_ACTIVE, "benchmark passed")
+}
+
+// unreachable tries again. Nobody can say that the hardware is not there: in the end the node waits until its owner resumes it.
+func (k Keeper) unreachable(ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params) (string, error) {
+	n.BenchmarkPending = true
+	n.UnreachableTries++
+	if n.UnreachableTries < p.MaxBenchmarkTries {
+		return "retry", k.ToBenchmark.Set(ctx, id)
 	}
-	return emit(ctx, &types.EventNodeSlashed{NodeId: n.Id, Amount: slashed, Reason: n.JailReason})
+	return "unreachable", nil
 }

@@ -2,16 +2,21 @@ package keeper
 
 import (
 	"context"
-	"errors"
 
-	"cosmossdk.io/collections"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// benchmarkReopenings is how many times in all the oracles are asked about one boot before the node is left as it is.
-const benchmarkReopenings = 3
+const (
+	// benchmarkReopenings is how many times in all the oracles are asked about one boot before the node is left as it is.
+	benchmarkReopenings = 3
+	// benchmarksPerBlock is the most benchmark rounds that a block opens or closes; the others follow in the next one.
+	benchmarksPerBlock = 500
+	// gasBenchmark pays for the round that opens in EndBlock and for its report.
+	gasBenchmark = 60_000
+)
 
 // EndBlock opens the rounds that are due: benchmarks that were asked for, and liveness by the clock.
 func (k Keeper) EndBlock(ctx context.Context) error {
@@ -25,38 +30,71 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	return k.openLiveness(ctx, p)
 }
 
+// askBenchmark has the declaration of a node measured, one at a time; the caller stores the node.
+func (k Keeper) askBenchmark(ctx context.Context, id escrowtypes.ID, n *types.Node) error {
+	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasBenchmark, "benchmark")
+	asked, err := k.ToBenchmark.Has(ctx, id)
+	if err != nil {
+		return err
+	}
+	if asked || n.BenchmarkUntil > blockSeconds(ctx) {
+		return types.ErrUnderWay.Wrapf("%s; wait for the result, then try again", n.Id)
+	}
+	n.BenchmarkPending, n.BenchmarkTries, n.UnreachableTries = true, 0, 0
+	return k.ToBenchmark.Set(ctx, id)
+}
+
 func (k Keeper) openBenchmarks(ctx context.Context, p types.Params) error {
 	var ids []escrowtypes.ID
 	err := k.ToBenchmark.Walk(ctx, nil, func(id escrowtypes.ID) (bool, error) {
 		ids = append(ids, id)
-		return false, nil
+		return len(ids) == benchmarksPerBlock, nil
 	})
 	if err != nil {
 		return err
 	}
-	now := blockSeconds(ctx)
 	for _, id := range ids {
 		if err := k.ToBenchmark.Remove(ctx, id); err != nil {
 			return err
 		}
-		n, err := k.Node(ctx, id)
-		if err != nil {
-			return err
-		}
-		subject, err := types.EncodeBenchmarkSubject(id, n.Boot)
-		if err != nil {
-			return err
-		}
-		// A declaration that changed while it was measured is measured anew.
-		if err := k.rounds.CancelRounds(ctx, types.RoundKindBenchmark, subject); err != nil {
-			return err
-		}
-		window := int64(p.BenchmarkWindow)
-		if _, err := k.rounds.OpenRound(ctx, types.RoundKindBenchmark, subject, now+window, now+benchmarkReopenings*window); err != nil {
+		if err := k.openBenchmark(ctx, p, id); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtypes.ID) error {
+	n, err := k.Node(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := k.closeBenchmark(ctx, id, &n); err != nil {
+		return err
+	}
+	if n.Status.Live() {
+		subject, err := types.EncodeBenchmarkSubject(id, n.Boot)
+		if err != nil {
+			return err
+		}
+		now, window := blockSeconds(ctx), int64(p.BenchmarkWindow)
+		n.BenchmarkUntil = now + benchmarkReopenings*window
+		if _, err := k.rounds.OpenRound(ctx, types.RoundKindBenchmark, subject, now+window, n.BenchmarkUntil); err != nil {
+			return err
+		}
+	}
+	return k.Nodes.Set(ctx, id, n)
+}
+
+// closeBenchmark ends the round about the node's present boot, if one is open; only code that runs in EndBlock may call it. The caller
+// stores the node.
+func (k Keeper) closeBenchmark(ctx context.Context, id escrowtypes.ID, n *types.Node) error {
+	n.BenchmarkUntil = 0
+	subject, err := types.EncodeBenchmarkSubject(id, n.Boot)
+	if err != nil {
+		return err
+	}
+	return k.rounds.CancelRounds(ctx, types.RoundKindBenchmark, subject)
 }
 
 func (k Keeper) openLiveness(ctx context.Context, p types.Params) error {
@@ -79,17 +117,4 @@ func (k Keeper) openLiveness(ctx context.Context, p types.Params) error {
 		return err
 	}
 	return k.Schedule.Set(ctx, schedule)
-}
-
-// byIndex returns a node by index; ok is false if there is none.
-func (k Keeper) byIndex(ctx context.Context, index uint32) (id escrowtypes.ID, n types.Node, ok bool, err error) {
-	id, err = k.ByIndex.Get(ctx, index)
-	if errors.Is(err, collections.ErrNotFound) {
-		return id, n, false, nil
-	}
-	if err != nil {
-		return id, n, false, err
-	}
-	n, err = k.Node(ctx, id)
-	return id, n, err == nil, err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// InitGenesis writes a genesis state; the indexes are made from the nodes.
+// InitGenesis writes a genesis state; the indexes are made from the nodes. The deposits must be locked in escrow already.
 func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	if err := g.Validate(k.addresses); err != nil {
 		return err
@@ -25,8 +25,19 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	if err := k.Schedule.Set(ctx, g.Schedule); err != nil {
 		return err
 	}
+	deposits := map[string]uint64{}
 	for _, n := range g.Nodes {
 		if err := k.initNode(ctx, n); err != nil {
+			return err
+		}
+		deposit, err := escrowtypes.AddChecked(deposits[n.Owner], n.Deposit)
+		if err != nil {
+			return err
+		}
+		deposits[n.Owner] = deposit
+	}
+	for _, n := range g.Nodes { // a node is there for each owner
+		if err := k.checkLocked(ctx, n.Owner, deposits[n.Owner]); err != nil {
 			return err
 		}
 	}
@@ -38,6 +49,25 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err := k.ToBenchmark.Set(ctx, id); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkLocked compares an owner's deposits with escrow; collateral of running work is locked there too.
+func (k Keeper) checkLocked(ctx context.Context, owner string, deposits uint64) error {
+	if deposits == 0 {
+		return nil
+	}
+	raw, err := k.addresses.StringToBytes(owner)
+	if err != nil {
+		return err
+	}
+	account, err := k.escrow.Account(ctx, escrowtypes.ProviderAccountID(raw))
+	if err != nil {
+		return types.ErrInvalidGenesis.Wrapf("deposits of %s: %s", owner, err)
+	}
+	if deposits > account.Locked {
+		return types.ErrInvalidGenesis.Wrapf("deposits of %s are %d, but only %d is locked in %s", owner, deposits, account.Locked, account.Id)
 	}
 	return nil
 }
@@ -63,7 +93,7 @@ func (k Keeper) initNode(ctx context.Context, n types.Node) error {
 			return err
 		}
 	}
-	if n.Status == types.NODE_STATUS_JAILED && n.Offences > 0 {
+	if n.Condemned {
 		if err := k.Condemned.Set(ctx, ownerKey); err != nil {
 			return err
 		}

@@ -39,9 +39,9 @@ type Keeper struct {
 	// NextIndex and Schedule are touched in EndBlock only.
 	NextIndex collections.Item[uint32]
 	Schedule  collections.Item[types.RoundSchedule]
-	// ToBenchmark are nodes whose benchmark round opens in this block's EndBlock.
+	// ToBenchmark are nodes whose benchmark round opens in EndBlock, or is closed if they have ended.
 	ToBenchmark collections.KeySet[escrowtypes.ID]
-	// Condemned are nodes jailed for a false declaration, by owner: while there is one the owner registers no other.
+	// Condemned are the nodes with that mark, by owner: while there is one the owner registers no other.
 	Condemned collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
 }
 
@@ -130,14 +130,27 @@ func (k Keeper) owned(ctx context.Context, owner, nodeID string) (escrowtypes.ID
 	if err != nil {
 		return id, types.Node{}, types.ErrInvalidField.Wrapf("node_id: %s", err)
 	}
+	signer, err := k.canonical(owner)
+	if err != nil {
+		return id, types.Node{}, err
+	}
 	n, err := k.Node(ctx, id)
 	if err != nil {
 		return id, types.Node{}, err
 	}
-	if n.Owner != owner {
+	if n.Owner != signer {
 		return id, types.Node{}, types.ErrNotOwner.Wrapf("%s belongs to %s", nodeID, n.Owner)
 	}
 	return id, n, nil
+}
+
+// canonical is the one text of an address: bech32 can be written in upper case too, and owners are compared as text.
+func (k Keeper) canonical(owner string) (string, error) {
+	raw, err := k.addresses.StringToBytes(owner)
+	if err != nil {
+		return "", types.ErrInvalidField.Wrapf("owner %q is not an address: %s", owner, err)
+	}
+	return k.addresses.BytesToString(raw)
 }
 
 // setStatus changes the status of a node and says so; the caller stores the node.

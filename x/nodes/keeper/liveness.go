@@ -1,14 +1,29 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"slices"
 
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// recordLiveness flips what a quorum saw flipped and asks for the benchmarks of agents that a quorum saw restarted.
+// gasPerFlip is more than any one change of a node costs. A report that has less left ends there, and keeps what it did: the oracles
+// name in the next epoch what still differs.
+const gasPerFlip = 500_000
+
+// recordLiveness flips what a quorum saw flipped and asks for the benchmarks of agents that a quorum saw restarted. What oracles name
+// that does not fit the state any more is stale, not wrong.
 func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness) error {
+	if msg.Quorum == 0 {
+		return types.ErrInvalidReport.Wrap("quorum is 0")
+	}
 	p, err := k.Params.Get(ctx)
 	if err != nil {
 		return err
@@ -19,73 +34,78 @@ func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness
 		down, up, restarted = append(down, o.Down...), append(up, o.Up...), append(restarted, o.Restarted...)
 	}
 	quorum := int(msg.Quorum)
-	for _, index := range named(down, quorum) {
-		if err := k.markDown(ctx, index, p); err != nil {
+	for _, index := range namedBy(quorum, down, cmp.Compare) {
+		if err := k.flip(ctx, index, p, k.markDown); err != nil {
 			return err
 		}
 	}
-	for _, index := range named(up, quorum) {
-		if err := k.markUp(ctx, index); err != nil {
+	for _, index := range namedBy(quorum, up, cmp.Compare) {
+		if err := k.flip(ctx, index, p, k.markUp); err != nil {
 			return err
 		}
 	}
-	slices.SortFunc(restarted, func(a, b types.Restart) int {
-		if a.Index != b.Index {
-			return int(a.Index) - int(b.Index)
+	for _, r := range namedBy(quorum, restarted, compareRestarts) {
+		err := k.flip(ctx, r.Index, p, func(ctx context.Context, id escrowtypes.ID, n types.Node, _ types.Params) error {
+			return k.markRestarted(ctx, id, n, r.Boot)
+		})
+		if err != nil {
+			return err
 		}
-		return slices.Compare([]byte(a.Boot), []byte(b.Boot))
-	})
-	for i := 0; i < len(restarted); {
-		j := i
-		for j < len(restarted) && restarted[j] == restarted[i] {
-			j++
-		}
-		if j-i >= quorum {
-			if err := k.markRestarted(ctx, restarted[i]); err != nil {
-				return err
-			}
-		}
-		i = j
 	}
 	return nil
 }
 
-// named returns the indexes that are there at least quorum times, increasing. An oracle names an index at most once.
-func named(list []uint32, quorum int) []uint32 {
-	slices.Sort(list)
-	var out []uint32
-	for i := 0; i < len(list); {
+func compareRestarts(a, b types.Restart) int {
+	return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Boot, b.Boot))
+}
+
+// namedBy returns the items that are there at least quorum times, in order. An oracle names an item at most once.
+func namedBy[T comparable](quorum int, items []T, compare func(a, b T) int) []T {
+	slices.SortFunc(items, compare)
+	var out []T
+	for i := 0; i < len(items); {
 		j := i
-		for j < len(list) && list[j] == list[i] {
+		for j < len(items) && items[j] == items[i] {
 			j++
 		}
 		if j-i >= quorum {
-			out = append(out, list[i])
+			out = append(out, items[i])
 		}
 		i = j
 	}
 	return out
 }
 
-// markDown makes a node INACTIVE; one that goes down too often is jailed until it is benchmarked again. What oracles name that does
-// not fit the state any more is stale, not wrong.
-func (k Keeper) markDown(ctx context.Context, index uint32, p types.Params) error {
-	id, n, ok, err := k.byIndex(ctx, index)
-	if err != nil || !ok {
+// flip changes the node with an index, if there is one and gas is left.
+func (k Keeper) flip(
+	ctx context.Context, index uint32, p types.Params, change func(context.Context, escrowtypes.ID, types.Node, types.Params) error,
+) error {
+	if sdk.UnwrapSDKContext(ctx).GasMeter().GasRemaining() < gasPerFlip {
+		return nil
+	}
+	id, err := k.ByIndex.Get(ctx, index)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
+	n, err := k.Node(ctx, id)
+	if err != nil {
+		return err
+	}
+	return change(ctx, id, n, p)
+}
+
+// markDown makes a node INACTIVE; one that goes down too often is jailed.
+func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
 	if n.Status != types.NODE_STATUS_ACTIVE && n.Status != types.NODE_STATUS_DRAINING {
 		return nil
 	}
 	now := blockSeconds(ctx)
-	n.Transitions = slices.DeleteFunc(n.Transitions, func(t int64) bool { return t <= now-int64(p.TransitionWindow) })
-	n.Transitions = append(n.Transitions, now)
-	if over := len(n.Transitions) - types.MaxTransitions; over > 0 {
-		n.Transitions = n.Transitions[over:]
-	}
-	if len(n.Transitions) >= int(p.JailTransitions) {
-		n.JailReason, n.BenchmarkPending, n.BenchmarkTries = "went down too often", true, 0
-		err = k.setStatus(ctx, &n, types.NODE_STATUS_JAILED, n.JailReason)
+	var err error
+	if transitions := n.Down(now, int64(p.TransitionWindow)); transitions >= int(p.JailTransitions) {
+		err = k.jail(ctx, id, &n, "went down too often")
 	} else {
 		err = k.setStatus(ctx, &n, types.NODE_STATUS_INACTIVE, "seen down by a quorum")
 	}
@@ -103,11 +123,18 @@ func (k Keeper) markDown(ctx context.Context, index uint32, p types.Params) erro
 	return nil
 }
 
-// markUp brings an INACTIVE node back.
-func (k Keeper) markUp(ctx context.Context, index uint32) error {
-	id, n, ok, err := k.byIndex(ctx, index)
-	if err != nil || !ok || n.Status != types.NODE_STATUS_INACTIVE {
-		return err
+// markUp brings an INACTIVE node back; one that was away for too long is jailed.
+func (k Keeper) markUp(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
+	if n.Status != types.NODE_STATUS_INACTIVE {
+		return nil
+	}
+	window := int64(p.TransitionWindow)
+	away := n.Up(blockSeconds(ctx), window)
+	if away*100 > window*int64(100-p.MinUptimePercent) {
+		if err := k.jail(ctx, id, &n, "was up for too little of the time"); err != nil {
+			return err
+		}
+		return k.Nodes.Set(ctx, id, n)
 	}
 	to := types.NODE_STATUS_ACTIVE
 	if n.Draining {
@@ -119,6 +146,10 @@ func (k Keeper) markUp(ctx context.Context, index uint32) error {
 	if err := k.Nodes.Set(ctx, id, n); err != nil {
 		return err
 	}
+	return k.tellUp(ctx, id)
+}
+
+func (k Keeper) tellUp(ctx context.Context, id escrowtypes.ID) error {
 	for _, h := range *k.hooks {
 		if err := h.AfterNodeUp(ctx, id); err != nil {
 			return err
@@ -127,20 +158,23 @@ func (k Keeper) markUp(ctx context.Context, index uint32) error {
 	return nil
 }
 
-// markRestarted asks for a benchmark of an agent's new boot; the node goes on with its work meanwhile.
-func (k Keeper) markRestarted(ctx context.Context, r types.Restart) error {
-	id, n, ok, err := k.byIndex(ctx, r.Index)
-	if err != nil || !ok || n.Boot == r.Boot {
-		return err
+// markRestarted asks for a benchmark of an agent's new boot, in the place of one of an earlier boot; the node goes on with its work
+// meanwhile.
+func (k Keeper) markRestarted(ctx context.Context, id escrowtypes.ID, n types.Node, boot string) error {
+	if n.Boot == boot {
+		return nil
 	}
 	switch n.Status {
 	case types.NODE_STATUS_ACTIVE, types.NODE_STATUS_DRAINING, types.NODE_STATUS_INACTIVE:
 	default:
 		return nil
 	}
-	n.Boot, n.BenchmarkTries = r.Boot, 0
-	if err := k.Nodes.Set(ctx, id, n); err != nil {
+	if err := k.closeBenchmark(ctx, id, &n); err != nil {
 		return err
 	}
-	return k.ToBenchmark.Set(ctx, id)
+	n.Boot, n.UnreachableTries = boot, 0
+	if err := k.ToBenchmark.Set(ctx, id); err != nil {
+		return err
+	}
+	return k.Nodes.Set(ctx, id, n)
 }

@@ -53,7 +53,10 @@ func (s msgServer) UpdateParams(ctx context.Context, msg *types.MsgUpdateParams)
 	if err := msg.Params.Validate(); err != nil {
 		return nil, err
 	}
-	return &types.MsgUpdateParamsResponse{}, s.k.Params.Set(ctx, msg.Params)
+	if err := s.k.Params.Set(ctx, msg.Params); err != nil {
+		return nil, err
+	}
+	return &types.MsgUpdateParamsResponse{}, emit(ctx, &types.EventParamsUpdated{Params: msg.Params})
 }
 
 func (s msgServer) RecordBenchmark(ctx context.Context, msg *types.MsgRecordBenchmark) (*types.MsgRecordBenchmarkResponse, error) {

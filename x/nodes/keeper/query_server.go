@@ -16,6 +16,9 @@ import (
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
+// MaxPageLimit is the largest page that Nodes returns.
+const MaxPageLimit = 1000
+
 type queryServer struct{ k Keeper }
 
 var _ types.QueryServer = queryServer{}
@@ -25,48 +28,75 @@ func NewQueryServer(k Keeper) types.QueryServer { return queryServer{k: k} }
 
 func (s queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
 	p, err := s.k.Params.Get(ctx)
-	return &types.QueryParamsResponse{Params: p}, err
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryParamsResponse{Params: p}, nil
 }
 
 func (s queryServer) Node(ctx context.Context, req *types.QueryNodeRequest) (*types.QueryNodeResponse, error) {
 	var n types.Node
 	var err error
-	if req.Id == "" {
-		n, err = s.k.NodeByAgentKey(ctx, req.AgentKey)
-	} else {
+	switch {
+	case req.Id != "":
 		id, parseErr := types.ParseNodeID(req.Id)
 		if parseErr != nil {
 			return nil, status.Errorf(codes.InvalidArgument, "id: %s", parseErr)
 		}
 		n, err = s.k.Node(ctx, id)
+	case len(req.AgentKey) > 0:
+		n, err = s.k.NodeByAgentKey(ctx, req.AgentKey)
+	default:
+		return nil, status.Error(codes.InvalidArgument, "id and agent_key are empty; give one of them")
 	}
 	if errors.Is(err, types.ErrNodeNotFound) {
 		return nil, status.Error(codes.NotFound, err.Error())
 	}
-	return &types.QueryNodeResponse{Node: n}, err
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryNodeResponse{Node: n}, nil
 }
 
 func (s queryServer) Nodes(ctx context.Context, req *types.QueryNodesRequest) (*types.QueryNodesResponse, error) {
-	wanted := func(n types.Node) bool {
-		return (req.Status == types.NODE_STATUS_UNSPECIFIED || n.Status == req.Status) && (req.Region == "" || n.Region == req.Region)
+	if _, known := types.NodeStatus_name[int32(req.Status)]; !known {
+		return nil, status.Errorf(codes.InvalidArgument, "status: %d is not known", req.Status)
 	}
+	if limit := req.Pagination.GetLimit(); limit > MaxPageLimit {
+		return nil, status.Errorf(codes.InvalidArgument, "pagination.limit: %d; it must be at most %d", limit, MaxPageLimit)
+	}
+	var nodes []types.Node
+	var page *query.PageResponse
+	var err error
 	if req.Owner == "" {
-		nodes, page, err := query.CollectionFilteredPaginate(ctx, s.k.Nodes, req.Pagination,
-			func(_ escrowtypes.ID, n types.Node) (bool, error) { return wanted(n), nil },
+		nodes, page, err = query.CollectionFilteredPaginate(ctx, s.k.Nodes, req.Pagination,
+			func(_ escrowtypes.ID, n types.Node) (bool, error) { return wanted(req, n), nil },
 			func(_ escrowtypes.ID, n types.Node) (types.Node, error) { return n, nil })
-		return &types.QueryNodesResponse{Nodes: nodes, Pagination: page}, err
+	} else {
+		nodes, page, err = s.nodesOfOwner(ctx, req)
 	}
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryNodesResponse{Nodes: nodes, Pagination: page}, nil
+}
+
+func (s queryServer) nodesOfOwner(ctx context.Context, req *types.QueryNodesRequest) ([]types.Node, *query.PageResponse, error) {
 	owner, err := s.k.addresses.StringToBytes(req.Owner)
 	if err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "owner %q is not an address: %s", req.Owner, err)
+		return nil, nil, status.Errorf(codes.InvalidArgument, "owner %q is not an address: %s", req.Owner, err)
 	}
 	type key = collections.Pair[sdk.AccAddress, escrowtypes.ID]
-	nodes, page, err := query.CollectionFilteredPaginate(ctx, s.k.ByOwner, req.Pagination,
-		func(k key, _ collections.NoValue) (bool, error) {
-			n, err := s.k.Node(ctx, k.K2())
-			return wanted(n), err
+	var n types.Node // the one that the filter has read last
+	return query.CollectionFilteredPaginate(ctx, s.k.ByOwner, req.Pagination,
+		func(k key, _ collections.NoValue) (_ bool, err error) {
+			n, err = s.k.Node(ctx, k.K2())
+			return wanted(req, n), err
 		},
-		func(k key, _ collections.NoValue) (types.Node, error) { return s.k.Node(ctx, k.K2()) },
+		func(key, collections.NoValue) (types.Node, error) { return n, nil },
 		query.WithCollectionPaginationPairPrefix[sdk.AccAddress, escrowtypes.ID](owner))
-	return &types.QueryNodesResponse{Nodes: nodes, Pagination: page}, err
+}
+
+func wanted(req *types.QueryNodesRequest, n types.Node) bool {
+	return (req.Status == types.NODE_STATUS_UNSPECIFIED || n.Status == req.Status) && (req.Region == "" || n.Region == req.Region)
 }

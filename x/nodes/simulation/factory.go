@@ -90,6 +90,27 @@ func MsgRetireNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgRetir
 	}
 }
 
+// MsgResumeNodeFactory asks for another benchmark of a node that waits in vain.
+func MsgResumeNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgResumeNode] {
+	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgResumeNode) {
+		owner, node, ok := liveNode(ctx, k, data, reporter)
+		if !ok {
+			return nil, nil
+		}
+		id, err := types.ParseNodeID(node.Id)
+		if err != nil {
+			reporter.Skip(err.Error())
+			return nil, nil
+		}
+		asked, err := k.ToBenchmark.Has(ctx, id)
+		if err != nil || asked || !node.BenchmarkPending || node.BenchmarkUntil > sdk.UnwrapSDKContext(ctx).BlockTime().Unix() {
+			reporter.Skip("nothing to resume")
+			return nil, nil
+		}
+		return []simsx.SimAccount{owner}, &types.MsgResumeNode{Owner: owner.AddressBech32, NodeId: node.Id}
+	}
+}
+
 // liveNode picks an owner and its first live node.
 func liveNode(
 	ctx context.Context, k keeper.Keeper, data *simsx.ChainDataSource, reporter simsx.SimulationReporter,

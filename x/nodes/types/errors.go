@@ -26,4 +26,8 @@ var (
 	ErrInvalidReport = errorsmod.Register(ModuleName, 12, "invalid report")
 	// ErrInsufficientDeposit says that the deposit is below the least, or not there.
 	ErrInsufficientDeposit = errorsmod.Register(ModuleName, 13, "insufficient deposit")
+	// ErrStaleReport says that a report is about a boot or a declaration that is not the present one.
+	ErrStaleReport = errorsmod.Register(ModuleName, 14, "stale report")
+	// ErrUnderWay says that the node is being benchmarked.
+	ErrUnderWay = errorsmod.Register(ModuleName, 15, "benchmark is under way")
 )

@@ -84,10 +84,11 @@ func (m *EventNodeRegistered) GetDeposit() uint64 {
 	return 0
 }
 
-// EventNodeUpdated is emitted by MsgUpdateNode.
+// EventNodeUpdated is emitted when the owner changed, drained or resumed a node.
 type EventNodeUpdated struct {
 	NodeId           string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	BenchmarkPending bool   `protobuf:"varint,2,opt,name=benchmark_pending,json=benchmarkPending,proto3" json:"benchmark_pending,omitempty"`
+	Draining         bool   `protobuf:"varint,3,opt,name=draining,proto3" json:"draining,omitempty"`
 }
 
 func (m *EventNodeUpdated) Reset()         { *m = EventNodeUpdated{} }
@@ -137,6 +138,112 @@ func (m *EventNodeUpdated) GetBenchmarkPending() bool {
 	return false
 }
 
+func (m *EventNodeUpdated) GetDraining() bool {
+	if m != nil {
+		return m.Draining
+	}
+	return false
+}
+
+// EventNodeEnded is emitted when a node is RETIRED or REFUSED.
+type EventNodeEnded struct {
+	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// released ufog of the deposit.
+	Released uint64 `protobuf:"varint,2,opt,name=released,proto3" json:"released,omitempty"`
+}
+
+func (m *EventNodeEnded) Reset()         { *m = EventNodeEnded{} }
+func (m *EventNodeEnded) String() string { return proto.CompactTextString(m) }
+func (*EventNodeEnded) ProtoMessage()    {}
+func (*EventNodeEnded) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7ee39f6ef3c758c1, []int{2}
+}
+func (m *EventNodeEnded) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventNodeEnded) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventNodeEnded.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventNodeEnded) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventNodeEnded.Merge(m, src)
+}
+func (m *EventNodeEnded) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventNodeEnded) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventNodeEnded.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventNodeEnded proto.InternalMessageInfo
+
+func (m *EventNodeEnded) GetNodeId() string {
+	if m != nil {
+		return m.NodeId
+	}
+	return ""
+}
+
+func (m *EventNodeEnded) GetReleased() uint64 {
+	if m != nil {
+		return m.Released
+	}
+	return 0
+}
+
+// EventParamsUpdated is emitted by MsgUpdateParams.
+type EventParamsUpdated struct {
+	Params Params `protobuf:"bytes,1,opt,name=params,proto3" json:"params"`
+}
+
+func (m *EventParamsUpdated) Reset()         { *m = EventParamsUpdated{} }
+func (m *EventParamsUpdated) String() string { return proto.CompactTextString(m) }
+func (*EventParamsUpdated) ProtoMessage()    {}
+func (*EventParamsUpdated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7ee39f6ef3c758c1, []int{3}
+}
+func (m *EventParamsUpdated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventParamsUpdated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventParamsUpdated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventParamsUpdated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventParamsUpdated.Merge(m, src)
+}
+func (m *EventParamsUpdated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventParamsUpdated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventParamsUpdated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventParamsUpdated proto.InternalMessageInfo
+
+func (m *EventParamsUpdated) GetParams() Params {
+	if m != nil {
+		return m.Params
+	}
+	return Params{}
+}
+
 // EventNodeStatusChanged is emitted at each change of status.
 type EventNodeStatusChanged struct {
 	NodeId string     `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
@@ -149,7 +256,7 @@ func (m *EventNodeStatusChanged) Reset()         { *m = EventNodeStatusChanged{}
 func (m *EventNodeStatusChanged) String() string { return proto.CompactTextString(m) }
 func (*EventNodeStatusChanged) ProtoMessage()    {}
 func (*EventNodeStatusChanged) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7ee39f6ef3c758c1, []int{2}
+	return fileDescriptor_7ee39f6ef3c758c1, []int{4}
 }
 func (m *EventNodeStatusChanged) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -211,7 +318,7 @@ type EventBenchmarkRecorded struct {
 	NodeId   string    `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	Boot     string    `protobuf:"bytes,2,opt,name=boot,proto3" json:"boot,omitempty"`
 	Measured Benchmark `protobuf:"bytes,3,opt,name=measured,proto3" json:"measured"`
-	// verdict is pass, lowered, retry, refused or false_declaration.
+	// verdict is pass, lowered, retry, unreachable, refused or false_declaration.
 	Verdict string `protobuf:"bytes,4,opt,name=verdict,proto3" json:"verdict,omitempty"`
 }
 
@@ -219,7 +326,7 @@ func (m *EventBenchmarkRecorded) Reset()         { *m = EventBenchmarkRecorded{}
 func (m *EventBenchmarkRecorded) String() string { return proto.CompactTextString(m) }
 func (*EventBenchmarkRecorded) ProtoMessage()    {}
 func (*EventBenchmarkRecorded) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7ee39f6ef3c758c1, []int{3}
+	return fileDescriptor_7ee39f6ef3c758c1, []int{5}
 }
 func (m *EventBenchmarkRecorded) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -281,13 +388,15 @@ type EventNodeSlashed struct {
 	NodeId string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	Amount uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// awarded is the part of amount that went to those who were harmed; the rest was burned.
+	Awarded uint64 `protobuf:"varint,4,opt,name=awarded,proto3" json:"awarded,omitempty"`
 }
 
 func (m *EventNodeSlashed) Reset()         { *m = EventNodeSlashed{} }
 func (m *EventNodeSlashed) String() string { return proto.CompactTextString(m) }
 func (*EventNodeSlashed) ProtoMessage()    {}
 func (*EventNodeSlashed) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7ee39f6ef3c758c1, []int{4}
+	return fileDescriptor_7ee39f6ef3c758c1, []int{6}
 }
 func (m *EventNodeSlashed) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -337,9 +446,18 @@ func (m *EventNodeSlashed) GetReason() string {
 	return ""
 }
 
+func (m *EventNodeSlashed) GetAwarded() uint64 {
+	if m != nil {
+		return m.Awarded
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*EventNodeRegistered)(nil), "fog.nodes.v1.EventNodeRegistered")
 	proto.RegisterType((*EventNodeUpdated)(nil), "fog.nodes.v1.EventNodeUpdated")
+	proto.RegisterType((*EventNodeEnded)(nil), "fog.nodes.v1.EventNodeEnded")
+	proto.RegisterType((*EventParamsUpdated)(nil), "fog.nodes.v1.EventParamsUpdated")
 	proto.RegisterType((*EventNodeStatusChanged)(nil), "fog.nodes.v1.EventNodeStatusChanged")
 	proto.RegisterType((*EventBenchmarkRecorded)(nil), "fog.nodes.v1.EventBenchmarkRecorded")
 	proto.RegisterType((*EventNodeSlashed)(nil), "fog.nodes.v1.EventNodeSlashed")
@@ -348,34 +466,38 @@ func init() {
 func init() { proto.RegisterFile("fog/nodes/v1/events.proto", fileDescriptor_7ee39f6ef3c758c1) }
 
 var fileDescriptor_7ee39f6ef3c758c1 = []byte{
-	// 424 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x7c, 0x52, 0xcf, 0x6b, 0xd4, 0x40,
-	0x14, 0xde, 0x6c, 0xe3, 0xb6, 0x8e, 0x22, 0x75, 0x2c, 0xdb, 0xd8, 0x43, 0x2c, 0x01, 0x61, 0x41,
-	0x49, 0x68, 0x3d, 0x79, 0x12, 0x56, 0x3c, 0x78, 0x11, 0x99, 0x22, 0x88, 0x82, 0x65, 0x76, 0xe7,
-	0xed, 0x24, 0x68, 0xe6, 0x85, 0x99, 0x49, 0xd4, 0xff, 0xc2, 0xb3, 0x37, 0xff, 0x9b, 0x1e, 0x7b,
-	0xf4, 0x24, 0xb2, 0xfb, 0x8f, 0x48, 0x26, 0x3f, 0x4c, 0x2f, 0x39, 0xe5, 0x7d, 0xdf, 0x7c, 0xf9,
-	0xde, 0xf7, 0x66, 0x1e, 0x79, 0xb8, 0x41, 0x99, 0x28, 0x14, 0x60, 0x92, 0xea, 0x2c, 0x81, 0x0a,
-	0x94, 0x35, 0x71, 0xa1, 0xd1, 0x22, 0xbd, 0xbb, 0x41, 0x19, 0xbb, 0xa3, 0xb8, 0x3a, 0x3b, 0x09,
-	0x6e, 0x08, 0x1b, 0xda, 0xe9, 0x4e, 0x8e, 0x24, 0x4a, 0x74, 0x65, 0x52, 0x57, 0x0d, 0x1b, 0x7d,
-	0x22, 0x0f, 0x5e, 0xd5, 0x6e, 0x6f, 0x50, 0x00, 0x03, 0x99, 0x19, 0x0b, 0x1a, 0x04, 0x3d, 0x26,
-	0xfb, 0xf5, 0xbf, 0x97, 0x99, 0x08, 0xbc, 0x53, 0x6f, 0x71, 0x9b, 0xcd, 0x6a, 0xf8, 0x5a, 0xd0,
-	0x23, 0x72, 0x0b, 0xbf, 0x2a, 0xd0, 0xc1, 0xd4, 0xd1, 0x0d, 0xa0, 0x01, 0xd9, 0x17, 0x50, 0xa0,
-	0xc9, 0x6c, 0xb0, 0x77, 0xea, 0x2d, 0x7c, 0xd6, 0xc1, 0xe8, 0x3d, 0x39, 0xec, 0xfd, 0xdf, 0x15,
-	0x82, 0xdb, 0x31, 0xf3, 0x27, 0xe4, 0xfe, 0x0a, 0xd4, 0x3a, 0xcd, 0xb9, 0xfe, 0x7c, 0x59, 0x80,
-	0x12, 0x99, 0x92, 0xae, 0xd1, 0x01, 0x3b, 0xec, 0x0f, 0xde, 0x36, 0x7c, 0xf4, 0xcb, 0x23, 0xf3,
-	0xde, 0xfa, 0xc2, 0x72, 0x5b, 0x9a, 0x97, 0x29, 0x57, 0x72, 0xac, 0xc1, 0x53, 0xe2, 0x6f, 0x34,
-	0xe6, 0xce, 0xf3, 0xde, 0x79, 0x10, 0x0f, 0xaf, 0x2e, 0xfe, 0xef, 0xc3, 0x9c, 0x8a, 0x2e, 0xc8,
-	0xd4, 0xa2, 0x1b, 0x68, 0x4c, 0x3b, 0xb5, 0x48, 0xe7, 0x64, 0xa6, 0x81, 0x1b, 0x54, 0x81, 0xdf,
-	0xf4, 0x6b, 0x50, 0xf4, 0xb3, 0xcb, 0xb8, 0xec, 0xd2, 0x33, 0x58, 0xa3, 0x16, 0x63, 0x19, 0x29,
-	0xf1, 0x57, 0x88, 0xb6, 0xbd, 0x60, 0x57, 0xd3, 0xe7, 0xe4, 0x20, 0x07, 0x6e, 0x4a, 0x0d, 0xc2,
-	0xe5, 0xb9, 0x73, 0x7e, 0x7c, 0x33, 0x4f, 0xef, 0xbf, 0xf4, 0xaf, 0xfe, 0x3c, 0x9a, 0xb0, 0x5e,
-	0x5e, 0x3f, 0x4d, 0x05, 0x5a, 0x64, 0x6b, 0xdb, 0x66, 0xeb, 0x60, 0xf4, 0x71, 0xf0, 0x34, 0x17,
-	0x5f, 0xb8, 0x49, 0xc7, 0x52, 0xcd, 0xc9, 0x8c, 0xe7, 0x58, 0xaa, 0x26, 0x97, 0xcf, 0x5a, 0x34,
-	0x98, 0x7c, 0x6f, 0x38, 0xf9, 0xf2, 0xc5, 0xd5, 0x36, 0xf4, 0xae, 0xb7, 0xa1, 0xf7, 0x77, 0x1b,
-	0x7a, 0x3f, 0x76, 0xe1, 0xe4, 0x7a, 0x17, 0x4e, 0x7e, 0xef, 0xc2, 0xc9, 0x87, 0xc7, 0x32, 0xb3,
-	0x69, 0xb9, 0x8a, 0xd7, 0x98, 0x27, 0x1b, 0x94, 0x52, 0x67, 0xa2, 0xfe, 0x8a, 0xe4, 0x5b, 0xbb,
-	0xb7, 0xf6, 0x7b, 0x01, 0x66, 0x35, 0x73, 0xfb, 0xf9, 0xec, 0x5f, 0x00, 0x00, 0x00, 0xff, 0xff,
-	0x82, 0xb0, 0xee, 0x4a, 0xfa, 0x02, 0x00, 0x00,
+	// 495 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x7c, 0x53, 0xcf, 0x6f, 0xd3, 0x30,
+	0x14, 0x6e, 0xda, 0xd0, 0x15, 0x0f, 0x4d, 0xc3, 0x54, 0x5d, 0xe8, 0x21, 0x4c, 0x91, 0x90, 0x2a,
+	0x81, 0x12, 0xad, 0x9c, 0x38, 0x21, 0x15, 0x55, 0x82, 0x0b, 0x9a, 0x32, 0x71, 0xe1, 0xc0, 0xe4,
+	0xd6, 0xaf, 0x6e, 0xc4, 0xe2, 0x17, 0xd9, 0x4e, 0x07, 0xff, 0x05, 0x67, 0x6e, 0xfc, 0x37, 0x3b,
+	0xee, 0xc8, 0x09, 0xa1, 0xf6, 0x1f, 0x41, 0x71, 0x7e, 0xac, 0xbd, 0xe4, 0x14, 0x7f, 0xcf, 0x5f,
+	0xbe, 0xef, 0xf3, 0xf3, 0x33, 0x79, 0xbe, 0x42, 0x11, 0x49, 0xe4, 0xa0, 0xa3, 0xcd, 0x45, 0x04,
+	0x1b, 0x90, 0x46, 0x87, 0x99, 0x42, 0x83, 0xf4, 0xc9, 0x0a, 0x45, 0x68, 0xb7, 0xc2, 0xcd, 0xc5,
+	0xd8, 0x3b, 0x20, 0x96, 0x65, 0xcb, 0x1b, 0x0f, 0x05, 0x0a, 0xb4, 0xcb, 0xa8, 0x58, 0x95, 0xd5,
+	0xe0, 0x2b, 0x79, 0x36, 0x2f, 0xd4, 0x3e, 0x21, 0x87, 0x18, 0x44, 0xa2, 0x0d, 0x28, 0xe0, 0xf4,
+	0x8c, 0x1c, 0x15, 0xff, 0x5e, 0x27, 0xdc, 0x73, 0xce, 0x9d, 0xc9, 0xe3, 0xb8, 0x5f, 0xc0, 0x8f,
+	0x9c, 0x0e, 0xc9, 0x23, 0xbc, 0x95, 0xa0, 0xbc, 0xae, 0x2d, 0x97, 0x80, 0x7a, 0xe4, 0x88, 0x43,
+	0x86, 0x3a, 0x31, 0x5e, 0xef, 0xdc, 0x99, 0xb8, 0x71, 0x0d, 0x03, 0x43, 0x4e, 0x1b, 0xfd, 0xcf,
+	0x19, 0x67, 0xa6, 0x4d, 0xfc, 0x15, 0x79, 0xba, 0x00, 0xb9, 0x5c, 0xa7, 0x4c, 0x7d, 0xbb, 0xce,
+	0x40, 0xf2, 0x44, 0x0a, 0x6b, 0x34, 0x88, 0x4f, 0x9b, 0x8d, 0xcb, 0xb2, 0x4e, 0xc7, 0x64, 0xc0,
+	0x15, 0x4b, 0x64, 0xc1, 0xe9, 0x59, 0x4e, 0x83, 0x83, 0x39, 0x39, 0x69, 0x5c, 0xe7, 0x92, 0xb7,
+	0x79, 0x8e, 0xc9, 0x40, 0xc1, 0x0d, 0x30, 0x0d, 0xdc, 0x5a, 0xb9, 0x71, 0x83, 0x83, 0x0f, 0x84,
+	0x5a, 0x99, 0x4b, 0xa6, 0x58, 0xaa, 0xeb, 0xf8, 0x53, 0xd2, 0xcf, 0x6c, 0xc1, 0x2a, 0x1d, 0x4f,
+	0x87, 0xe1, 0xfe, 0x0d, 0x84, 0x25, 0x79, 0xe6, 0xde, 0xfd, 0x7d, 0xd1, 0x89, 0x2b, 0x66, 0xf0,
+	0xdb, 0x21, 0xa3, 0x26, 0xd1, 0x95, 0x61, 0x26, 0xd7, 0xef, 0xd7, 0x4c, 0x8a, 0xb6, 0x64, 0xaf,
+	0x89, 0xbb, 0x52, 0x98, 0xda, 0x54, 0x27, 0x53, 0xef, 0xd0, 0xe5, 0x41, 0x27, 0xb6, 0x2c, 0x3a,
+	0x21, 0x5d, 0x83, 0xb6, 0x11, 0x6d, 0xdc, 0xae, 0x41, 0x3a, 0x22, 0x7d, 0x05, 0x4c, 0xa3, 0xf4,
+	0xdc, 0xd2, 0xaf, 0x44, 0xc1, 0xaf, 0x3a, 0xe3, 0xac, 0x6e, 0x75, 0x0c, 0x4b, 0x54, 0xad, 0xdd,
+	0xa3, 0xc4, 0x5d, 0x20, 0x9a, 0x6a, 0x1a, 0xec, 0x9a, 0xbe, 0x25, 0x83, 0x14, 0x98, 0xce, 0x15,
+	0x70, 0x9b, 0xe7, 0x78, 0x7a, 0x76, 0x98, 0xa7, 0xd1, 0xaf, 0x9a, 0xd4, 0xd0, 0x8b, 0x39, 0xda,
+	0x80, 0xe2, 0xc9, 0xd2, 0x54, 0xd9, 0x6a, 0x18, 0xe4, 0x7b, 0x73, 0x74, 0x75, 0xc3, 0xf4, 0xba,
+	0x2d, 0xd5, 0x88, 0xf4, 0x59, 0x8a, 0xb9, 0x34, 0xd5, 0x8d, 0x56, 0x68, 0xef, 0xe4, 0xbd, 0xfd,
+	0x93, 0x17, 0xb6, 0xec, 0x96, 0x15, 0x27, 0xb5, 0xb6, 0x6e, 0x5c, 0xc3, 0xd9, 0xbb, 0xbb, 0xad,
+	0xef, 0xdc, 0x6f, 0x7d, 0xe7, 0xdf, 0xd6, 0x77, 0x7e, 0xee, 0xfc, 0xce, 0xfd, 0xce, 0xef, 0xfc,
+	0xd9, 0xf9, 0x9d, 0x2f, 0x2f, 0x45, 0x62, 0xd6, 0xf9, 0x22, 0x5c, 0x62, 0x1a, 0xad, 0x50, 0x08,
+	0x95, 0xf0, 0xe2, 0xcb, 0xa3, 0xef, 0xd5, 0xf3, 0x33, 0x3f, 0x32, 0xd0, 0x8b, 0xbe, 0x7d, 0x66,
+	0x6f, 0xfe, 0x07, 0x00, 0x00, 0xff, 0xff, 0x0f, 0x33, 0x32, 0x61, 0xc1, 0x03, 0x00, 0x00,
 }
 
 func (m *EventNodeRegistered) Marshal() (dAtA []byte, err error) {
@@ -440,6 +562,16 @@ func (m *EventNodeUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Draining {
+		i--
+		if m.Draining {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x18
+	}
 	if m.BenchmarkPending {
 		i--
 		if m.BenchmarkPending {
@@ -457,6 +589,74 @@ func (m *EventNodeUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0xa
 	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventNodeEnded) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventNodeEnded) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventNodeEnded) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Released != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Released))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.NodeId) > 0 {
+		i -= len(m.NodeId)
+		copy(dAtA[i:], m.NodeId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.NodeId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventParamsUpdated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventParamsUpdated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventParamsUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Params.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintEvents(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
 	return len(dAtA) - i, nil
 }
 
@@ -581,6 +781,11 @@ func (m *EventNodeSlashed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Awarded != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Awarded))
+		i--
+		dAtA[i] = 0x20
+	}
 	if len(m.Reason) > 0 {
 		i -= len(m.Reason)
 		copy(dAtA[i:], m.Reason)
@@ -647,6 +852,36 @@ func (m *EventNodeUpdated) Size() (n int) {
 	if m.BenchmarkPending {
 		n += 2
 	}
+	if m.Draining {
+		n += 2
+	}
+	return n
+}
+
+func (m *EventNodeEnded) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NodeId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Released != 0 {
+		n += 1 + sovEvents(uint64(m.Released))
+	}
+	return n
+}
+
+func (m *EventParamsUpdated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Params.Size()
+	n += 1 + l + sovEvents(uint64(l))
 	return n
 }
 
@@ -712,6 +947,9 @@ func (m *EventNodeSlashed) Size() (n int) {
 	l = len(m.Reason)
 	if l > 0 {
 		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Awarded != 0 {
+		n += 1 + sovEvents(uint64(m.Awarded))
 	}
 	return n
 }
@@ -936,6 +1174,210 @@ func (m *EventNodeUpdated) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.BenchmarkPending = bool(v != 0)
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Draining", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Draining = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventNodeEnded) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventNodeEnded: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventNodeEnded: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NodeId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NodeId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Released", wireType)
+			}
+			m.Released = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Released |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventParamsUpdated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventParamsUpdated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventParamsUpdated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Params", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Params.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])
@@ -1400,6 +1842,25 @@ func (m *EventNodeSlashed) Unmarshal(dAtA []byte) error {
 			}
 			m.Reason = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Awarded", wireType)
+			}
+			m.Awarded = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Awarded |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

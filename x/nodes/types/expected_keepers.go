@@ -18,6 +18,7 @@ type EscrowKeeper interface {
 
 // BankKeeper takes the registration fee.
 type BankKeeper interface {
+	SendCoinsFromAccountToModule(ctx context.Context, sender sdk.AccAddress, module string, amount sdk.Coins) error
 	SendCoinsFromAccountToModuleVirtual(ctx context.Context, sender sdk.AccAddress, module string, amount sdk.Coins) error
 }
 

@@ -3,23 +3,26 @@ package types
 import (
 	"crypto/ed25519"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	sdked25519 "github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
 )
 
 // Limits of what owners declare.
 const (
-	MaxSaltLength       = 32
-	MaxPlaceLength      = 32
-	MaxModelLength      = 128
-	MaxAttributes       = 32
-	MaxAttributeLength  = 64
-	MaxBootLength       = 64
-	MinBootLength       = 8
-	MaxTransitions      = 8
+	MaxSaltLength      = 32
+	MaxPlaceLength     = 32
+	MaxModelLength     = 128
+	MaxAttributes      = 32
+	MaxAttributeLength = 64
+	MaxBootLength      = 64
+	MinBootLength      = 8
+	// MaxProbationTasks bounds the param: a node that has ended that many is past it whatever the param says.
+	MaxProbationTasks = 1_000
+	// MaxJailTransitions bounds the param, and with it the outages that a node remembers.
+	MaxJailTransitions  = 8
 	maxCPUMilli         = 1 << 24 // 16,777 vCPU
 	maxMiB              = 1 << 40
 	maxGPUs             = 1 << 10
@@ -57,7 +60,7 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 	if err := m.Hardware.Validate(); err != nil {
 		return err
 	}
-	if err := m.Declared.Validate(); err != nil {
+	if err := validateDeclaration(m.Declared); err != nil {
 		return err
 	}
 	if err := validateOffer(m.Capacity, m.Hardware, m.Declared); err != nil {
@@ -103,7 +106,7 @@ func (m *MsgUpdateNode) Validate(node Node) error {
 	if m.Declared == nil && m.Capacity == nil {
 		return nil
 	}
-	if err := declared.Validate(); err != nil {
+	if err := validateDeclaration(declared); err != nil {
 		return err
 	}
 	if err := validateOffer(capacity, node.Hardware, declared); err != nil {
@@ -126,7 +129,7 @@ func (h Hardware) Validate() error {
 	if h.Cores == 0 || h.Cores > maxCores {
 		return ErrInvalidField.Wrapf("hardware.cores is %d; it must be from 1 to %d", h.Cores, maxCores)
 	}
-	if h.StorageType < STORAGE_TYPE_UNSPECIFIED || h.StorageType > STORAGE_TYPE_NVME {
+	if _, known := StorageType_name[int32(h.StorageType)]; !known {
 		return ErrInvalidField.Wrapf("hardware.storage_type %d is not known", h.StorageType)
 	}
 	if err := place("hardware.os", h.Os); err != nil {
@@ -135,15 +138,20 @@ func (h Hardware) Validate() error {
 	return place("hardware.arch", h.Arch)
 }
 
-// Validate checks declared or observed figures.
-func (b Benchmark) Validate() error {
-	for _, f := range b.figures() {
-		if *f.value > maxFigure {
-			return ErrInvalidField.Wrapf("%s is %d; it must be at most %d", f.name, *f.value, uint64(maxFigure))
-		}
+// validateDeclaration checks the figures that an owner declares.
+func validateDeclaration(b Benchmark) error {
+	if b.RttUs != 0 {
+		return ErrInvalidField.Wrapf("declared.rtt_us is %d; it is measured only, leave it out", b.RttUs)
 	}
-	if b.RttUs > maxFigure {
-		return ErrInvalidField.Wrapf("rtt_us is %d; it must be at most %d", b.RttUs, uint64(maxFigure))
+	return b.validate("declared")
+}
+
+// validate checks declared or observed figures; they are in the field that the error names.
+func (b Benchmark) validate(field string) error {
+	for _, f := range append(b.figures(), figure{"rtt_us", &b.RttUs}) {
+		if *f.value > maxFigure {
+			return ErrInvalidField.Wrapf("%s.%s is %d; it must be at most %d", field, f.name, *f.value, uint64(maxFigure))
+		}
 	}
 	return nil
 }
@@ -187,13 +195,13 @@ func validateAttributes(attributes []Attribute) error {
 		return ErrInvalidField.Wrap("attributes must be sorted by key")
 	}
 	for i, a := range attributes {
-		if err := place("attributes.key", a.Key); err != nil {
+		if err := place(fmt.Sprintf("attributes[%d].key", i), a.Key); err != nil {
 			return err
 		}
 		if i > 0 && attributes[i-1].Key == a.Key {
-			return ErrInvalidField.Wrapf("attributes: key %q is there twice", a.Key)
+			return ErrInvalidField.Wrapf("attributes[%d].key %q is there twice", i, a.Key)
 		}
-		if err := text("attributes.value", a.Value, 0, MaxAttributeLength); err != nil {
+		if err := text(fmt.Sprintf("attributes[%d].value", i), a.Value, 0, MaxAttributeLength); err != nil {
 			return err
 		}
 	}
@@ -202,12 +210,11 @@ func validateAttributes(attributes []Attribute) error {
 
 // ValidateBoot checks the hex form of a boot id.
 func ValidateBoot(boot string) error {
-	raw, err := hex.DecodeString(boot)
-	if err != nil || boot != strings.ToLower(boot) {
-		return ErrInvalidField.Wrapf("boot must be lower-case hex")
-	}
-	if len(boot) < MinBootLength || len(raw)*2 > MaxBootLength {
+	if len(boot) < MinBootLength || len(boot) > MaxBootLength {
 		return ErrInvalidField.Wrapf("boot has %d characters; it must have %d to %d", len(boot), MinBootLength, MaxBootLength)
+	}
+	if _, err := hex.DecodeString(boot); err != nil || boot != strings.ToLower(boot) {
+		return ErrInvalidField.Wrap("boot must be lower-case hex, two digits a byte")
 	}
 	return nil
 }
@@ -225,14 +232,14 @@ func place(field, s string) error {
 	return nil
 }
 
-// text checks a printable text.
+// text checks a printable text. What Unicode calls printable changes with the version of Go, so only ASCII is taken.
 func text(field, s string, minimum, maximum int) error {
 	if len(s) < minimum || len(s) > maximum {
 		return ErrInvalidField.Wrapf("%s has %d bytes; it must have %d to %d", field, len(s), minimum, maximum)
 	}
-	for _, r := range s {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return ErrInvalidField.Wrapf("%s %q must be printable text", field, s)
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return ErrInvalidField.Wrapf("%s %q must be printable ASCII", field, s)
 		}
 	}
 	return nil

@@ -16,6 +16,7 @@ func DefaultParams() Params {
 		ProbationTasks:        10,
 		BenchmarkWindow:       180,
 		MaxDrain:              24 * 3600,
+		MinUptimePercent:      95,
 	}
 }
 
@@ -33,12 +34,13 @@ func (p Params) Validate() error {
 		{"max_benchmark_tries", uint64(p.MaxBenchmarkTries), 1, 100},
 		{"liveness_epoch", p.LivenessEpoch, 1, 24 * 3600},
 		{"lost_grace", p.LostGrace, 1, 24 * 3600},
-		{"jail_transitions", uint64(p.JailTransitions), 1, MaxTransitions},
+		{"jail_transitions", uint64(p.JailTransitions), 1, MaxJailTransitions},
 		{"transition_window", p.TransitionWindow, 1, year},
 		{"false_declaration_slash", uint64(p.FalseDeclarationSlash), 0, 10_000},
-		{"probation_tasks", uint64(p.ProbationTasks), 0, 1_000_000},
+		{"probation_tasks", uint64(p.ProbationTasks), 0, MaxProbationTasks},
 		{"benchmark_window", p.BenchmarkWindow, 1, 24 * 3600},
 		{"max_drain", p.MaxDrain, 1, year},
+		{"min_uptime_percent", uint64(p.MinUptimePercent), 0, 100},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)

@@ -53,7 +53,10 @@ func DecodeBenchmarkBody(body []byte) (BenchmarkObservation, error) {
 	if err := o.Unmarshal(body); err != nil {
 		return o, ErrInvalidReport.Wrapf("benchmark observation: %s", err)
 	}
-	return o, o.Measured.Validate()
+	if o.Unreachable && o.Measured != (Benchmark{}) {
+		return o, ErrInvalidReport.Wrap("measured has figures although the node was unreachable")
+	}
+	return o, o.Measured.validate("measured")
 }
 
 // ValidateLivenessBody refuses a body that is no observation of an epoch.
@@ -78,6 +81,16 @@ func (o LivenessObservation) Validate() error {
 	}
 	if err := increasing("up", o.Up); err != nil {
 		return err
+	}
+	for i, j := 0, 0; i < len(o.Down) && j < len(o.Up); {
+		switch {
+		case o.Down[i] == o.Up[j]:
+			return ErrInvalidReport.Wrapf("index %d is both down and up", o.Down[i])
+		case o.Down[i] < o.Up[j]:
+			i++
+		default:
+			j++
+		}
 	}
 	if len(o.Restarted) > MaxListedNodes {
 		return ErrInvalidReport.Wrapf("restarted holds %d; at most %d", len(o.Restarted), MaxListedNodes)

@@ -69,6 +69,8 @@ type Config struct {
 	Sweep time.Duration
 	// RetryMin and RetryMax bound the pause before something that failed is tried again; 500 ms and 15 s.
 	RetryMin, RetryMax time.Duration
+
+	link link.ClientOptions // timing of links, for tests
 }
 
 const (
@@ -150,10 +152,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	log := a.cfg.Log.With("node", nodeID)
-	opts := link.ClientOptions{
-		Key: a.cfg.AgentKey, Hello: link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version},
-		Slot: challenge.NewSlot(), Limits: a.cfg.Limits, Log: log,
-	}
+	opts := a.cfg.link
+	opts.Key, opts.Hello = a.cfg.AgentKey, link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version}
+	opts.Slot, opts.Limits, opts.Log = challenge.NewSlot(), a.cfg.Limits, log
 	a.mu.Lock()
 	a.log, a.nodeID = log, nodeID
 	a.links = newLinks(ctx, opts, log, a.cfg.Resend)

@@ -142,10 +142,10 @@ func (c *cache) acquire(ctx context.Context, want content) (path string, release
 	e := c.entry(want.kind, want.digest)
 	e.refs++
 	c.mu.Unlock()
-	release = sync.OnceFunc(func() { c.release(e) })
+	done := sync.OnceFunc(func() { c.release(e) })
 	defer func() {
 		if err != nil {
-			release()
+			done()
 		}
 	}()
 	select {
@@ -172,7 +172,7 @@ func (c *cache) acquire(ctx context.Context, want content) (path string, release
 		}
 	}
 	e.known = true
-	return path, release, nil
+	return path, done, nil
 }
 
 // fill makes an entry whose lock is held.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/link"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -144,7 +145,7 @@ func (r *run) execute(ctx context.Context) (dispatch.Outcome, error) {
 			return failed(r.id, r.slice, dispatch.ReasonNode, err), nil
 		case errors.Is(err, dispatch.ErrClosed):
 			return dispatch.Outcome{}, err
-		case time.Now().After(deadline):
+		case time.Now().After(deadline) && !isChainError(err): // a chain that rests decides nothing meanwhile
 			r.log.Error("the tasks' time is over before they could start", "error", err)
 			return failed(r.id, r.slice, dispatch.ReasonNode, err), nil
 		}
@@ -153,6 +154,11 @@ func (r *run) execute(ctx context.Context) (dispatch.Outcome, error) {
 			return dispatch.Outcome{}, err
 		}
 	}
+}
+
+func isChainError(err error) bool {
+	var query *chain.QueryError
+	return errors.As(err, &query)
 }
 
 // complain logs a failure that may pass, and makes room if it is the disk's.

@@ -84,8 +84,9 @@ func (c *Client) Account(ctx context.Context, job jobstypes.Job) (escrowtypes.Ac
 	return resp.Account, nil
 }
 
-// Watch calls seen with the job now and after each block that changed it, until it is closed, and returns it as it is then.
-func (c *Client) Watch(ctx context.Context, id string, seen func(jobstypes.Job)) (jobstypes.Job, error) {
+// Watch calls seen with the job now and after each block that changed it, until seen returns true or the job is closed, and returns it
+// as it is then.
+func (c *Client) Watch(ctx context.Context, id string, seen func(jobstypes.Job) bool) (jobstypes.Job, error) {
 	var last *jobstypes.Job
 	for height := int64(1); ; {
 		newest, err := c.Chain.WaitForHeight(ctx, height)
@@ -100,10 +101,9 @@ func (c *Client) Watch(ctx context.Context, id string, seen func(jobstypes.Job))
 		if err != nil {
 			return jobstypes.Job{}, err
 		}
-		if seen != nil && (last == nil || job.Counts != last.Counts || job.Status != last.Status) {
-			seen(job)
-		}
-		if job.Status == jobstypes.JOB_STATUS_CLOSED {
+		changed := last == nil || job.Counts != last.Counts || job.Status != last.Status
+		enough := changed && seen != nil && seen(job)
+		if enough || job.Status == jobstypes.JOB_STATUS_CLOSED {
 			return job, nil
 		}
 		last = &job
@@ -114,3 +114,6 @@ func (c *Client) Watch(ctx context.Context, id string, seen func(jobstypes.Job))
 func Settled(t jobstypes.TaskCounts) uint32 {
 	return t.Succeeded + t.Failed + t.Lost + t.Cancelled + t.Expired
 }
+
+// Attested tells whether every task has ended or waits only for its result to be accepted.
+func Attested(t jobstypes.TaskCounts) bool { return t.Pending == 0 && t.Matched == 0 }

@@ -12,6 +12,9 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/secrets"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 // Exit codes of fog.
@@ -60,15 +63,33 @@ func (a *app) explain(err error) error {
 	switch {
 	case err == nil, errors.As(err, new(*usageError)), errors.As(err, new(*hinted)), errors.As(err, &problems):
 		return err
-	case errors.Is(err, sdkerrors.ErrInsufficientFunds):
+	case isInsufficient(err):
 		return hint(err, "the account of key %q has too little; send it FOG, or give another --key", a.profile.Key)
 	case errors.Is(err, sdkerrors.ErrInsufficientFee):
 		return hint(err, "raise --gas-price (now %s)", a.profile.GasPrice)
 	case errors.Is(err, chain.ErrUnavailable):
 		return noChain(a.profile.GRPC, err)
 	}
+	for _, advice := range []struct {
+		when error
+		text string
+	}{
+		{nodestypes.ErrInsufficientDeposit, "raise --deposit"},
+		{nodestypes.ErrNotOwner, "sign with the key of the node's owner: --key"},
+		{jobstypes.ErrNotOwner, "sign with the key of the job's owner: --key"},
+		{escrowtypes.ErrNotOwner, "sign with the key of the account's owner: --key"},
+		{escrowtypes.ErrOutflowsPaused, "the chain found its books wrong or governance paused them; nothing can be withdrawn until that is over"},
+		{jobstypes.ErrJobClosed, "see `fog job status`"},
+	} {
+		if errors.Is(err, advice.when) {
+			return hint(err, "%s", advice.text)
+		}
+	}
 	return err
 }
+
+// isInsufficient tells a wallet that has too little.
+func isInsufficient(err error) bool { return errors.Is(err, sdkerrors.ErrInsufficientFunds) }
 
 // hinted is an error with what to do about it.
 type hinted struct {

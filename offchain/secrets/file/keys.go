@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	dbkeyring "github.com/99designs/keyring"
 
@@ -108,3 +109,19 @@ func (s *Store) addKey(name string, add func() error) (secrets.Key, error) {
 }
 
 func hdPath() string { return hd.CreateHDPath(sdk.CoinType, 0, 0).String() }
+
+// Keys returns the names of all keys of accounts, in order.
+func (s *Store) Keys(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	records, err := s.keys.List()
+	if err != nil {
+		return nil, fmt.Errorf("list the keys in %s: %w", s.keyringDir(), err)
+	}
+	names := make([]string, 0, len(records))
+	for _, r := range records {
+		names = append(names, r.Name)
+	}
+	slices.Sort(names)
+	return names, nil
+}

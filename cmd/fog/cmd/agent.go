@@ -1,0 +1,223 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cosmos/cosmos-sdk/version"
+
+	"github.com/foggrid/fogd/offchain/agent"
+	"github.com/foggrid/fogd/offchain/agent/bench"
+	"github.com/foggrid/fogd/offchain/agent/inventory"
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/dispatch/direct"
+	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/profile"
+	"github.com/foggrid/fogd/offchain/secrets"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+// agentFlags of the agent's commands.
+type agentFlags struct {
+	dir, node    string
+	cpus, memory string
+	cacheMiB     uint64
+	budget       time.Duration
+}
+
+func newAgentCmd(a *app) *cobra.Command {
+	var f agentFlags
+	run := &cobra.Command{
+		Use: "run", Short: "Serve this machine's node: be measured, run what the chain assigns, until it is interrupted", Args: takes(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context(), f) },
+	}
+	run.Flags().StringVar(&f.node, "node", "", "id of the node (default: the profile's, else the one registered with this agent's key)")
+	run.Flags().StringVar(&f.cpus, "cpus", "", "processors for tasks, such as 2 or 500m (default: what the node offers)")
+	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
+	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules and inputs")
+
+	measure := &cobra.Command{
+		Use: "bench", Short: "Measure this machine as the oracles do", Args: takes(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			result, err := a.benchmark(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			return a.print(result, func(w io.Writer) error { return printBench(w, result) })
+		},
+	}
+	measure.Flags().DurationVar(&f.budget, "budget", 6*time.Second, "about how long it takes")
+
+	look := &cobra.Command{
+		Use: "inventory", Short: "Show what machine this is", Args: takes(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			inv, err := inventory.Collect(cmd.Context(), a.agentDir(f))
+			if err != nil {
+				return err
+			}
+			return a.print(inv, func(w io.Writer) error { return printInventory(w, inv) })
+		},
+	}
+	g := group("agent", "Serve a node with this machine", run, measure, look)
+	g.PersistentFlags().StringVar(&f.dir, "dir", "", "folder in which the agent works (default: agent in the home)")
+	return g
+}
+
+func (a *app) agentDir(f agentFlags) string {
+	if f.dir != "" {
+		return f.dir
+	}
+	return filepath.Join(a.home, "agent")
+}
+
+func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs")}
+	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
+		return err
+	}
+	if f.node == "" {
+		f.node = a.profile.NodeID
+	}
+	if f.node != "" {
+		if _, err := nodestypes.ParseNodeID(f.node); err != nil {
+			return usagef("--node %q is not the id of a node (node1…): %w", f.node, err)
+		}
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	key, err := secrets.EnsureTransportKey(ctx, store, transportAgent)
+	if err != nil {
+		return err
+	}
+	client, err := a.dialChain()
+	if err != nil {
+		return err
+	}
+	registry, err := a.profile.DialRegistry()
+	if err != nil {
+		return err
+	}
+	if err := a.fillShare(ctx, client, f.node, &opts); err != nil {
+		return err
+	}
+	dispatcher, err := direct.New(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dispatcher.Close()) }()
+	worker, err := agent.New(agent.Config{
+		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dispatcher: dispatcher, Dir: a.agentDir(f),
+		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	if a.profile.Boot != "" {
+		// The registration's boot is that of the first start only: a later one is a restart, which the oracles must see.
+		if err := a.updateProfile(func(p *profile.Profile) { p.Boot = "" }); err != nil {
+			return err
+		}
+	}
+	return worker.Run(ctx)
+}
+
+func programVersion() string {
+	if version.Version == "" {
+		return "dev"
+	}
+	return version.Version
+}
+
+// share reads the flags that say what tasks get of the machine; zeros are not given.
+func (f agentFlags) share() (milli uint32, memory uint64, err error) {
+	if f.cpus != "" {
+		v, err := jobfile.ParseCPU(f.cpus)
+		if err != nil {
+			return 0, 0, usagef("--cpus: %w", err)
+		}
+		milli = uint32(min(v, 1<<31))
+	}
+	if f.memory != "" {
+		v, err := jobfile.ParseMiB(f.memory)
+		if err != nil {
+			return 0, 0, usagef("--memory: %w", err)
+		}
+		memory = uint64(v)
+	}
+	return milli, memory, nil
+}
+
+// fillShare takes what was not given from the node's offer on chain, as soon as the chain answers.
+func (a *app) fillShare(ctx context.Context, c *chain.Client, node string, opts *direct.Options) error {
+	if node == "" || (opts.CPUMilli != 0 && opts.MemoryMiB != 0) {
+		return nil
+	}
+	if _, err := c.Height(ctx); errors.Is(err, chain.ErrUnavailable) {
+		a.log.Warn("no chain yet; waiting for it", "rpc", a.profile.RPC)
+	}
+	if _, err := c.WaitForHeight(ctx, 1); err != nil {
+		return err
+	}
+	resp, err := nodestypes.NewQueryClient(c.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{Id: node})
+	if errors.Is(err, chain.ErrNotFound) {
+		return hint(fmt.Errorf("there is no node %s on this chain", node), "register it with `fog node register`, or correct --node, --grpc and --rpc")
+	}
+	if err != nil {
+		return err
+	}
+	if opts.CPUMilli == 0 {
+		opts.CPUMilli = uint32(min(resp.Node.Capacity.CpuMilli, 1<<31))
+	}
+	if opts.MemoryMiB == 0 {
+		opts.MemoryMiB = resp.Node.Capacity.MemoryMib
+	}
+	return nil
+}
+
+// benchmark measures the machine and shows how far it is.
+func (a *app) benchmark(ctx context.Context, f agentFlags) (bench.Result, error) {
+	a.say("benchmarking this machine …")
+	screen := a.bars()
+	defer screen.end()
+	bar := screen.count("benchmark, percent")
+	return bench.Run(ctx, bench.Options{Budget: f.budget, Progress: func(p bench.Progress) {
+		if bar != nil {
+			bar(int64(p.Done), 100)
+		}
+	}})
+}
+
+func printBench(w io.Writer, r bench.Result) error {
+	return fields(w,
+		"one core", fmt.Sprintf("%d squarings/s", r.CPUSingle),
+		fmt.Sprintf("%d cores", r.Cores), fmt.Sprintf("%d squarings/s", r.CPUAll),
+		"memory", fmt.Sprintf("%d MiB/s", r.MemoryBandwidthMiB),
+		"disk", fmt.Sprintf("%d MiB/s, %d reads/s", r.DiskReadMiB, r.DiskReadIOPS),
+		"took", r.Took.Round(time.Millisecond).String())
+}
+
+func printInventory(w io.Writer, inv inventory.Inventory) error {
+	var gpus []string
+	for _, g := range inv.GPUs {
+		gpus = append(gpus, g.Model)
+	}
+	mhz := ""
+	if inv.CPUMaxMHz > 0 {
+		mhz = strconv.Itoa(inv.CPUMaxMHz) + " MHz"
+	}
+	return fields(w,
+		"processor", inv.CPUModel, "cores", fmt.Sprintf("%d, of which %d usable", inv.Cores, inv.UsableCores), "max frequency", mhz,
+		"memory", fmt.Sprintf("%d MiB, %d available", inv.MemoryMiB, inv.MemoryAvailableMiB),
+		"storage", fmt.Sprintf("%d MiB, %d free", inv.StorageMiB, inv.StorageFreeMiB), "storage type", string(inv.StorageType),
+		"GPUs", strings.Join(gpus, ", "), "system", strings.TrimSpace(inv.OS+"/"+inv.Arch+" "+inv.Platform))
+}

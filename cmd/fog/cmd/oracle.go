@@ -1,0 +1,132 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/foggrid/fogd/offchain/match"
+	"github.com/foggrid/fogd/offchain/oracle"
+	"github.com/foggrid/fogd/offchain/secrets"
+)
+
+// Names of keys in the store that have one use.
+const (
+	keyFeeder         = "feeder"
+	transportOracle   = "transport"
+	transportAgent    = "agent"
+	oracleListenOnAll = "0.0.0.0:9700"
+)
+
+// oracleFlags of `fog oracle run`.
+type oracleFlags struct {
+	listen, operator        string
+	pingInterval, startTime time.Duration
+}
+
+func newOracleCmd(a *app) *cobra.Command {
+	var f oracleFlags
+	run := &cobra.Command{
+		Use: "run", Short: "Follow the chain, measure and ping nodes, match, and attest, until it is interrupted", Args: takes(cobra.NoArgs),
+		Long: `Follow the chain, measure and ping nodes, match, and attest, until it is interrupted.
+
+The feeder's key signs the attestations ("feeder" unless --key is given); the key "transport" proves the oracle to agents, and its public
+half (fog keys transport transport) is in the oracle's record on chain.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key := keyFeeder
+			if cmd.Flags().Changed("key") || cmd.Flags().Changed("from") {
+				key = a.profile.Key
+			}
+			return a.runOracle(cmd.Context(), f, key)
+		},
+	}
+	run.Flags().StringVar(&f.listen, "listen", oracleListenOnAll, "host:port on which agents dial in; the chain's record holds the public one")
+	run.Flags().StringVar(&f.operator, "operator", "", "address (fog1…) of the oracle that the feeder attests for (default: the profile's)")
+	run.Flags().DurationVar(&f.pingInterval, "ping-interval", 30*time.Second, "pause between two liveness tests of a node")
+	run.Flags().DurationVar(&f.startTime, "start-timeout", 120*time.Second, "how long an agent may take to start a slice")
+
+	var round uint64
+	replay := &cobra.Command{
+		Use: "replay", Short: "Recompute a match from archived state and compare it with what a quorum accepted", Args: takes(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if round == 0 {
+				return usagef("which round? give --round N")
+			}
+			return a.replayRound(cmd.Context(), round)
+		},
+	}
+	replay.Flags().Uint64Var(&round, "round", 0, "number of the match round")
+	return group("oracle", "Run an oracle, or check what oracles decided", run, replay)
+}
+
+func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
+	if f.operator == "" {
+		f.operator = a.profile.Operator
+	}
+	if f.operator == "" {
+		return usagef("whose oracle is this? give --operator fog1…")
+	}
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	feeder, err := store.Key(ctx, key)
+	if err != nil {
+		return a.keyError(key, err)
+	}
+	transport, err := secrets.EnsureTransportKey(ctx, store, transportOracle)
+	if err != nil {
+		return err
+	}
+	chain, err := a.dialChain()
+	if err != nil {
+		return err
+	}
+	registry, err := a.profile.DialRegistry()
+	if err != nil {
+		return err
+	}
+	lis, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return hint(err, "choose another --listen; port 0 takes a free one")
+	}
+	worker, err := oracle.New(oracle.Config{
+		Chain: chain, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
+		PingInterval: f.pingInterval, StartTimeout: f.startTime, Log: a.log,
+	})
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	a.log.Info("oracle starts", "operator", f.operator, "listen", lis.Addr().String(), "chain", a.profile.GRPC, "registry", a.profile.Registry)
+	return worker.Run(ctx)
+}
+
+func (a *app) replayRound(ctx context.Context, round uint64) error {
+	chain, err := a.chain(ctx)
+	if err != nil {
+		return err
+	}
+	replay, err := oracle.ReplayRound(ctx, chain, match.LowestCost{}, round)
+	if err != nil {
+		return fmt.Errorf("replay round %d: %w", round, err)
+	}
+	if err := a.print(replay, func(w io.Writer) error {
+		text := "identical"
+		if !replay.Identical {
+			text = replay.Difference
+		}
+		_, err := fmt.Fprintln(w, text)
+		return err
+	}); err != nil {
+		return err
+	}
+	if !replay.Identical {
+		return errSilent
+	}
+	return nil
+}

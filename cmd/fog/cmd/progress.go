@@ -1,0 +1,62 @@
+package cmd
+
+import (
+	"sync"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// bars are progress bars on a terminal's standard error, and nothing elsewhere.
+type bars struct {
+	mu     sync.Mutex
+	screen *mpb.Progress
+	all    []*mpb.Bar
+}
+
+// bars starts a set; the caller ends it.
+func (a *app) bars() *bars {
+	b := &bars{}
+	if a.terminal() {
+		b.screen = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(48))
+	}
+	return b
+}
+
+// bytes begins a bar that counts bytes and returns what moves it; nil where no one watches.
+func (b *bars) bytes(name string) func(done, total int64) {
+	return b.bar(name, decor.CountersKibiByte("% .1f / % .1f"))
+}
+
+// count begins a bar that counts things.
+func (b *bars) count(name string) func(done, total int64) {
+	return b.bar(name, decor.CountersNoUnit("%d / %d"))
+}
+
+func (b *bars) bar(name string, counter decor.Decorator) func(done, total int64) {
+	if b.screen == nil {
+		return nil
+	}
+	bar := b.screen.AddBar(0, mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)), mpb.AppendDecorators(counter))
+	b.mu.Lock()
+	b.all = append(b.all, bar)
+	b.mu.Unlock()
+	return func(done, total int64) {
+		bar.SetTotal(max(total, 1), false)
+		bar.SetCurrent(done)
+	}
+}
+
+// end leaves the bars as they are and gives the terminal back.
+func (b *bars) end() {
+	if b.screen == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, bar := range b.all {
+		bar.EnableTriggerComplete()
+		bar.SetTotal(bar.Current(), true)
+	}
+	b.screen.Wait()
+}

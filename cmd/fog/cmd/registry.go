@@ -1,0 +1,98 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/foggrid/fogd/offchain/registry"
+)
+
+// registryFlags of `fog registry serve`.
+type registryFlags struct {
+	listen, data string
+	gc           time.Duration
+	gcAge        time.Duration
+}
+
+func newRegistryCmd(a *app) *cobra.Command {
+	var f registryFlags
+	serve := &cobra.Command{
+		Use: "serve", Short: "Serve an OCI registry from a folder until it is interrupted", Args: takes(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serveRegistry(cmd.Context(), f) },
+	}
+	serve.Flags().StringVar(&f.listen, "listen", "127.0.0.1:5000", "host:port to listen on; port 0 takes a free one")
+	serve.Flags().StringVar(&f.data, "data", "", "folder of the content (default: registry in the home)")
+	serve.Flags().DurationVar(&f.gc, "gc-interval", 0, "how often content that no manifest needs is removed; 0: never")
+	serve.Flags().DurationVar(&f.gcAge, "gc-age", time.Hour, "how old such content must be")
+	return group("registry", "Run the registry of modules, inputs and results", serve)
+}
+
+// shutdownTime is how long requests may take to end.
+const shutdownTime = 5 * time.Second
+
+func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
+	if f.data == "" {
+		f.data = filepath.Join(a.home, "registry")
+	}
+	lis, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return hint(err, "choose another --listen; port 0 takes a free one")
+	}
+	r, err := registry.Open(f.data, registry.Options{Logger: a.log})
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(lis) }()
+
+	v := struct {
+		URL  string `json:"url"`
+		Data string `json:"data"`
+	}{"http://" + lis.Addr().String(), f.data}
+	if err := a.print(v, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "registry at %s, content in %s\n", v.URL, v.Data)
+		return err
+	}); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	var tick <-chan time.Time
+	if f.gc > 0 {
+		ticker := time.NewTicker(f.gc)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case err := <-served:
+			return fmt.Errorf("serve the registry: %w", err)
+		case <-tick:
+			a.collectGarbage(ctx, r, f.gcAge)
+		case <-ctx.Done():
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+			defer cancel()
+			if err := server.Shutdown(end); err != nil { // someone holds on to a request
+				return errors.Join(ctx.Err(), server.Close())
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *app) collectGarbage(ctx context.Context, r *registry.Registry, age time.Duration) {
+	report, err := r.GC(ctx, registry.GCOptions{MinAge: age})
+	if err != nil {
+		a.log.Warn("cannot collect garbage", "error", err)
+		return
+	}
+	a.log.Info("collected garbage", "blobs", report.Blobs, "manifests", report.Manifests, "uploads", report.Uploads, "freed_bytes", report.FreedBytes)
+}

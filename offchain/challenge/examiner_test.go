@@ -79,7 +79,7 @@ func TestTasksAreFresh(t *testing.T) {
 		p := newPeer(t, constant(10*time.Second))
 		_, err := e.Run(t.Context(), p, Spec{Kind: kind, Declared: declared})
 		require.NoError(t, err)
-		require.Len(t, p.timed, 3)
+		require.GreaterOrEqual(t, len(p.timed), 3)
 		require.NotEqual(t, p.timed[0], p.timed[1])
 		require.NotEqual(t, p.timed[1], p.timed[2])
 	}
@@ -138,11 +138,11 @@ func TestMemoryScore(t *testing.T) {
 		tries     int
 	}{
 		"resident":             {perStep(time.Microsecond), 1000, 3906, 1},
-		"resident but slow":    {perStep(4 * time.Microsecond), 1000, 976, 3},
-		"a tenth recomputed":   {perStep(4750 * time.Nanosecond), 900, 822, 3},
-		"half recomputed":      {perStep(7750 * time.Nanosecond), 500, 504, 3},
-		"all recomputed":       {perStep(11500 * time.Nanosecond), 0, 339, 3},
-		"all, on this machine": {perStep(20 * time.Microsecond), 0, 195, 3},
+		"resident but slow":    {perStep(4 * time.Microsecond), 1000, 976, 6},
+		"a tenth recomputed":   {perStep(4750 * time.Nanosecond), 900, 822, 6},
+		"half recomputed":      {perStep(7750 * time.Nanosecond), 500, 504, 6},
+		"all recomputed":       {perStep(11500 * time.Nanosecond), 0, 339, 6},
+		"all, on this machine": {perStep(20 * time.Microsecond), 0, 195, 6},
 		"one good try": {func(task Task, try int) time.Duration {
 			return perStep([]time.Duration{12, 1, 12}[try-1]*time.Microsecond)(task, try)
 		}, 1000, 3906, 2},

@@ -68,6 +68,17 @@ type Result struct {
 	Took         time.Duration `json:"took_ns"`
 }
 
+// Promise is what an owner can safely declare of the result: a machine that also does other things reaches four fifths of its
+// CPU and half of its memory and disk speed at any time. Declaring less than there is costs nothing but rank.
+func (r Result) Promise() Result {
+	r.CPUSingle -= r.CPUSingle / 5
+	r.CPUAll -= r.CPUAll / 5
+	r.MemoryBandwidthMiB /= 2
+	r.DiskReadMiB /= 2
+	r.DiskReadIOPS /= 2
+	return r
+}
+
 const (
 	defaultBudget    = 6 * time.Second
 	defaultMemoryMiB = 256

@@ -68,6 +68,12 @@ func TestNoPlaceForTheFile(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestPromise(t *testing.T) {
+	r := Result{CPUSingle: 100, CPUAll: 200, Cores: 2, MemoryBandwidthMiB: 1000, DiskReadMiB: 50, DiskReadIOPS: 800}
+	require.Equal(t, Result{CPUSingle: 80, CPUAll: 160, Cores: 2, MemoryBandwidthMiB: 500, DiskReadMiB: 25, DiskReadIOPS: 400}, r.Promise())
+	require.Zero(t, Result{}.Promise())
+}
+
 func TestMedianAndRate(t *testing.T) {
 	require.Equal(t, uint64(3), median([]uint64{9, 1, 3}))
 	require.Equal(t, uint64(5), median([]uint64{5}))

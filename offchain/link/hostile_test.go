@@ -182,7 +182,7 @@ func TestPingTimeoutAndLatePong(t *testing.T) {
 var diskSpec = challenge.Spec{Kind: challenge.Disk, Declared: challenge.Declared{StorageMiB: 8}, PortionMiB: 1}
 
 // challenged returns the id of a reservation, and where the challenge's result goes.
-func challenged(t *testing.T, ctx context.Context, session *Session, a *rawAgent) ([]byte, chan error) {
+func challenged(ctx context.Context, t *testing.T, session *Session, a *rawAgent) ([]byte, chan error) {
 	result := make(chan error, 1)
 	go func() {
 		_, err := session.Challenge(ctx, diskSpec)
@@ -205,13 +205,13 @@ func TestSlowAndSilentAgents(t *testing.T) {
 	s, addr := startOracle(t, func(o *ServerOptions) { o.GrantTimeout = 50 * time.Millisecond })
 	a := connectRaw(t, addr)
 	session := sessionOf(t, s, testNode)
-	id, result := challenged(t, t.Context(), session, a)
+	id, result := challenged(t.Context(), t, session, a)
 	require.ErrorIs(t, <-result, ErrNotGranted)
 	require.Equal(t, id, a.recv().GetCancel().GetId())
 	a.send(grant(id)) // crossed with the cancellation, which is no crime
 
 	ctx, cancel := context.WithCancel(t.Context())
-	id, result = challenged(t, ctx, session, a)
+	id, result = challenged(ctx, t, session, a)
 	a.send(grant(id))
 	require.Equal(t, uint32(1), a.recv().GetStart().GetStep())
 	cancel()
@@ -219,7 +219,7 @@ func TestSlowAndSilentAgents(t *testing.T) {
 	require.Equal(t, id, a.recv().GetCancel().GetId())
 	a.send(answer(id, 1))
 
-	id, result = challenged(t, t.Context(), session, a)
+	id, result = challenged(t.Context(), t, session, a)
 	a.send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Cancel{Cancel: &linkpb.ChallengeCancel{Id: id, Reason: "disk\nfull"}}})
 	err := <-result
 	require.ErrorIs(t, err, ErrDeclined)
@@ -232,7 +232,7 @@ func TestFalseAndMisplacedAnswers(t *testing.T) {
 		s, addr := startOracle(t, nil)
 		a := connectRaw(t, addr)
 		session := sessionOf(t, s, testNode)
-		id, result := challenged(t, t.Context(), session, a)
+		id, result := challenged(t.Context(), t, session, a)
 		a.send(grant(id))
 		require.NotNil(t, a.recv().GetStart().GetDiskPrepare())
 		return a, session, id, result
@@ -268,7 +268,7 @@ func TestFloodOfBytes(t *testing.T) {
 	s, addr := startOracle(t, nil)
 	a := connectRaw(t, addr)
 	ctx, cancel := context.WithCancel(t.Context())
-	id, result := challenged(t, ctx, sessionOf(t, s, testNode), a)
+	id, result := challenged(ctx, t, sessionOf(t, s, testNode), a)
 	cancel()
 	require.ErrorIs(t, <-result, context.Canceled)
 	// Answers to a challenge that has ended are ignored, but not for ever.

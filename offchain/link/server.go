@@ -30,7 +30,7 @@ type Registry interface {
 	NodeByAgentKey(ctx context.Context, key ed25519.PublicKey) (nodeID string, ok bool, err error)
 }
 
-// ErrRefused, wrapped by a report handler's error, means that the report will never be taken: the agent stops sending it.
+// ErrRefused means, wrapped by a report handler's error, that the report will never be taken: the agent stops sending it.
 var ErrRefused = errors.New("report refused")
 
 // Handlers are what an oracle does with what agents say. Any of them may be nil, and none may block for long.

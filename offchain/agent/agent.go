@@ -61,7 +61,7 @@ type Config struct {
 	Refresh time.Duration
 	// Heartbeat is how often oracles hear that an attempt is under way; 10 s.
 	Heartbeat time.Duration
-	// Resend is the pause before a report is sent again that was answered while the chain still waits for it; 30 s.
+	// Resend is the pause before a report is sent again that was refused while the chain still waits for it; 30 s.
 	Resend time.Duration
 	// Keep is how long a result is kept on this machine after it was reported, unless it is settled earlier; 1 h.
 	Keep time.Duration

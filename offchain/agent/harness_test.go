@@ -134,6 +134,19 @@ func newWorld(t *testing.T) *world {
 		nodestypes.RegisterQueryServer(s, fakeNodes{w: w})
 		oracletypes.RegisterQueryServer(s, fakeOracles{w: w})
 	})
+	ended := make(chan struct{})
+	blocks := time.NewTicker(30 * time.Millisecond)
+	go func() {
+		for {
+			select {
+			case <-blocks.C:
+				w.node.Advance()
+			case <-ended:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() { blocks.Stop(); close(ended) })
 	store, err := registry.Open(t.TempDir(), registry.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })

@@ -21,7 +21,7 @@ type links struct {
 	ctx  context.Context
 	opts link.ClientOptions // without the oracle
 	log  *slog.Logger
-	// again is the pause before a report is sent again that was acknowledged or refused while the chain still waits for it.
+	// again is the pause before a report is sent again that was refused while the chain still waits for it.
 	again time.Duration
 	wg    sync.WaitGroup
 
@@ -119,27 +119,28 @@ func (l *links) deliver(ctx context.Context, report link.SignedReport) {
 	delete(l.outgoing, out)
 }
 
-// send brings a report to one oracle until report or link end. An acknowledged report is sent again after a while if the chain still
-// waits for it: the oracle may have been behind the chain when it answered, and to take a report twice is harmless.
+// send brings a report to one oracle until it is acknowledged, refused for good, or report or link end.
 func (l *links) send(ol *oracleLink, operator string, out *outgoing) {
 	ctx, cancel := context.WithCancel(out.ctx)
 	defer cancel()
 	defer context.AfterFunc(ol.ctx, cancel)()
 	log := l.log.With("oracle", operator, "job", out.report.JobID, "slice", out.report.Slice, "attempt", out.report.Attempt)
-	for refused := 0; refused < maxRefusals; {
+	for refused := 1; ; refused++ {
 		err := ol.client.SendReport(ctx, out.report)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
 			log.Info("report acknowledged")
-		case errors.Is(err, link.ErrRefused):
-			refused++
-			log.Error("report refused", "error", err)
-		default: // the report itself cannot be sent
+			return
+		case !errors.Is(err, link.ErrRefused): // the report itself cannot be sent
 			log.Error("report not sent", "error", err)
 			return
+		case refused == maxRefusals:
+			log.Error("report refused", "error", err)
+			return
 		}
+		log.Warn("report refused; sending it again in a while", "error", err)
 		if sleep(ctx, l.again) != nil {
 			return
 		}

@@ -26,6 +26,7 @@ import (
 	feegrantkeeper "github.com/cosmos/cosmos-sdk/x/feegrant/keeper"
 	govkeeper "github.com/cosmos/cosmos-sdk/x/gov/keeper"
 	govtypes "github.com/cosmos/cosmos-sdk/x/gov/types"
+	govv1beta1 "github.com/cosmos/cosmos-sdk/x/gov/types/v1beta1"
 	mintkeeper "github.com/cosmos/cosmos-sdk/x/mint/keeper"
 	minttypes "github.com/cosmos/cosmos-sdk/x/mint/types"
 	slashingkeeper "github.com/cosmos/cosmos-sdk/x/slashing/keeper"
@@ -37,6 +38,10 @@ import (
 
 	escrowkeeper "github.com/foggrid/fogd/x/escrow/keeper"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobskeeper "github.com/foggrid/fogd/x/jobs/keeper"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodeskeeper "github.com/foggrid/fogd/x/nodes/keeper"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oraclekeeper "github.com/foggrid/fogd/x/oracle/keeper"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -58,6 +63,8 @@ type Keepers struct {
 
 	EscrowKeeper escrowkeeper.Keeper
 	OracleKeeper oraclekeeper.Keeper
+	NodesKeeper  nodeskeeper.Keeper
+	JobsKeeper   jobskeeper.Keeper
 }
 
 // modulePermissions are what a module account may do with coins; a module without an entry has no account.
@@ -145,6 +152,10 @@ func (app *App) makeKeepers(logger log.Logger, appOpts servertypes.AppOptions) {
 		cdc, storeOf(app.keys[govtypes.StoreKey]), app.AccountKeeper, app.BankKeeper, app.DistrKeeper, app.MsgServiceRouter(),
 		govtypes.DefaultConfig(), authority, govkeeper.NewDefaultCalculateVoteResultsAndVotingPower(app.StakingKeeper),
 	)
+	// Old-style proposals of pure text are still taken; without a router they would panic.
+	legacyRouter := govv1beta1.NewRouter()
+	legacyRouter.AddRoute(govtypes.RouterKey, govv1beta1.ProposalHandler)
+	app.GovKeeper.SetLegacyRouter(legacyRouter)
 
 	app.EscrowKeeper = escrowkeeper.NewKeeper(
 		cdc, storeOf(app.keys[escrowtypes.StoreKey]), app.objKeys[escrowtypes.ObjectStoreKey], accCodec, app.AccountKeeper,
@@ -154,4 +165,13 @@ func (app *App) makeKeepers(logger log.Logger, appOpts servertypes.AppOptions) {
 		cdc, storeOf(app.keys[oracletypes.StoreKey]), app.objKeys[oracletypes.ObjectStoreKey], accCodec, app.EscrowKeeper,
 		app.MsgServiceRouter(), reportTypes(), authority,
 	)
+
+	reporter := app.OracleKeeper.Reporter()
+	app.NodesKeeper = nodeskeeper.NewKeeper(
+		cdc, storeOf(app.keys[nodestypes.StoreKey]), accCodec, app.EscrowKeeper, app.BankKeeper, app.OracleKeeper, reporter, authority,
+	)
+	app.JobsKeeper = jobskeeper.NewKeeper(
+		cdc, storeOf(app.keys[jobstypes.StoreKey]), accCodec, app.EscrowKeeper, app.NodesKeeper, app.OracleKeeper, authority, reporter,
+	)
+	app.NodesKeeper.AddHooks(app.JobsKeeper)
 }

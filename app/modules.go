@@ -34,6 +34,10 @@ import (
 
 	"github.com/foggrid/fogd/x/escrow"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/jobs"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	"github.com/foggrid/fogd/x/nodes"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	"github.com/foggrid/fogd/x/oracle"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -60,6 +64,8 @@ func (app *App) modules() []module.AppModule {
 
 		escrow.NewAppModule(app.EscrowKeeper, app.AccountKeeper.AddressCodec()),
 		oracle.NewAppModule(app.OracleKeeper, app.AccountKeeper.AddressCodec()),
+		nodes.NewAppModule(app.NodesKeeper, app.AccountKeeper.AddressCodec()),
+		jobs.NewAppModule(app.JobsKeeper),
 	}
 }
 
@@ -91,6 +97,8 @@ func orderEndBlockers() []string {
 		stakingtypes.ModuleName,
 		feegrant.ModuleName,
 		oracletypes.ModuleName,
+		nodestypes.ModuleName,
+		jobstypes.ModuleName,
 		escrowtypes.ModuleName,
 	}
 }
@@ -115,6 +123,8 @@ func orderGenesis() []string {
 		vestingtypes.ModuleName,
 		escrowtypes.ModuleName,
 		oracletypes.ModuleName,
+		nodestypes.ModuleName,
+		jobstypes.ModuleName,
 	}
 }
 

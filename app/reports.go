@@ -1,10 +1,55 @@
 package app
 
 import (
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 // reportTypes are the reports that a quorum of oracles can execute, by the kind of round. Nothing else can be.
 func reportTypes() map[string]oracletypes.ReportType {
-	return map[string]oracletypes.ReportType{}
+	return map[string]oracletypes.ReportType{
+		nodestypes.RoundKindBenchmark: {
+			Rule:         oracletypes.ROUND_RULE_MERGE,
+			ValidateBody: nodestypes.ValidateBenchmarkBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return nodestypes.NewMsgRecordBenchmark(authority, result.Subject, bodies(result), result.Quorum)
+			},
+		},
+		nodestypes.RoundKindLiveness: {
+			Rule:         oracletypes.ROUND_RULE_MERGE,
+			ValidateBody: nodestypes.ValidateLivenessBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return nodestypes.NewMsgRecordLiveness(authority, result.Subject, bodies(result), result.Quorum)
+			},
+		},
+		// Everybody computes the same batch, and it can be long: one posts it, the others vote for its hash.
+		jobstypes.RoundKindMatches: {
+			Rule:         oracletypes.ROUND_RULE_CLAIM,
+			ProposerOnly: true,
+			ValidateBody: jobstypes.ValidateMatchBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return jobstypes.NewMsgRecordMatches(authority, result.Round, result.Body, result.Voters)
+			},
+		},
+		jobstypes.RoundKindOutcome: {
+			Rule:         oracletypes.ROUND_RULE_CLAIM,
+			ValidateBody: jobstypes.ValidateOutcomeBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return jobstypes.NewMsgRecordOutcomes(authority, result.Round, result.Subject, result.Body, result.Meter, result.Voters)
+			},
+		},
+	}
+}
+
+// bodies are those of the votes, without the voters.
+func bodies(result oracletypes.RoundResult) [][]byte {
+	out := make([][]byte, len(result.Votes))
+	for i, vote := range result.Votes {
+		out[i] = vote.Body
+	}
+
+	return out
 }

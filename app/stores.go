@@ -21,6 +21,8 @@ import (
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
@@ -39,6 +41,8 @@ func kvStoreNames() []string {
 		stakingtypes.StoreKey,
 		upgradetypes.StoreKey,
 		escrowtypes.StoreKey,
+		jobstypes.StoreKey,
+		nodestypes.StoreKey,
 		oracletypes.StoreKey,
 	}
 }

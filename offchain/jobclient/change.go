@@ -19,10 +19,10 @@ func (c *Client) Accept(ctx context.Context, id string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var reported []uint32
+	var reported []uint64
 	for _, s := range all {
 		if s.Status == jobstypes.SLICE_STATUS_REPORTED {
-			reported = append(reported, s.Number)
+			reported = append(reported, uint64(s.Number))
 		}
 	}
 	settled := 0

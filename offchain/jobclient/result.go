@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/foggrid/fogd/offchain/artifact"
@@ -66,11 +67,11 @@ func (c *Client) Fetch(ctx context.Context, id string, opts FetchOptions) (Resul
 	if err != nil {
 		return Results{}, err
 	}
-	slices, err := c.Slices(ctx, id)
+	runs, err := c.Slices(ctx, id)
 	if err != nil {
 		return Results{}, err
 	}
-	places := placeTasks(slices, job.Tasks)
+	places := placeTasks(runs, job.Tasks)
 	out := Results{JobID: id, Missing: []uint32{}}
 	for task, p := range places {
 		if p == nil {
@@ -83,7 +84,7 @@ func (c *Client) Fetch(ctx context.Context, id string, opts FetchOptions) (Resul
 	case len(out.Missing) == int(job.Tasks):
 		return out, fmt.Errorf("%s (%s): %w", id, job.CloseReason, ErrNoResult)
 	}
-	layers, err := c.verified(ctx, slices, places)
+	layers, err := c.verified(ctx, runs, places)
 	if err != nil {
 		return out, err
 	}
@@ -96,7 +97,7 @@ func (c *Client) Fetch(ctx context.Context, id string, opts FetchOptions) (Resul
 		if p == nil {
 			continue
 		}
-		s := slices[p.slice]
+		s := runs[p.slice]
 		r := TaskResult{
 			Task: uint32(task), Slice: s.Number, Attempt: s.Attempt, Digest: layers[p.slice][uint32(task)-s.FirstTask].Result.Digest,
 			Succeeded: p.failure == nil, Dir: filepath.Join(opts.Dir, strconv.Itoa(task)),
@@ -142,7 +143,6 @@ func (c *Client) download(
 		}
 		if !there {
 			missing = append(missing, t)
-			total += found[t.Digest].Size
 		}
 		if found[t.Digest].Size > limit {
 			return 0, fmt.Errorf("task %d: %w: its result has %d bytes, the job allows %d MiB", t.Task, client.ErrTooLarge,
@@ -154,20 +154,16 @@ func (c *Client) download(
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	for len(missing) > 0 {
-		part := missing[:min(len(missing), batch)]
-		missing = missing[len(part):]
-		registry, size := c.Registry, int64(0)
+	for part := range slices.Chunk(missing, batch) {
+		_, size := archives(part, found)
+		total += size
+	}
+	for part := range slices.Chunk(missing, batch) {
+		registry := c.Registry
 		if opts.Progress != nil {
 			registry = registry.WithProgress(func(done, _ int64) { opts.Progress(bytes+done, total) })
 		}
-		var layers []client.Descriptor
-		for _, t := range part {
-			size += found[t.Digest].Size
-			if t.Digest != artifact.EmptyDigest {
-				layers = append(layers, found[t.Digest])
-			}
-		}
+		layers, size := archives(part, found)
 		if err := registry.PullLayers(ctx, client.ResultRepo(job.Id), layers, temp); err != nil {
 			return bytes, fmt.Errorf("results of %s: %w", job.Id, err)
 		}
@@ -177,6 +173,19 @@ func (c *Client) download(
 		}
 	}
 	return bytes, nil
+}
+
+// archives are what has to be downloaded for tasks, and its size; equal outputs share one.
+func archives(tasks []TaskResult, found map[artifact.Digest]client.Descriptor) (layers []client.Descriptor, size int64) {
+	seen := map[artifact.Digest]bool{artifact.EmptyDigest: true}
+	for _, t := range tasks {
+		if !seen[t.Digest] {
+			seen[t.Digest] = true
+			layers = append(layers, found[t.Digest])
+			size += found[t.Digest].Size
+		}
+	}
+	return layers, size
 }
 
 // unpack makes the folders of tasks whose archives lie in temp, and removes the archives.

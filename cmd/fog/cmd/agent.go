@@ -36,7 +36,7 @@ type agentFlags struct {
 func newAgentCmd(a *app) *cobra.Command {
 	var f agentFlags
 	run := &cobra.Command{
-		Use: "run", Short: "Serve this machine's node: be measured, run what the chain assigns, until it is interrupted", Args: takes(cobra.NoArgs),
+		Use: "run", Short: "Serve this machine's node: be measured, run what the chain assigns, until it is interrupted", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context(), f) },
 	}
 	run.Flags().StringVar(&f.node, "node", "", "id of the node (default: the profile's, else the one registered with this agent's key)")
@@ -45,7 +45,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules and inputs")
 
 	measure := &cobra.Command{
-		Use: "bench", Short: "Measure this machine as the oracles do", Args: takes(cobra.NoArgs),
+		Use: "bench", Short: "Measure this machine as the oracles do", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			result, err := a.benchmark(cmd.Context(), f)
 			if err != nil {
@@ -57,7 +57,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	measure.Flags().DurationVar(&f.budget, "budget", 6*time.Second, "about how long it takes")
 
 	look := &cobra.Command{
-		Use: "inventory", Short: "Show what machine this is", Args: takes(cobra.NoArgs),
+		Use: "inventory", Short: "Show what machine this is", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			inv, err := inventory.Collect(cmd.Context(), a.agentDir(f))
 			if err != nil {

@@ -29,7 +29,7 @@ func newJobCmd(a *app) *cobra.Command {
 
 func newJobInitCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "init [DIR]", Short: "Write a commented job file to start from", Args: takes(cobra.MaximumNArgs(1)),
+		Use: "init [DIR]", Short: "Write a commented job file to start from", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) > 0 {
@@ -63,7 +63,7 @@ func (a *app) initJob(path string) error {
 
 func newJobSchemaCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "Print the JSON schema of job files", Args: takes(cobra.NoArgs),
+		Use: "schema", Short: "Print the JSON schema of job files", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := a.stdout.Write(jobfile.Schema())
 			return err
@@ -73,7 +73,7 @@ func newJobSchemaCmd(a *app) *cobra.Command {
 
 func newJobPushCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "push [FILE]", Short: "Pack a job and push it to the registry", Args: takes(cobra.MaximumNArgs(1)),
+		Use: "push [FILE]", Short: "Pack a job and push it to the registry", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := jobfile.Load(jobPath(args))
 			if err != nil {
@@ -144,7 +144,7 @@ type submitFlags struct {
 func newJobSubmitCmd(a *app) *cobra.Command {
 	var f submitFlags
 	cmd := &cobra.Command{
-		Use: "submit [FILE]", Short: "Push a job and submit it with its budget", Args: takes(cobra.MaximumNArgs(1)),
+		Use: "submit [FILE]", Short: "Push a job and submit it with its budget", Args: cobra.MaximumNArgs(1),
 		Long: `Push a job and submit it with its budget, cap × max_duration × tasks and the fee, which is taken from the wallet; what is not used
 comes back. With --salt the command can be repeated safely: the same job with the same salt is submitted once.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.submitJob(cmd.Context(), jobPath(args), f) },

@@ -22,7 +22,7 @@ type resultFlags struct {
 func newJobResultCmd(a *app) *cobra.Command {
 	var f resultFlags
 	cmd := &cobra.Command{
-		Use: "result ID -o DIR", Short: "Download a job's results, checked against the chain", Args: takes(cobra.ExactArgs(1)),
+		Use: "result ID -o DIR", Short: "Download a job's results, checked against the chain", Args: cobra.ExactArgs(1),
 		Long: `Download a job's results into a folder for each task, DIR/0, DIR/1 and so on. The Merkle root of each slice's results is compared
 with the one on chain first; a result that is not the one the oracles attested is refused. Running the command again fetches what is missing.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -101,7 +101,7 @@ func (a *app) resultClient(ctx context.Context, sign bool) (*jobclient.Client, e
 func newJobLogsCmd(a *app) *cobra.Command {
 	var task uint32
 	cmd := &cobra.Command{
-		Use: "logs ID", Short: "Print what tasks wrote to standard output and error", Args: takes(cobra.ExactArgs(1)),
+		Use: "logs ID", Short: "Print what tasks wrote to standard output and error", Args: cobra.ExactArgs(1),
 		Long: "Print what tasks wrote to standard output and error. Logs come from the provider's result; unlike the results they are not attested.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
@@ -168,7 +168,7 @@ func (a *app) jsonLogs(ctx context.Context, c *jobclient.Client, id string, logs
 
 func newJobAcceptCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "accept ID", Short: "Accept the reported results, which pays the providers at once", Args: takes(cobra.ExactArgs(1)),
+		Use: "accept ID", Short: "Accept the reported results, which pays the providers at once", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -192,7 +192,7 @@ func newJobAcceptCmd(a *app) *cobra.Command {
 
 func newJobCancelCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel ID", Short: "Cancel a job: what waits is given back, what runs is paid for its time", Args: takes(cobra.ExactArgs(1)),
+		Use: "cancel ID", Short: "Cancel a job: what waits is given back, what runs is paid for its time", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -216,7 +216,7 @@ func newJobCancelCmd(a *app) *cobra.Command {
 
 func newJobWithdrawCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "withdraw ID", Short: "Send what is free in the job's escrow account to the wallet", Args: takes(cobra.ExactArgs(1)),
+		Use: "withdraw ID", Short: "Send what is free in the job's escrow account to the wallet", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {

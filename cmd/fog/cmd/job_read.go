@@ -15,7 +15,7 @@ import (
 
 func newJobStatusCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "status ID", Short: "Show a job, its slices and its money, and why tasks wait", Args: takes(cobra.ExactArgs(1)),
+		Use: "status ID", Short: "Show a job, its slices and its money, and why tasks wait", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -180,7 +180,7 @@ func ability(s jobclient.Waiting) string {
 func newJobWatchCmd(a *app) *cobra.Command {
 	results := false
 	cmd := &cobra.Command{
-		Use: "watch ID", Short: "Follow a job until it is closed, and fail unless it is COMPLETED", Args: takes(cobra.ExactArgs(1)),
+		Use: "watch ID", Short: "Follow a job until it is closed, and fail unless it is COMPLETED", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -251,7 +251,7 @@ func endOf(job jobstypes.Job) error {
 func newJobListCmd(a *app) *cobra.Command {
 	var status, owner string
 	cmd := &cobra.Command{
-		Use: "list", Short: "List jobs", Args: takes(cobra.NoArgs),
+		Use: "list", Short: "List jobs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			wanted := jobstypes.JOB_STATUS_UNSPECIFIED
 			if status != "" {

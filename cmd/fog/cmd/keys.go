@@ -37,23 +37,23 @@ func viewKey(name string, key secrets.Key) (keyView, error) {
 func newKeysCmd(a *app) *cobra.Command {
 	return group("keys", "Make and show the keys of this home",
 		&cobra.Command{
-			Use: "add NAME", Short: "Make a key, and show the words that restore it once", Args: takes(cobra.ExactArgs(1)),
+			Use: "add NAME", Short: "Make a key, and show the words that restore it once", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return a.addKey(cmd.Context(), args[0]) },
 		},
 		&cobra.Command{
-			Use: "import NAME", Short: "Restore a key from its words, read from standard input", Args: takes(cobra.ExactArgs(1)),
+			Use: "import NAME", Short: "Restore a key from its words, read from standard input", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return a.importKey(cmd.Context(), args[0]) },
 		},
 		&cobra.Command{
-			Use: "list", Short: "List the keys of accounts", Args: takes(cobra.NoArgs),
+			Use: "list", Short: "List the keys of accounts", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return a.listKeys(cmd.Context()) },
 		},
 		&cobra.Command{
-			Use: "show NAME", Short: "Show a key's address", Args: takes(cobra.ExactArgs(1)),
+			Use: "show NAME", Short: "Show a key's address", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return a.showKey(cmd.Context(), args[0]) },
 		},
 		&cobra.Command{
-			Use: "transport NAME", Short: "Show the public half of a link's ed25519 key, and make the key if there is none", Args: takes(cobra.ExactArgs(1)),
+			Use: "transport NAME", Short: "Show the public half of a link's ed25519 key, and make the key if there is none", Args: cobra.ExactArgs(1),
 			Long: `Show the public half of a link's ed25519 key in hex, and make the key if there is none. An agent's key is called "agent", an oracle's "transport".`,
 			RunE: func(cmd *cobra.Command, args []string) error { return a.transportKey(cmd.Context(), args[0]) },
 		},

@@ -74,7 +74,7 @@ func (p *priceFlags) over(prices *nodestypes.Prices) error {
 func newRegisterCmd(a *app) *cobra.Command {
 	var f registerFlags
 	cmd := &cobra.Command{
-		Use: "register", Short: "Benchmark this machine and register it with a deposit", Args: takes(cobra.NoArgs),
+		Use: "register", Short: "Benchmark this machine and register it with a deposit", Args: cobra.NoArgs,
 		Long: `Benchmark this machine and register it with a deposit.
 
 What the provider account lacks of the deposit and of the collateral is taken from the wallet in the same transaction. The oracles then

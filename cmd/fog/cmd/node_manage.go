@@ -22,7 +22,7 @@ import (
 
 func newNodeStatusCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "status [ID]", Short: "Show a node and what runs on it", Args: takes(cobra.MaximumNArgs(1)),
+		Use: "status [ID]", Short: "Show a node and what runs on it", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.nodeStatus(cmd.Context(), args) },
 	}
 }
@@ -80,7 +80,7 @@ func taskRange(s jobstypes.Slice) string {
 
 func newEarningsCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "earnings", Short: "Show what the provider has and has earned", Args: takes(cobra.NoArgs),
+		Use: "earnings", Short: "Show what the provider has and has earned", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			owner, err := a.address(cmd.Context(), "")
 			if err != nil {
@@ -141,7 +141,7 @@ type sent struct {
 
 func (a *app) nodeChange(use, text string, make change) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " [ID]", Short: text, Args: takes(cobra.MaximumNArgs(1)),
+		Use: use + " [ID]", Short: text, Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
 				msg, done := make(c.Sender.Address(), id)
@@ -179,7 +179,7 @@ func (a *app) sendNodeChange(
 func newUpdatePriceCmd(a *app) *cobra.Command {
 	var prices priceFlags
 	cmd := &cobra.Command{
-		Use: "update-price [ID]", Short: "Change prices for matches to come; those not given stay", Args: takes(cobra.MaximumNArgs(1)),
+		Use: "update-price [ID]", Short: "Change prices for matches to come; those not given stay", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if prices == (priceFlags{}) {
 				return usagef("which price? give at least one of --price-cpu, --price-memory, --price-storage and --price-gpu")
@@ -206,7 +206,7 @@ func newUpdatePriceCmd(a *app) *cobra.Command {
 func newProviderWithdrawCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "withdraw [AMOUNT]", Short: "Send what is free in the provider account to the wallet, all of it unless an amount is given",
-		Args: takes(cobra.MaximumNArgs(1)),
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			amount := uint64(0)
 			if len(args) > 0 {

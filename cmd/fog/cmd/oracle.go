@@ -32,7 +32,7 @@ type oracleFlags struct {
 func newOracleCmd(a *app) *cobra.Command {
 	var f oracleFlags
 	run := &cobra.Command{
-		Use: "run", Short: "Follow the chain, measure and ping nodes, match, and attest, until it is interrupted", Args: takes(cobra.NoArgs),
+		Use: "run", Short: "Follow the chain, measure and ping nodes, match, and attest, until it is interrupted", Args: cobra.NoArgs,
 		Long: `Follow the chain, measure and ping nodes, match, and attest, until it is interrupted.
 
 The feeder's key signs the attestations ("feeder" unless --key is given); the key "transport" proves the oracle to agents, and its public
@@ -52,7 +52,7 @@ half (fog keys transport transport) is in the oracle's record on chain.`,
 
 	var round uint64
 	replay := &cobra.Command{
-		Use: "replay", Short: "Recompute a match from archived state and compare it with what a quorum accepted", Args: takes(cobra.NoArgs),
+		Use: "replay", Short: "Recompute a match from archived state and compare it with what a quorum accepted", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if round == 0 {
 				return usagef("which round? give --round N")

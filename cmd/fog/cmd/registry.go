@@ -25,7 +25,7 @@ type registryFlags struct {
 func newRegistryCmd(a *app) *cobra.Command {
 	var f registryFlags
 	serve := &cobra.Command{
-		Use: "serve", Short: "Serve an OCI registry from a folder until it is interrupted", Args: takes(cobra.NoArgs),
+		Use: "serve", Short: "Serve an OCI registry from a folder until it is interrupted", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serveRegistry(cmd.Context(), f) },
 	}
 	serve.Flags().StringVar(&f.listen, "listen", "127.0.0.1:5000", "host:port to listen on; port 0 takes a free one")

@@ -35,41 +35,45 @@ A stranger begins with "fog demo", a developer with "fog job init", a provider w
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.addFlags(root.PersistentFlags())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd.Context(), cmd.Flags()) }
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(usage)
+	strict(root)
 	return root
 }
 
-// group is a command that holds others: alone it prints its help, with an unknown word it says what was meant.
+// group is a command that holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ArbitraryArgs, SuggestionsMinimumDistance: 2,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usagef("unknown command %q for %q; did you mean %q?", args[0], cmd.CommandPath(), near[0])
-			}
-			return usagef("unknown command %q for %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
-		},
-	}
+	g := &cobra.Command{Use: use, Short: short}
 	g.AddCommand(commands...)
 	return g
 }
 
-// takes checks the arguments of a command; a mistake is one of usage.
-func takes(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usage(cmd, err)
-		}
-		return nil
+// strict makes mistakes in arguments errors of usage, in this command and all below it. A command that only holds others prints its
+// help when it is alone, and with an unknown word says what was meant.
+func strict(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return usage(cmd, check(cmd, args)) }
 	}
+	if !cmd.Runnable() {
+		cmd.Args, cmd.RunE, cmd.SuggestionsMinimumDistance = cobra.ArbitraryArgs, unknownCommand, 2
+	}
+	for _, sub := range cmd.Commands() {
+		strict(sub)
+	}
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("unknown command %q for %q; did you mean %q?", args[0], cmd.CommandPath(), near[0])
+	}
+	return usagef("unknown command %q for %q; see: %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())
 }
 
 // usage makes err an error of usage of cmd.
 func usage(cmd *cobra.Command, err error) error {
-	if errors.As(err, new(*usageError)) {
+	if err == nil || errors.As(err, new(*usageError)) {
 		return err
 	}
 	return usagef("%w; usage: %s", err, cmd.UseLine())

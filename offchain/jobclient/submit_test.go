@@ -1,0 +1,226 @@
+package jobclient
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/stretchr/testify/require"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/match"
+	"github.com/foggrid/fogd/offchain/registry/client"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+)
+
+const jobText = `version: 1
+name: test
+module: task.wasm
+inputs: [words.txt]
+tasks: 3
+min_success: 2
+price: {cap_per_task_hour: 0.5FOG}
+max_duration: 10m
+constraints:
+  regions: [eu]
+  attributes: {tier: gold, a: b}
+`
+
+func jobFile(t *testing.T, text, module string) *jobfile.File {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"fog.yaml": text, "task.wasm": module, "words.txt": "some words"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	f, err := jobfile.Load(filepath.Join(dir, "fog.yaml"))
+	require.NoError(t, err)
+	return f
+}
+
+func TestPushBringsAllThatTheSpecNames(t *testing.T) {
+	w := newWorld(t)
+	p, err := Pack(t.Context(), jobFile(t, jobText, "\x00asm1234"), t.TempDir(), nil)
+	require.NoError(t, err)
+
+	var missing *MissingError
+	require.ErrorAs(t, CheckPushed(t.Context(), w.registry, p), &missing)
+	require.Equal(t, &MissingError{StageModule, p.Module}, missing)
+
+	var stages []Stage
+	observe := func(s Stage) client.Progress { stages = append(stages, s); return nil }
+	require.NoError(t, Push(t.Context(), w.registry, p, observe))
+	require.Equal(t, []Stage{StageModule, StageInputs, StageSpec}, stages)
+	require.NoError(t, CheckPushed(t.Context(), w.registry, p))
+	spec, err := w.registry.ReadBlob(t.Context(), client.RepoSpecs, p.SpecDigest, jobfile.MaxSpecBytes)
+	require.NoError(t, err)
+	parsed, err := jobfile.ParseSpec(spec)
+	require.NoError(t, err)
+	require.Equal(t, p.SpecDigest, parsed.Digest())
+	require.Equal(t, p.Inputs, parsed.Inputs)
+}
+
+func TestPackRefusesWhatIsNoModule(t *testing.T) {
+	_, err := Pack(t.Context(), jobFile(t, jobText, "#!/bin/sh"), t.TempDir(), nil)
+	require.ErrorContains(t, err, "not a WebAssembly module")
+}
+
+func TestPushRefusesAModuleThatChanged(t *testing.T) {
+	w := newWorld(t)
+	f := jobFile(t, jobText, "\x00asm1234")
+	p, err := Pack(t.Context(), f, t.TempDir(), nil)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(f.Dir(), "task.wasm"), []byte("\x00asmXXXX"), 0o600))
+	require.ErrorContains(t, Push(t.Context(), w.registry, p, nil), "changed")
+}
+
+func TestSubmit(t *testing.T) {
+	w := newWorld(t)
+	f := jobFile(t, jobText, "\x00asm1234")
+	p, err := Pack(t.Context(), f, t.TempDir(), nil)
+	require.NoError(t, err)
+	out, err := w.client.Submit(t.Context(), f, p, "salt")
+	require.NoError(t, err)
+	require.Equal(t, uint64(42), out.Funded)
+	require.False(t, out.Existed)
+	require.Len(t, w.sent, 1)
+	msg := w.sent[0].(*jobstypes.MsgSubmitJob)
+	require.NoError(t, msg.Validate(w.client.Chain.Codec().Accounts()))
+	require.Equal(t, uint64(500_000), msg.PriceCap)
+	require.Equal(t, uint32(2), msg.MinSuccess)
+	require.Equal(t, "a", msg.Constraints.Attributes[0].Key, "sorted, as the chain wants them")
+	require.Equal(t, p.SpecDigest.String(), msg.SpecDigest)
+	require.Equal(t, p.Module.String(), msg.ImageDigest)
+
+	// ⌈500000 · 600 / 3600⌉ = 83334 and 1 % of it, rounded up, for each of 3 tasks
+	budget, err := w.client.Budget(t.Context(), f)
+	require.NoError(t, err)
+	require.Equal(t, uint64(3*(83_334+834)), budget)
+}
+
+func TestSubmitIsIdempotent(t *testing.T) {
+	w := newWorld(t)
+	f := jobFile(t, jobText, "\x00asm1234")
+	p, err := Pack(t.Context(), f, t.TempDir(), nil)
+	require.NoError(t, err)
+	first, err := w.client.Submit(t.Context(), f, p, "salt")
+	require.NoError(t, err)
+
+	w.refuse = &chain.TxError{Codespace: jobstypes.ModuleName, Code: jobstypes.ErrJobExists.ABCICode()}
+	again, err := w.client.Submit(t.Context(), f, p, "salt")
+	require.NoError(t, err)
+	require.True(t, again.Existed)
+	require.Equal(t, first.JobID, again.JobID)
+
+	f.Tasks++
+	_, err = w.client.Submit(t.Context(), f, p, "salt")
+	require.ErrorIs(t, err, ErrSaltTaken)
+}
+
+func TestWatchEndsWithTheJob(t *testing.T) {
+	w := newWorld(t)
+	id := w.job("a", 2)
+	var seen []jobstypes.TaskCounts
+	job, err := w.client.Watch(t.Context(), id, func(j jobstypes.Job) bool {
+		seen = append(seen, j.Counts)
+		w.mu.Lock()
+		next := w.jobs[id]
+		switch len(seen) {
+		case 1:
+			next.Counts = jobstypes.TaskCounts{Matched: 2}
+		case 2:
+			next.Counts = jobstypes.TaskCounts{Succeeded: 2}
+			next.Status, next.CloseReason = jobstypes.JOB_STATUS_CLOSED, jobstypes.CLOSE_REASON_COMPLETED
+		}
+		w.jobs[id] = next
+		w.mu.Unlock()
+		w.node.Advance()
+		go func() { // blocks go on without news
+			time.Sleep(20 * time.Millisecond)
+			w.node.Advance()
+		}()
+		return false
+	})
+	require.NoError(t, err)
+	require.Equal(t, []jobstypes.TaskCounts{{Pending: 2}, {Matched: 2}, {Succeeded: 2}}, seen)
+	require.Equal(t, uint32(2), Settled(job.Counts))
+	require.True(t, Attested(job.Counts))
+
+	open := w.job("b", 1)
+	job, err = w.client.Watch(t.Context(), open, func(jobstypes.Job) bool { return true })
+	require.NoError(t, err)
+	require.Equal(t, jobstypes.JOB_STATUS_OPEN, job.Status)
+}
+
+func TestAcceptTakesAllReportedSlices(t *testing.T) {
+	w := newWorld(t)
+	id := w.job("a", 1)
+	for i := range uint32(600) {
+		s := jobstypes.Slice{JobId: id, Number: i, Status: jobstypes.SLICE_STATUS_REPORTED}
+		if i%3 == 0 {
+			s.Status = jobstypes.SLICE_STATUS_MATCHED
+		}
+		w.slices[id] = append(w.slices[id], s)
+	}
+	n, err := w.client.Accept(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, 400, n)
+	require.Len(t, w.sent, 2)
+	accounts := w.client.Chain.Codec().Accounts()
+	for _, m := range w.sent {
+		require.NoError(t, m.(*jobstypes.MsgAcceptResult).Validate(accounts))
+	}
+	require.Len(t, w.sent[0].(*jobstypes.MsgAcceptResult).Slices, jobstypes.MaxSlicesPerMsg)
+}
+
+func TestWithdrawTakesWhatIsFree(t *testing.T) {
+	w := newWorld(t)
+	id := w.job("a", 1)
+	w.accounts["acct"] = escrowtypes.Account{Id: "acct", Balance: 10, Locked: 10}
+	got, err := w.client.Withdraw(t.Context(), id)
+	require.NoError(t, err)
+	require.Zero(t, got)
+	require.Empty(t, w.sent, "nothing is free, so nothing is sent")
+
+	w.accounts["acct"] = escrowtypes.Account{Id: "acct", Balance: 10, Locked: 3}
+	event, err := sdk.TypedEventToEvent(&escrowtypes.EventWithdrawn{Account: "acct", Owner: w.owner, Amount: 7})
+	require.NoError(t, err)
+	w.events = []abci.Event{abci.Event(event)}
+	got, err = w.client.Withdraw(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, uint64(7), got)
+	require.Equal(t, "0ufog", w.sent[0].(*escrowtypes.MsgWithdraw).Amount.String(), "zero means all")
+}
+
+func TestExplainCountsNodes(t *testing.T) {
+	job, other := match.ID{1}, match.ID{2}
+	node := func(id byte, region string, cpu uint64) match.Node {
+		return match.Node{
+			ID: match.ID{id}, Index: uint32(id), Owner: match.ID{id, 1}, Free: match.Resources{CPUMilli: cpu, MemoryMiB: 100, StorageMiB: 100},
+			Region: region, Prices: match.Prices{CPU: 1}, CPUSingle: 1,
+		}
+	}
+	pending := match.Pending{
+		Job: job, Slice: 4, Owner: match.ID{9}, First: 8, Count: 2, Task: match.Resources{CPUMilli: 1000, MemoryMiB: 1},
+		Constraints: match.Constraints{Regions: []string{"eu"}}, PriceCap: 10, MaxDuration: 60, TaskBudget: 10,
+	}
+	stranger := pending
+	stranger.Job = other
+	snapshot := match.Snapshot{
+		Nodes:   []match.Node{node(1, "us", 1000), node(2, "us", 1000), node(3, "eu", 500), node(4, "eu", 1000)},
+		Funds:   []match.Funds{{Owner: match.ID{4, 1}, Available: 1000}, {Owner: match.ID{3, 1}, Available: 1000}},
+		Pending: []match.Pending{stranger, pending},
+		Params:  match.Params{MaxItems: 10, MaxSliceTasks: 256, Fee: 100, Collateral: 3000},
+	}
+	got, err := explain(snapshot, job)
+	require.NoError(t, err)
+	require.Equal(t, []Waiting{{
+		Slice: 4, FirstTask: 8, Tasks: 2, Nodes: 4, Able: 1,
+		Excluded: []Exclusion{{match.ReasonRegion.String(), 2}, {match.ReasonCPU.String(), 1}},
+	}}, got)
+}

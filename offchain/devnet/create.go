@@ -88,6 +88,15 @@ func (d *Devnet) create(ctx context.Context) error {
 	return d.save()
 }
 
+// discard removes what a creation that failed has left, so that the next one starts afresh.
+func (d *Devnet) discard() error {
+	var err error
+	for _, part := range []string{"validators", "oracles", "developer", "provider"} {
+		err = errors.Join(err, os.RemoveAll(d.path(part)))
+	}
+	return err
+}
+
 // makeHome makes the home of a role with one key and returns its address.
 func makeHome(ctx context.Context, codec *chain.Codec, home string, p profile.Profile, key string) (string, error) {
 	if err := p.Save(home); err != nil {

@@ -32,7 +32,7 @@ func (d *Devnet) Up(ctx context.Context) error {
 	if !d.Exists() {
 		d.opts.Step("making keys and genesis for %d validator(s) and %d oracle(s)", d.opts.Validators, d.opts.Oracles)
 		if err := d.create(ctx); err != nil {
-			return fmt.Errorf("make the devnet in %s: %w", d.opts.Home, err)
+			return fmt.Errorf("make the devnet in %s: %w", d.opts.Home, errors.Join(err, d.discard()))
 		}
 	}
 	if err := d.startChain(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	dbm "github.com/cosmos/cosmos-db"
@@ -56,6 +57,9 @@ type App struct {
 
 	simulationManager *module.SimulationManager
 	configurator      module.Configurator
+
+	// close closes the databases the first time; the server asks for it twice, and a database fails the second time.
+	close func() error
 }
 
 // New returns the app over db, loaded at its latest version if loadLatest is set. It panics if the wiring is wrong or the
@@ -111,6 +115,7 @@ func newApp(
 	std.RegisterInterfaces(registry)
 
 	app.BaseApp = baseapp.NewBaseApp(Name, logger, db, app.txConfig.TxDecoder(), baseAppOptions...)
+	app.close = sync.OnceValue(app.BaseApp.Close)
 	app.SetVersion(version.Version)
 	app.SetInterfaceRegistry(registry)
 	app.SetTxEncoder(app.txConfig.TxEncoder())
@@ -146,6 +151,9 @@ func newApp(
 
 	return app, nil
 }
+
+// Close closes the databases.
+func (app *App) Close() error { return app.close() }
 
 // Name returns the name of the app.
 func (app *App) Name() string { return app.BaseApp.Name() }

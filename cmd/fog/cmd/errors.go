@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
@@ -45,17 +46,23 @@ func Report(ctx context.Context, w io.Writer, err error) int {
 		fmt.Fprintln(w, "fog: interrupted")
 		return exitInterrupted
 	case ctx.Err() != nil:
-		fmt.Fprintln(w, "fog: interrupted:", err)
+		fmt.Fprintln(w, "fog: interrupted:", clean(err))
 		return exitInterrupted
 	case errors.Is(err, errSilent):
 		return exitFailure
 	}
-	fmt.Fprintln(w, "fog:", err)
+	fmt.Fprintln(w, "fog:", clean(err))
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
 	}
 	return exitFailure
 }
+
+// location is what fmt adds of errors of the SDK: where in its package they were wrapped, which is the same for all.
+var location = regexp.MustCompile(` \[\S*errors@v[^ ]+\.go:\d+\]`)
+
+// clean is the text of an error for people.
+func clean(err error) string { return location.ReplaceAllString(err.Error(), "") }
 
 // explain adds to an error what the user can do about it, where the packages below cannot know.
 func (a *app) explain(err error) error {

@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
-
-	"github.com/cosmos/cosmos-sdk/version"
 )
 
 // Run carries out one command; the standard streams are its input and output.
@@ -30,7 +28,7 @@ func newRoot(a *app) *cobra.Command {
 and a development network.
 
 A stranger begins with "fog demo", a developer with "fog job init", a provider with "fog node register".`
-	root.Version = version.Version
+	root.Version = programVersion()
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.addFlags(root.PersistentFlags())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -114,6 +115,12 @@ func hdPath() string { return hd.CreateHDPath(sdk.CoinType, 0, 0).String() }
 func (s *Store) Keys(context.Context) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, err := os.Stat(s.keyringDir()); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if _, err := s.unlockLocked(); err != nil { // the keyring leaves out keys that it cannot open
+		return nil, err
+	}
 	records, err := s.keys.List()
 	if err != nil {
 		return nil, fmt.Errorf("list the keys in %s: %w", s.keyringDir(), err)

@@ -193,3 +193,20 @@ func TestOpenRefuses(t *testing.T) {
 	_, err = Open(filepath.Join(t.TempDir(), "x"), File, nil)
 	require.ErrorContains(t, err, "passphrase")
 }
+
+func TestKeysAreListed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "secrets")
+	s := open(t, dir, File, fixed(phrase))
+	names, err := s.Keys(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, names)
+	for _, name := range []string{"second", "first"} {
+		_, _, err := s.CreateKey(t.Context(), name)
+		require.NoError(t, err)
+	}
+	names, err = open(t, dir, File, fixed(phrase)).Keys(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"first", "second"}, names)
+	_, err = open(t, dir, File, fixed("another horse")).Keys(t.Context())
+	require.ErrorIs(t, err, ErrPassphrase)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"fog": func() { os.Exit(run()) },
+	})
+}
+
+// Each script runs fog in an empty folder, which is its home too. No chain answers at the addresses that it has by default.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("FOG_HOME", env.WorkDir+"/home")
+			owner := make([]byte, 20)
+			env.Setenv("JOB", jobstypes.JobID(owner, []byte("salt")).Bech32(jobstypes.JobHRP))
+			env.Setenv("NODE", nodestypes.NodeID(owner, "salt").Bech32(nodestypes.NodeHRP))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "await": await, "chmod": chmod,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS… runs a program that ends with the code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	code := 0
+	if exit != nil {
+		code = exit.ExitCode()
+	}
+	if strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// json [TEXT…] checks that the last standard output is exactly one JSON object, which holds the texts.
+func checkJSON(ts *testscript.TestScript, _ bool, args []string) {
+	out := ts.ReadFile("stdout")
+	dec := json.NewDecoder(strings.NewReader(out))
+	var object map[string]json.RawMessage
+	if err := dec.Decode(&object); err != nil {
+		ts.Fatalf("standard output is no JSON object: %v\n%s", err, out)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		ts.Fatalf("something follows the JSON object:\n%s", out)
+	}
+	for _, text := range args {
+		if !strings.Contains(out, text) {
+			ts.Fatalf("no %s in\n%s", text, out)
+		}
+	}
+}
+
+// module FILE writes the smallest WebAssembly module.
+func writeModule(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("\x00asm\x01\x00\x00\x00"), 0o600))
+}
+
+// freeport VARIABLE sets the variable to a free port.
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(lis.Addr().String())
+	ts.Check(err)
+	ts.Check(lis.Close())
+	ts.Setenv(args[0], port)
+}
+
+// dial ADDRESS waits until a server listens.
+func dial(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		conn, err := net.Dial("tcp", args[0])
+		if err == nil {
+			ts.Check(conn.Close())
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("nobody listens: %v", err)
+		}
+	}
+}
+
+// await FILE waits until a file is there.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s does not appear", args[0])
+		}
+	}
+}
+
+// chmod MODE FILE sets permissions.
+func chmod(ts *testscript.TestScript, _ bool, args []string) {
+	mode, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(mode)))
+}

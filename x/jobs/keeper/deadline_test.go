@@ -72,7 +72,7 @@ func TestClaimTimeoutEndsWhatTheQueueHasNotReached(t *testing.T) {
 	w.matchAll(job.Id, 0, 2, node)
 	w.after(50)
 	w.report(job.Id, 1, 50_000)
-	claim := func(sender string, slices ...uint32) error {
+	claim := func(sender string, slices ...uint64) error {
 		return w.Tx(func(ctx sdk.Context) error {
 			_, err := w.server().ClaimTimeout(ctx, &types.MsgClaimTimeout{Sender: w.Text(addressOf(sender)), JobId: job.Id, Slices: slices})
 			return err

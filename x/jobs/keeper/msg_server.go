@@ -45,7 +45,7 @@ func (s msgServer) AcceptResult(ctx context.Context, msg *types.MsgAcceptResult)
 	if err != nil {
 		return nil, err
 	}
-	settled, err := s.k.AcceptResult(ctx, msg.Owner, id, msg.Slices)
+	settled, err := s.k.AcceptResult(ctx, msg.Owner, id, types.SliceNumbers(msg.Slices))
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s msgServer) ClaimTimeout(ctx context.Context, msg *types.MsgClaimTimeout)
 	if err != nil {
 		return nil, err
 	}
-	settled, err := s.k.ClaimTimeout(ctx, msg.Sender, id, msg.Slices)
+	settled, err := s.k.ClaimTimeout(ctx, msg.Sender, id, types.SliceNumbers(msg.Slices))
 	if err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func TestAcceptSettlesAtOnce(t *testing.T) {
 	w.after(80)
 	w.report(job.Id, 1, 60_000)
 
-	accept := func(owner string, slices ...uint32) error {
+	accept := func(owner string, slices ...uint64) error {
 		return w.Tx(func(ctx sdk.Context) error {
 			_, err := w.server().AcceptResult(ctx, &types.MsgAcceptResult{Owner: w.Text(fixture.Address(owner)), JobId: job.Id, Slices: slices})
 			return err

@@ -97,7 +97,7 @@ func MsgClaimTimeoutFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgCla
 				return nil, nil
 			}
 			if !s.Status.Final() && s.Due <= now {
-				return []simsx.SimAccount{owner}, &types.MsgClaimTimeout{Sender: job.Owner, JobId: job.Id, Slices: []uint32{number}}
+				return []simsx.SimAccount{owner}, &types.MsgClaimTimeout{Sender: job.Owner, JobId: job.Id, Slices: []uint64{uint64(number)}}
 			}
 		}
 		reporter.Skip("no slice is due")

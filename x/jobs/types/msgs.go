@@ -2,6 +2,7 @@ package types
 
 import (
 	"fmt"
+	"math"
 
 	"cosmossdk.io/core/address"
 
@@ -129,14 +130,26 @@ func validateJobID(value string) error {
 	return nil
 }
 
-func validateSliceNumbers(numbers []uint32) error {
+func validateSliceNumbers(numbers []uint64) error {
 	if len(numbers) > MaxSlicesPerMsg {
 		return invalid("slices", "%d entries; at most %d", len(numbers), MaxSlicesPerMsg)
 	}
-	for i := 1; i < len(numbers); i++ {
-		if numbers[i] <= numbers[i-1] {
+	for i := range numbers {
+		if numbers[i] > math.MaxUint32 {
+			return invalid(fmt.Sprintf("slices[%d]", i), "%d; it must be below 2^32", numbers[i])
+		}
+		if i > 0 && numbers[i] <= numbers[i-1] {
 			return invalid(fmt.Sprintf("slices[%d]", i), "%d after %d; they must increase strictly", numbers[i], numbers[i-1])
 		}
 	}
 	return nil
+}
+
+// SliceNumbers are numbers that were validated, in their own width.
+func SliceNumbers(numbers []uint64) []uint32 {
+	out := make([]uint32, len(numbers))
+	for i, n := range numbers {
+		out[i] = uint32(n)
+	}
+	return out
 }

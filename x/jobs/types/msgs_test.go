@@ -98,9 +98,9 @@ func TestSubmitJobNamesTheFieldAndTheRule(t *testing.T) {
 }
 
 func TestOtherMessagesNameTheField(t *testing.T) {
-	numbers := make([]uint32, types.MaxSlicesPerMsg+1)
+	numbers := make([]uint64, types.MaxSlicesPerMsg+1)
 	for i := range numbers {
-		numbers[i] = uint32(i)
+		numbers[i] = uint64(i)
 	}
 	from := owner(t)
 	bad := types.DefaultParams()
@@ -110,11 +110,12 @@ func TestOtherMessagesNameTheField(t *testing.T) {
 		"job_id: ":             (&types.MsgCancelJob{Owner: from, JobId: nodeID}).Validate(ac),
 		"owner: \"\"":          (&types.MsgAcceptResult{JobId: jobID}).Validate(ac),
 		"job_id: \"x\"":        (&types.MsgAcceptResult{Owner: from, JobId: "x"}).Validate(ac),
-		"slices[1]: 1 after 1": (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: []uint32{1, 1}}).Validate(ac),
+		"slices[1]: 1 after 1": (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: []uint64{1, 1}}).Validate(ac),
 		"slices: 257 entries":  (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: numbers}).Validate(ac),
+		"slices[0]: 4294967296; it must be below 2^32": (&types.MsgAcceptResult{Owner: from, JobId: jobID, Slices: []uint64{1 << 32}}).Validate(ac),
 		"sender: ":             (&types.MsgClaimTimeout{JobId: jobID}).Validate(ac),
 		"slices: none":         (&types.MsgClaimTimeout{Sender: from, JobId: jobID}).Validate(ac),
-		"slices[2]: 1 after 4": (&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint32{0, 4, 1}}).Validate(ac),
+		"slices[2]: 1 after 4": (&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint64{0, 4, 1}}).Validate(ac),
 		"authority: ":          (&types.MsgUpdateParams{Params: types.DefaultParams()}).Validate(ac),
 		"match_window: 0":      (&types.MsgUpdateParams{Authority: from, Params: bad}).Validate(ac),
 	} {
@@ -123,7 +124,7 @@ func TestOtherMessagesNameTheField(t *testing.T) {
 	for _, err := range []error{
 		(&types.MsgCancelJob{Owner: from, JobId: jobID}).Validate(ac),
 		(&types.MsgAcceptResult{Owner: from, JobId: jobID}).Validate(ac),
-		(&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint32{0, 4}}).Validate(ac),
+		(&types.MsgClaimTimeout{Sender: from, JobId: jobID, Slices: []uint64{0, 4}}).Validate(ac),
 		(&types.MsgUpdateParams{Authority: from, Params: types.DefaultParams()}).Validate(ac),
 	} {
 		require.NoError(t, err)

@@ -114,6 +114,9 @@ type Chain struct {
 	App      *app.App
 	Accounts []*Account
 
+	// OnBlock, if set, sees every block after its commit.
+	OnBlock func(*Block)
+
 	tb        testing.TB
 	validator *cmttypes.Validator
 	time      time.Time
@@ -157,12 +160,26 @@ func New(tb testing.TB, options ...Option) *Chain {
 	c.validator = cmttypes.NewValidator(pubKey, 1)
 
 	for i := range s.accounts {
-		c.Accounts = append(c.Accounts, newAccount(fmt.Sprintf("fog testapp account %d", i), uint64(i)))
+		c.Accounts = append(c.Accounts, numberedAccount(i))
 	}
 	c.init(s)
 	c.NextBlock()
 
 	return c
+}
+
+// Addresses are those of the first n accounts that every chain has, for a genesis state that names them.
+func Addresses(n int) []sdk.AccAddress {
+	out := make([]sdk.AccAddress, n)
+	for i := range out {
+		out[i] = numberedAccount(i).Address
+	}
+
+	return out
+}
+
+func numberedAccount(i int) *Account {
+	return newAccount(fmt.Sprintf("fog testapp account %d", i), uint64(i))
 }
 
 func newAccount(secret string, number uint64) *Account {
@@ -261,6 +278,9 @@ func (c *Chain) NextBlockAfter(since time.Duration, txs ...[]byte) *Block {
 	require.NoError(c.tb, err)
 
 	c.last = &Block{Height: height, Time: c.time, Results: res.TxResults, Events: res.Events, AppHash: res.AppHash}
+	if c.OnBlock != nil {
+		c.OnBlock(c.last)
+	}
 
 	return c.last
 }

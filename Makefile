@@ -10,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT := $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 sdk := github.com/cosmos/cosmos-sdk/version
 LDFLAGS := -X $(sdk).Name=fog -X $(sdk).Version=$(VERSION) -X $(sdk).Commit=$(COMMIT)
-BUILDFLAGS := -trimpath -ldflags '$(LDFLAGS)'
+BUILDFLAGS := -ldflags '$(LDFLAGS)'
 
 ## build: build fogd and fog into build/
 .PHONY: build

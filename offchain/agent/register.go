@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// defaultHeadroom is the part of what the machine achieved that is declared, so that a busy minute does not fail a benchmark.
-	defaultHeadroom = 80
 	// What is offered by default leaves the machine itself this much: 1/8 of its memory but at least 512 MiB, a tenth of the free disk.
 	memoryShare, memoryLeast = 8, 512
 	storageShare             = 10
@@ -41,25 +39,22 @@ type Registration struct {
 	Prices     nodestypes.Prices
 	// Deposit in ufog.
 	Deposit uint64
-	// HeadroomPercent of what was measured is declared; 80.
-	HeadroomPercent uint64
+	// DeclarePercent of what was measured is declared; by default what bench.Result.Promise says, about 80 % of the CPU and half of the
+	// memory's and the disk's speed, so that a busy minute does not fail a benchmark.
+	DeclarePercent uint64
 }
 
 // Message builds the message that registers a machine with this inventory and these results of its benchmark.
 func (r Registration) Message(owner string, inv inventory.Inventory, measured bench.Result) (*nodestypes.MsgRegisterNode, error) {
-	headroom := r.HeadroomPercent
-	if headroom == 0 {
-		headroom = defaultHeadroom
-	}
-	if headroom > 100 {
-		return nil, fmt.Errorf("headroom of %d %%; declare at most 100 %% of what was measured", headroom)
+	if r.DeclarePercent > 100 {
+		return nil, fmt.Errorf("%d %% of what was measured cannot be declared; declare at most 100 %%", r.DeclarePercent)
 	}
 	if len(r.AgentKey) != ed25519.PrivateKeySize {
 		return nil, errors.New("no agent key; make it with `fog agent init`")
 	}
 	cores := cmp.Or(measured.Cores, inv.UsableCores, inv.Cores) // cpu_all is of that many copies
 	capacity := r.offer(inv, uint64(cores))
-	declare := func(figure uint64) uint64 { return figure * headroom / 100 }
+	declared := declare(measured, r.DeclarePercent)
 	msg := &nodestypes.MsgRegisterNode{
 		Owner: owner, Salt: r.Salt, AgentKey: r.AgentKey.Public().(ed25519.PublicKey), Boot: strings.ToLower(r.BootID),
 		Region: place(r.Region), Datacenter: place(r.Datacenter),
@@ -69,9 +64,9 @@ func (r Registration) Message(owner string, inv inventory.Inventory, measured be
 			StorageType: storageTypes[inv.StorageType], GpuModel: gpuModel(inv.GPUs), Os: place(inv.OS), Arch: place(inv.Arch),
 		},
 		Declared: nodestypes.Benchmark{
-			CpuSingle: declare(measured.CPUSingle), CpuAll: declare(measured.CPUAll),
-			MemoryMib: capacity.MemoryMib, MemoryBandwidth: declare(measured.MemoryBandwidthMiB),
-			DiskRead: declare(measured.DiskReadMiB), StorageMib: capacity.StorageMib,
+			CpuSingle: declared.CPUSingle, CpuAll: declared.CPUAll,
+			MemoryMib: capacity.MemoryMib, MemoryBandwidth: declared.MemoryBandwidthMiB,
+			DiskRead: declared.DiskReadMiB, StorageMib: capacity.StorageMib,
 		},
 		Attributes: attributes(r.Attributes), Prices: r.Prices, Deposit: r.Deposit,
 		AgentSignature: ed25519.Sign(r.AgentKey, nodestypes.RegistrationBytes(r.Owner, r.Salt)),
@@ -80,6 +75,17 @@ func (r Registration) Message(owner string, inv inventory.Inventory, measured be
 		return nil, fmt.Errorf("register the node: %w", err)
 	}
 	return msg, nil
+}
+
+// declare is the part of the results that the owner vouches for.
+func declare(r bench.Result, percent uint64) bench.Result {
+	if percent == 0 {
+		return r.Promise()
+	}
+	for _, figure := range []*uint64{&r.CPUSingle, &r.CPUAll, &r.MemoryBandwidthMiB, &r.DiskReadMiB} {
+		*figure = *figure * percent / 100
+	}
+	return r
 }
 
 // offer fills in what the owner left open.

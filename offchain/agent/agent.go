@@ -124,27 +124,24 @@ type Agent struct {
 	runs   map[dispatch.AttemptID]*run
 }
 
-// New checks the configuration and takes up what an earlier agent left in the folder; nothing runs yet.
+// New checks the configuration; nothing runs yet.
 func New(cfg Config) (*Agent, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(cfg.Limits.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("agent: make its folder: %w", err)
-	}
-	cache, err := openCache(filepath.Join(cfg.Dir, "cache"), int64(cfg.CacheMiB)<<20)
-	if err != nil {
-		return nil, fmt.Errorf("agent: %w", err)
-	}
 	return &Agent{
-		cfg: cfg, log: cfg.Log, fetch: fetcher{cfg.Registry, cache},
-		sweep: make(chan struct{}, 1), runs: map[dispatch.AttemptID]*run{},
+		cfg: cfg, log: cfg.Log, sweep: make(chan struct{}, 1), runs: map[dispatch.AttemptID]*run{},
 	}, nil
 }
 
 // Run works until the context ends; its error is then the context's. Attempts under way go on in the dispatcher until that is closed,
 // and are taken up again by the next agent with the same folder.
-func (a *Agent) Run(ctx context.Context) error {
+func (a *Agent) Run(ctx context.Context) (err error) {
+	unlock, err := a.openDir()
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	nodeID, err := a.identify(ctx)
 	if err != nil {
 		return err
@@ -172,6 +169,22 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.links.wg.Wait()
 	log.Info("agent has stopped")
 	return err
+}
+
+// openDir takes the folder and what an earlier agent left in it.
+func (a *Agent) openDir() (unlock func() error, err error) {
+	if err := errors.Join(os.MkdirAll(a.cfg.Dir, 0o700), os.MkdirAll(a.cfg.Limits.Dir, 0o700)); err != nil {
+		return nil, err
+	}
+	if unlock, err = lockDir(a.cfg.Dir); err != nil {
+		return nil, fmt.Errorf("lock its folder: %w", err)
+	}
+	cache, err := openCache(filepath.Join(a.cfg.Dir, "cache"), int64(a.cfg.CacheMiB)<<20)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	a.fetch = fetcher{a.cfg.Registry, cache}
+	return unlock, nil
 }
 
 // identify returns the node's id, and waits for its registration if it is not given.

@@ -102,6 +102,9 @@ func (n *Node) Client() *chain.Client {
 	return c
 }
 
+// Addresses are where the node listens: host:port for gRPC, a URL for the RPC.
+func (n *Node) Addresses() (grpcAddr, rpcURL string) { return n.grpcAddr, "http://" + n.rpcAddr }
+
 // Advance makes a block: the state is what the registered servers say from now on.
 func (n *Node) Advance() {
 	n.mu.Lock()

@@ -90,10 +90,10 @@ func TestWindowForgetsOldEpochs(t *testing.T) {
 
 func TestWindowIsFreshWhenItsLengthChanges(t *testing.T) {
 	c := withOracles(t, 4, func(p *types.Params) { p.Epoch, p.MissWindow, p.MaxMissed, p.RoundRetention = 100, 7, 7, 1 })
-	for range 6 {
+	for range 8 {
 		c.inEpoch(t, types.KindOutcome, 0)
 	}
-	require.EqualValues(t, 6, c.oracle(t, 0).MissedEpochs)
+	require.EqualValues(t, 7, c.oracle(t, 0).MissedEpochs)
 	p, err := c.k.Params.Get(c.Ctx)
 	require.NoError(t, err)
 	p.MissWindow, p.MaxMissed = 5, 5 // as many bytes as before
@@ -213,4 +213,20 @@ func TestOneEpochIsJudgedAfterALongHalt(t *testing.T) {
 	require.Equal(t, epoch.Number+1, after.Number)
 	require.Greater(t, after.Ends, c.Ctx.BlockTime().Unix())
 	require.EqualValues(t, 1, c.oracle(t, 0).WindowPosition)
+}
+
+func TestEpochEndsWithTheBlockAtItsSecond(t *testing.T) {
+	c := withOracles(t, 1, func(p *types.Params) { p.Epoch = 100 })
+	epoch, err := c.k.Epoch.Get(c.Ctx)
+	require.NoError(t, err)
+	c.NextBlockAfter(time.Duration(epoch.Ends-1-c.Ctx.BlockTime().Unix()) * time.Second)
+	c.NextBlock()
+	require.Equal(t, epoch.Ends, c.Ctx.BlockTime().Unix())
+	same, err := c.k.Epoch.Get(c.Ctx)
+	require.NoError(t, err)
+	require.Equal(t, epoch, same, "a second early")
+	c.NextBlock()
+	next, err := c.k.Epoch.Get(c.Ctx)
+	require.NoError(t, err)
+	require.Equal(t, types.Epoch{Number: epoch.Number + 1, Ends: epoch.Ends + 100}, next)
 }

@@ -73,7 +73,7 @@ func TestReportsOverTheBlocksLimitWaitInOrder(t *testing.T) {
 	c := withOracles(t, 4, func(p *types.Params) { p.MaxReportsPerBlock, p.VoteGrace = 2, 0 })
 	var ids []uint64
 	for i := range 5 {
-		ids = append(ids, c.open(t, types.KindOutcome, fmt.Sprint("s", i), 2))
+		ids = append(ids, c.open(t, types.KindOutcome, fmt.Sprint("s", i), []int64{60, 60, 60, 60, 1}[i]))
 	}
 	for i := range 3 {
 		for _, id := range ids {
@@ -97,11 +97,10 @@ func TestReportsOverTheBlocksLimitWaitInOrder(t *testing.T) {
 	for i := range 3 {
 		c.vote(t, i, claim(young, "ok", 0))
 	}
-	c.NextBlock()
+	c.NextBlock() // at the deadline of the last, which was decided in time
 	require.Equal(t, []types.RoundStatus{done, done, done, done, open}, statuses())
 
 	c.NextBlock()
-	c.NextBlock() // past the deadline of the last; it was decided in time
 	require.Equal(t, []types.RoundStatus{done, done, done, done, done}, statuses())
 	require.Equal(t, done, c.round(t, young).Status)
 	require.EqualValues(t, 6, c.executions())

@@ -171,7 +171,7 @@ func TestChainOutage(t *testing.T) {
 
 func TestWaitsForRegistration(t *testing.T) {
 	w := newWorld(t)
-	w.hidden = true
+	w.change(func() { w.hidden = true })
 	p := w.run(t.TempDir(), func(c *Config) { c.NodeID = "" })
 	w.node.Advance()
 	time.Sleep(50 * time.Millisecond)

@@ -58,7 +58,7 @@ func TestRefusedReport(t *testing.T) {
 
 func TestLinksFollowTheChain(t *testing.T) {
 	w := newWorld(t)
-	w.status = nodestypes.NODE_STATUS_PENDING
+	w.change(func() { w.status = nodestypes.NODE_STATUS_PENDING })
 	p := w.run(t.TempDir())
 	linked := func(names ...string) func() bool {
 		return func() bool {

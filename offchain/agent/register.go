@@ -39,22 +39,22 @@ type Registration struct {
 	Prices     nodestypes.Prices
 	// Deposit in ufog.
 	Deposit uint64
-	// DeclarePercent of what was measured is declared; by default what bench.Result.Promise says, about 80 % of the CPU and half of the
-	// memory's and the disk's speed, so that a busy minute does not fail a benchmark.
-	DeclarePercent uint64
+	// HeadroomPercent of what was measured is declared, so that a busy minute does not fail a benchmark; 80. Of the speeds of memory and
+	// disk, which vary more, it is at most half, as bench.Result.Promise advises.
+	HeadroomPercent uint64
 }
 
 // Message builds the message that registers a machine with this inventory and these results of its benchmark.
 func (r Registration) Message(owner string, inv inventory.Inventory, measured bench.Result) (*nodestypes.MsgRegisterNode, error) {
-	if r.DeclarePercent > 100 {
-		return nil, fmt.Errorf("%d %% of what was measured cannot be declared; declare at most 100 %%", r.DeclarePercent)
+	if r.HeadroomPercent > 100 {
+		return nil, fmt.Errorf("%d %% of what was measured cannot be declared; declare at most 100 %%", r.HeadroomPercent)
 	}
 	if len(r.AgentKey) != ed25519.PrivateKeySize {
 		return nil, errors.New("no agent key; make it with `fog agent init`")
 	}
 	cores := cmp.Or(measured.Cores, inv.UsableCores, inv.Cores) // cpu_all is of that many copies
 	capacity := r.offer(inv, uint64(cores))
-	declared := declare(measured, r.DeclarePercent)
+	declared := declare(measured, r.HeadroomPercent)
 	msg := &nodestypes.MsgRegisterNode{
 		Owner: owner, Salt: r.Salt, AgentKey: r.AgentKey.Public().(ed25519.PublicKey), Boot: strings.ToLower(r.BootID),
 		Region: place(r.Region), Datacenter: place(r.Datacenter),
@@ -79,13 +79,14 @@ func (r Registration) Message(owner string, inv inventory.Inventory, measured be
 
 // declare is the part of the results that the owner vouches for.
 func declare(r bench.Result, percent uint64) bench.Result {
+	promised := r.Promise()
 	if percent == 0 {
-		return r.Promise()
+		return promised
 	}
-	for _, figure := range []*uint64{&r.CPUSingle, &r.CPUAll, &r.MemoryBandwidthMiB, &r.DiskReadMiB} {
-		*figure = *figure * percent / 100
-	}
-	return r
+	promised.CPUSingle, promised.CPUAll = r.CPUSingle*percent/100, r.CPUAll*percent/100
+	promised.MemoryBandwidthMiB = min(promised.MemoryBandwidthMiB, r.MemoryBandwidthMiB*percent/100)
+	promised.DiskReadMiB = min(promised.DiskReadMiB, r.DiskReadMiB*percent/100)
+	return promised
 }
 
 // offer fills in what the owner left open.

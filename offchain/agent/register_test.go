@@ -50,7 +50,7 @@ func TestRegistration(t *testing.T) {
 
 func TestRegistrationOptions(t *testing.T) {
 	r := testRegistration()
-	r.DeclarePercent = 90
+	r.HeadroomPercent = 90
 	r.Capacity = nodestypes.Resources{CpuMilli: 1500, MemoryMib: 64, StorageMib: 32}
 	r.Datacenter = strings.Repeat("D", 99)
 	inv := testInventory()
@@ -61,13 +61,18 @@ func TestRegistrationOptions(t *testing.T) {
 	require.Equal(t, strings.Repeat("d", 32), msg.Datacenter)
 	require.Len(t, msg.Hardware.CpuModel, nodestypes.MaxModelLength)
 	require.EqualValues(t, 900, msg.Declared.CpuSingle)
-	require.EqualValues(t, 89, msg.Declared.DiskRead)
+	require.EqualValues(t, 49, msg.Declared.DiskRead)
 	require.EqualValues(t, 64, msg.Declared.MemoryMib)
+	r.HeadroomPercent = 10
+	msg, err = r.Message("fog1owner", inv, testMeasured)
+	require.NoError(t, err)
+	require.EqualValues(t, 399, msg.Declared.CpuAll)
+	require.EqualValues(t, 50, msg.Declared.MemoryBandwidth)
 }
 
 func TestRegistrationRefusals(t *testing.T) {
 	for want, spoil := range map[string]func(*Registration, *inventory.Inventory, *bench.Result){
-		"100 %":               func(r *Registration, _ *inventory.Inventory, _ *bench.Result) { r.DeclarePercent = 101 },
+		"100 %":               func(r *Registration, _ *inventory.Inventory, _ *bench.Result) { r.HeadroomPercent = 101 },
 		"agent key":           func(r *Registration, _ *inventory.Inventory, _ *bench.Result) { r.AgentKey = nil },
 		"salt":                func(r *Registration, _ *inventory.Inventory, _ *bench.Result) { r.Salt = "" },
 		"boot":                func(r *Registration, _ *inventory.Inventory, _ *bench.Result) { r.BootID = "no hex" },

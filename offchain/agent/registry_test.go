@@ -3,6 +3,7 @@ package agent
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,19 +130,18 @@ func TestBadContent(t *testing.T) {
 func TestDigestMismatch(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		times int
+		times int64
 		want  link.Reason
 	}{{"once", 1, link.ReasonNone}, {"always", 1 << 30, link.ReasonBadImage}} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.oracle("a")
 			job := w.job(testJob, 1, "report")
-			left := c.times // requests for one blob come one after the other
+			var served atomic.Int64
 			w.registry.set(func(rw http.ResponseWriter, r *http.Request) bool {
-				if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/modules/blobs/") || left == 0 {
+				if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/modules/blobs/") || served.Add(1) > c.times {
 					return false
 				}
-				left--
 				_, err := rw.Write(make([]byte, len(guestBytes)))
 				return err == nil
 			})

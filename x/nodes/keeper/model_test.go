@@ -1,0 +1,273 @@
+package keeper_test
+
+import (
+	"github.com/foggrid/fogd/x/nodes/types"
+)
+
+// The model is the life of nodes as the README tells it, without stores, indexes and money other than the deposits. Time is in seconds.
+type modelNode struct {
+	status     types.NodeStatus
+	owner      int
+	deposit    uint64
+	index      uint32
+	single     uint64 // declared cpu_single, the only figure that changes here
+	boot       string
+	pending    bool
+	below      uint32
+	away       uint32
+	offences   uint32
+	condemned  bool
+	draining   bool
+	asked      bool  // a round opens at the end of the block
+	until      int64 // the round that is open ends then; zero if none is
+	running    uint32
+	ended      uint64
+	outages    []types.Outage
+	timerRuns  bool // its work is going to be lost
+	awardTaken uint64
+}
+
+type model struct {
+	nodes  map[string]*modelNode
+	free   [2]uint64
+	burned uint64
+	next   uint32
+}
+
+const (
+	window   = 7 * day
+	mostAway = window * 5 / 100
+)
+
+func (m *model) jailed(owner int) bool {
+	for _, n := range m.nodes {
+		if n.owner == owner && n.condemned {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) register(owner int, salt string, deposit uint64) error {
+	_, exists := m.nodes[salt]
+	switch {
+	case deposit < 100*fog:
+		return types.ErrInsufficientDeposit
+	case exists:
+		return types.ErrNodeExists
+	case m.jailed(owner):
+		return types.ErrOwnerJailed
+	case m.free[owner] < deposit:
+		return types.ErrInsufficientDeposit
+	}
+	m.free[owner] -= deposit
+	m.nodes[salt] = &modelNode{
+		status: types.NODE_STATUS_PENDING, owner: owner, deposit: deposit, single: declared.CpuSingle, boot: boot, pending: true, asked: true,
+	}
+	return nil
+}
+
+func (n *modelNode) live() bool {
+	return n.status != types.NODE_STATUS_RETIRED && n.status != types.NODE_STATUS_REFUSED
+}
+
+func (n *modelNode) jailedForGood() bool {
+	return n.status == types.NODE_STATUS_JAILED && n.offences == 2
+}
+
+func (n *modelNode) ask(now int64) error {
+	if n.asked || n.until > now {
+		return types.ErrUnderWay
+	}
+	n.pending, n.below, n.away, n.asked = true, 0, 0, true
+	return nil
+}
+
+func (n *modelNode) declare(single uint64, now int64) error {
+	if !n.live() || n.jailedForGood() {
+		return types.ErrWrongStatus
+	}
+	if single > n.single && n.status != types.NODE_STATUS_JAILED {
+		if err := n.ask(now); err != nil {
+			return err
+		}
+	}
+	n.single = single
+	return nil
+}
+
+func (n *modelNode) drain() error {
+	if n.draining || n.status != types.NODE_STATUS_ACTIVE && n.status != types.NODE_STATUS_INACTIVE {
+		return types.ErrWrongStatus
+	}
+	n.draining = true
+	if n.status == types.NODE_STATUS_ACTIVE {
+		n.status = types.NODE_STATUS_DRAINING
+	}
+	return nil
+}
+
+func (n *modelNode) resume(now int64) error {
+	switch {
+	case !n.live() || n.jailedForGood():
+		return types.ErrWrongStatus
+	case n.status == types.NODE_STATUS_DRAINING:
+		n.status, n.draining = types.NODE_STATUS_ACTIVE, false
+	case n.status == types.NODE_STATUS_INACTIVE && n.draining:
+		n.draining = false
+	case n.pending:
+		return n.ask(now)
+	default:
+		return types.ErrWrongStatus
+	}
+	return nil
+}
+
+func (m *model) retire(n *modelNode) error {
+	if !n.live() {
+		return types.ErrWrongStatus
+	}
+	if n.running > 0 {
+		return types.ErrInUse
+	}
+	n.asked = n.until != 0
+	m.end(n, types.NODE_STATUS_RETIRED)
+	return nil
+}
+
+func (m *model) end(n *modelNode, as types.NodeStatus) {
+	m.free[n.owner] += n.deposit
+	n.deposit, n.status, n.pending, n.draining = 0, as, false, false
+}
+
+func (n *modelNode) reserve(tasks uint32) error {
+	switch {
+	case n.status != types.NODE_STATUS_ACTIVE || n.pending:
+		return types.ErrWrongStatus
+	case n.running+tasks > 8 || n.ended < 10 && n.running+tasks > 1:
+		return types.ErrNoCapacity
+	}
+	n.running += tasks
+	return nil
+}
+
+// measured is the report of a round about a boot.
+func (m *model) measured(n *modelNode, boot string, single uint64, reached bool) error {
+	switch {
+	case !n.live() || n.jailedForGood():
+		return types.ErrWrongStatus
+	case n.boot != boot || n.asked:
+		return types.ErrStaleReport
+	}
+	n.until = 0
+	if !reached {
+		n.pending = true
+		n.away++
+		n.asked = n.away < 3
+		return nil
+	}
+	n.away = 0
+	switch {
+	case single*100 < n.single*75:
+		m.fellShort(n)
+		return nil
+	case single*100 < n.single*90:
+		n.single = single
+	}
+	n.pending, n.below = false, 0
+	if n.status == types.NODE_STATUS_PENDING || n.status == types.NODE_STATUS_JAILED {
+		n.status, n.condemned, n.draining, n.outages, n.timerRuns = types.NODE_STATUS_ACTIVE, false, false, nil, false
+		if n.index == 0 {
+			m.next++
+			n.index = m.next
+		}
+	}
+	return nil
+}
+
+func (m *model) fellShort(n *modelNode) {
+	n.pending = true
+	n.below++
+	switch {
+	case n.below < 3:
+		n.asked = true
+	case n.index == 0:
+		m.end(n, types.NODE_STATUS_REFUSED)
+	default:
+		slashed := n.deposit / 5
+		n.awardTaken = min(slashed/10, 7)
+		m.burned += slashed - n.awardTaken
+		n.deposit -= slashed
+		n.offences++
+		n.condemned, n.status, n.running = true, types.NODE_STATUS_JAILED, 0
+	}
+}
+
+func (n *modelNode) down(now int64) {
+	if n.status != types.NODE_STATUS_ACTIVE && n.status != types.NODE_STATUS_DRAINING {
+		return
+	}
+	times := 1
+	for _, o := range n.outages {
+		if o.From > now-window {
+			times++
+		}
+	}
+	n.outages = append(n.outages, types.Outage{From: now})
+	n.timerRuns = true
+	n.status = types.NODE_STATUS_INACTIVE
+	if times >= 3 {
+		n.jail()
+	}
+}
+
+func (n *modelNode) jail() {
+	n.status, n.pending, n.asked, n.until = types.NODE_STATUS_JAILED, true, false, 0
+}
+
+func (n *modelNode) up(now int64) {
+	if n.status != types.NODE_STATUS_INACTIVE {
+		return
+	}
+	n.outages[len(n.outages)-1].To = now
+	var away int64
+	for at := range n.outages { // the model forgets nothing
+		o := n.outages[at]
+		if o.To > now-window {
+			away += o.To - max(o.From, now-window)
+		}
+	}
+	switch {
+	case away > mostAway:
+		n.jail()
+		return
+	case n.draining:
+		n.status = types.NODE_STATUS_DRAINING
+	default:
+		n.status = types.NODE_STATUS_ACTIVE
+	}
+	n.timerRuns = false
+}
+
+func (n *modelNode) restarted(boot string) {
+	switch n.status {
+	case types.NODE_STATUS_ACTIVE, types.NODE_STATUS_DRAINING, types.NODE_STATUS_INACTIVE:
+	default:
+		return
+	}
+	if n.boot != boot {
+		n.boot, n.away, n.asked, n.until = boot, 0, true, 0
+	}
+}
+
+// endBlock opens the rounds that were asked for.
+func (m *model) endBlock(now int64) {
+	for _, n := range m.nodes {
+		if n.asked {
+			n.asked, n.until = false, 0
+			if n.live() {
+				n.until = now + 540
+			}
+		}
+	}
+}

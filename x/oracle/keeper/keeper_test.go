@@ -23,8 +23,6 @@ import (
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
-const fog = 1_000_000
-
 // chain is a fixture with the module, n bonded oracles and reports that a test server executes.
 type chain struct {
 	*fixture.Env

@@ -57,11 +57,18 @@ func (d *Devnet) startChain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	first := d.state.Validators[0].Service
 	wait, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	go func() {
+		for d.alive(first.PID) && wait.Err() == nil {
+			time.Sleep(100 * time.Millisecond)
+		}
+		cancel()
+	}()
 	height, err := c.WaitForHeight(wait, 1)
 	if err = errors.Join(err, c.Close()); err != nil {
-		return d.notUp(ctx, d.state.Validators[0].Service, err)
+		return d.notUp(ctx, first, err)
 	}
 	d.opts.Step("chain %s makes blocks (height %d, RPC http://%s)", d.state.ChainID, height, d.state.Validators[0].Address)
 	return nil
@@ -81,7 +88,7 @@ func (d *Devnet) StartValidator(i int) error {
 	}
 	pid, err := d.start(v.Name, d.opts.Fogd, "start", "--home", v.Home, "--log_level", "warn",
 		"--rpc.laddr", "tcp://"+v.Address, "--p2p.laddr", "tcp://"+v.P2P, "--p2p.persistent_peers", strings.Join(peers, ","),
-		"--grpc.address", v.GRPC, "--api.enable", "--api.address", "tcp://"+v.API, "--minimum-gas-prices", gasPrice, "--pruning", "nothing")
+		"--rpc.pprof_laddr", "", "--grpc.address", v.GRPC, "--api.enable", "--api.address", "tcp://"+v.API, "--minimum-gas-prices", gasPrice, "--pruning", "nothing")
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
-	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -119,14 +118,14 @@ func (w *Worker) slice(ctx context.Context, job string, number uint32) (jobstype
 // again to a worker that lost it.
 func (w *Worker) takeReport(ctx context.Context, nodeID string, report link.SignedReport) error {
 	slice, err := w.slice(ctx, report.JobID, report.Slice)
-	if errors.Is(err, chain.ErrNotFound) || errors.Is(err, chain.ErrInvalidRequest) {
-		return fmt.Errorf("%w: there is no such slice", link.ErrRefused)
-	}
-	if err != nil {
+	if err != nil { // also a slice that is not there: this oracle's node may be behind the agent's
 		return err
 	}
 	a := attempt{report.JobID, report.Slice, report.Attempt}
-	if slice.Status != jobstypes.SLICE_STATUS_MATCHED || slice.Attempt != report.Attempt {
+	switch {
+	case slice.Attempt < report.Attempt, slice.Attempt == report.Attempt && slice.Status == jobstypes.SLICE_STATUS_PENDING:
+		return errNotYet // the match is not in this oracle's state yet
+	case slice.Attempt > report.Attempt, slice.Status != jobstypes.SLICE_STATUS_MATCHED:
 		return nil // decided without this report, or by it
 	}
 	if slice.NodeId != nodeID || slice.Provider == w.cfg.Operator {

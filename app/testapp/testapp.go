@@ -256,7 +256,10 @@ func (c *Chain) NextBlockAfter(since time.Duration, txs ...[]byte) *Block {
 	c.tb.Helper()
 
 	c.time = c.time.Add(since)
-	height := c.App.LastBlockHeight() + 1
+	height := int64(1)
+	if c.last != nil {
+		height = c.last.Height + 1
+	}
 	req := &abci.RequestFinalizeBlock{
 		Height:             height,
 		Time:               c.time,

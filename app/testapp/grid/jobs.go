@@ -61,6 +61,18 @@ func (g *Grid) Job(id escrowtypes.ID) jobstypes.Job {
 	return job
 }
 
+// Jobs returns the jobs in a status, up to a page of them.
+func (g *Grid) Jobs(status jobstypes.JobStatus) []jobstypes.Job {
+	g.tb.Helper()
+
+	answer, err := g.jobs.Jobs(g.Context(), &jobstypes.QueryJobsRequest{
+		Status: status, Pagination: &query.PageRequest{Limit: jobskeeper.MaxPageLimit},
+	})
+	require.NoError(g.tb, err)
+
+	return answer.Jobs
+}
+
 // Slices returns the slices of a job.
 func (g *Grid) Slices(id escrowtypes.ID) []jobstypes.Slice {
 	g.tb.Helper()

@@ -23,8 +23,16 @@ type Node struct {
 	Percent uint64
 	// Down: it does not answer the oracles.
 	Down bool
+	// Boot is the id of the agent's present run; the oracles report a new one.
+	Boot string
 
 	declared nodestypes.Benchmark
+}
+
+// Restart gives the agent a new boot id.
+func (n *Node) Restart() {
+	sum := sha256.Sum256([]byte(n.Boot))
+	n.Boot = hex.EncodeToString(sum[:8])
 }
 
 // Prices of all machines, in ufog an hour: 10 FOG for a vCPU, 1 FOG for a GiB of memory.
@@ -49,14 +57,15 @@ func (g *Grid) RegisterMsgs(owner *testapp.Account, cores uint32) []sdk.Msg {
 		StorageMib: 1 << 20,
 	}
 	id := nodestypes.NodeID(owner.Address, salt)
-	g.nodes[id] = &Node{ID: id, Owner: owner, Percent: 100, declared: declared}
+	node := &Node{ID: id, Owner: owner, Percent: 100, Boot: hex.EncodeToString(seed[:8]), declared: declared}
+	g.nodes[id] = node
 	params, err := g.App.NodesKeeper.Params.Get(g.Context())
 	require.NoError(g.tb, err)
 
 	return []sdk.Msg{
 		g.DepositMsg(owner, params.MinDeposit+collateral),
 		&nodestypes.MsgRegisterNode{
-			Owner: owner.String(), Salt: salt, AgentKey: agent.Public().(ed25519.PublicKey), Boot: hex.EncodeToString(seed[:8]),
+			Owner: owner.String(), Salt: salt, AgentKey: agent.Public().(ed25519.PublicKey), Boot: node.Boot,
 			Region: "eu", Datacenter: "home",
 			Capacity: nodestypes.Resources{CpuMilli: 1_000 * uint64(cores), MemoryMib: declared.MemoryMib, StorageMib: declared.StorageMib},
 			Hardware: nodestypes.Hardware{Cores: cores, Os: "linux", Arch: "amd64"},

@@ -141,18 +141,22 @@ func (g *Grid) encode(report interface{ Marshal() ([]byte, error) }) []byte {
 	return body
 }
 
-// liveness is what is down but not INACTIVE, and up but INACTIVE.
+// liveness is what is down but not INACTIVE, up but INACTIVE, and up with another boot id.
 func (g *Grid) liveness() nodestypes.LivenessObservation {
 	g.tb.Helper()
 
 	var seen nodestypes.LivenessObservation
 	for index := uint32(1); index <= uint32(len(g.Nodes)); index++ {
 		truth := g.Nodes[index]
-		switch inactive := g.Node(truth).Status == nodestypes.NODE_STATUS_INACTIVE; {
+		known := g.Node(truth)
+		switch inactive := known.Status == nodestypes.NODE_STATUS_INACTIVE; {
 		case truth.Down && !inactive:
 			seen.Down = append(seen.Down, index)
 		case !truth.Down && inactive:
 			seen.Up = append(seen.Up, index)
+		}
+		if !truth.Down && truth.Boot != known.Boot {
+			seen.Restarted = append(seen.Restarted, nodestypes.Restart{Index: index, Boot: truth.Boot})
 		}
 	}
 
@@ -242,7 +246,21 @@ func (g *Grid) Turn(oracles ...*Oracle) *testapp.Block {
 	g.tb.Helper()
 
 	block := g.Succeed(g.Votes(oracles...)...)
+	g.requireNoRefusal(block)
 	g.indexNodes()
 
 	return block
+}
+
+func (g *Grid) requireNoRefusal(block *testapp.Block) {
+	g.tb.Helper()
+	for i, result := range block.Results {
+		var data sdk.TxMsgData
+		require.NoError(g.tb, data.Unmarshal(result.Data))
+		for _, any := range data.MsgResponses {
+			var answer oracletypes.MsgAttestResponse
+			require.NoError(g.tb, answer.Unmarshal(any.Value))
+			require.Empty(g.tb, answer.Refused, "transaction %d of block %d", i, block.Height)
+		}
+	}
 }

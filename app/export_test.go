@@ -3,60 +3,97 @@ package app_test
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
-	abci "github.com/cometbft/cometbft/abci/types"
-	dbm "github.com/cosmos/cosmos-db"
-	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
-
-	"cosmossdk.io/log/v2"
-
-	"github.com/cosmos/cosmos-sdk/baseapp"
 
 	"github.com/foggrid/fogd/app"
 	"github.com/foggrid/fogd/app/testapp"
+	"github.com/foggrid/fogd/app/testapp/grid"
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
-// A chain that starts from an export has the state of the chain that it was exported from.
-func TestExportAndImport(t *testing.T) {
-	chain := testapp.New(t)
-	alice, bob := chain.Accounts[0], chain.Accounts[1]
-	chain.Deliver(alice, send(alice, bob, 1_000))
-	chain.SkipBlocks(2)
-
-	exported, err := chain.App.ExportAppStateAndValidators(false, nil, nil)
-	require.NoError(t, err)
-	require.Equal(t, chain.Last().Height+1, exported.Height)
-	require.Len(t, exported.Validators, 1)
-
-	imported := app.New(log.NewNopLogger(), dbm.NewMemDB(), true, viper.New(), baseapp.SetChainID(testapp.ChainID))
-	_, err = imported.InitChain(&abci.RequestInitChain{
-		ChainId:         testapp.ChainID,
-		Time:            chain.Last().Time,
-		InitialHeight:   exported.Height,
-		ConsensusParams: &exported.ConsensusParams,
-		AppStateBytes:   exported.AppState,
+// A chain that starts from an export in the middle of everything goes on as the chain that it was exported from: the same
+// transactions have the same results, and in the end the state is the same.
+func TestImportedChainGoesOn(t *testing.T) {
+	g := grid.New(t, grid.Config{
+		Providers: 3, Developers: 3, SliceTasks: 3,
+		Nodes: func(p *nodestypes.Params) { p.ProbationTasks = 0 },
 	})
-	require.NoError(t, err)
-	_, err = imported.FinalizeBlock(&abci.RequestFinalizeBlock{Height: exported.Height, Time: chain.Last().Time})
-	require.NoError(t, err)
-	_, err = imported.Commit()
-	require.NoError(t, err)
+	g.AddNodes(1, 16)
+	g.Work = func(s jobstypes.Slice) (jobstypes.Outcome, uint64, bool) {
+		return grid.Success(s), 1_000, s.FirstTask%2 == 0
+	}
 
-	// The imported chain has executed one block more: what an empty block changes differs, all else is the same.
-	again, err := imported.ExportAppStateAndValidators(false, nil, nil)
-	require.NoError(t, err)
-	var want, got map[string]json.RawMessage
-	require.NoError(t, json.Unmarshal(exported.AppState, &want))
-	require.NoError(t, json.Unmarshal(again.AppState, &got))
-	changing := map[string]bool{"bank": true, "mint": true, "distribution": true, "slashing": true}
-	for name := range want {
-		if !changing[name] {
-			require.JSONEq(t, string(want[name]), string(got[name]), name)
+	// Some slices are reported, some run, some wait; a benchmark is asked for and some oracles have voted.
+	var jobs []escrowtypes.ID
+	for _, developer := range g.Developers {
+		jobs = append(jobs, g.Submit(developer, g.JobMsg(developer, 9)))
+	}
+	g.Turn()
+	g.Turn()
+	late := g.JobMsg(g.Developers[0], 7)
+	jobs = append(jobs, grid.JobID(g.Developers[0], late))
+	g.Succeed(
+		g.Tx(g.Developers[0], late),
+		g.Tx(g.Providers[0], g.RegisterMsgs(g.Providers[0], 8)...),
+	)
+	g.Turn(g.Oracles[:2]...)
+	require.NotEmpty(t, g.Rounds(""))
+	seen := make(map[jobstypes.SliceStatus]int)
+	for _, job := range jobs {
+		for _, slice := range g.Slices(job) {
+			seen[slice.Status]++
 		}
 	}
-	require.Equal(t, len(want), len(got))
-	require.Equal(t, exported.ConsensusParams, again.ConsensusParams)
+	for _, status := range []jobstypes.SliceStatus{
+		jobstypes.SLICE_STATUS_PENDING, jobstypes.SLICE_STATUS_MATCHED, jobstypes.SLICE_STATUS_REPORTED,
+	} {
+		require.NotZero(t, seen[status], "slices that are %s, of %v", status, seen)
+	}
+
+	imported := g.Imported()
+	g.OnBlock = func(*testapp.Block) {}
+	both := func(txs ...[]byte) {
+		t.Helper()
+		want, got := g.Succeed(txs...), imported.NextBlock(txs...)
+		for i := range want.Results {
+			require.Equal(t, want.Results[i].Code, got.Results[i].Code, got.Results[i].Log)
+			require.Equal(t, want.Results[i].Data, got.Results[i].Data)
+		}
+		requireSameState(t, g.App, imported.App)
+	}
+	both()
+	both(g.Votes(g.Oracles[2:]...)...)
+	g.Work = nil
+	for range 4 {
+		both(g.Votes()...)
+	}
+	for range 3 {
+		want, got := g.NextBlockAfter(time.Hour), imported.NextBlockAfter(time.Hour)
+		require.Equal(t, want.Height, got.Height)
+		requireSameState(t, g.App, imported.App)
+	}
+	requireInvariants(t, imported.App)
+}
+
+func requireSameState(t *testing.T, a, b *app.App) {
+	t.Helper()
+
+	read := func(from *app.App) (state map[string]json.RawMessage) {
+		exported, err := from.ExportAppStateAndValidators(false, nil, nil)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(exported.AppState, &state))
+
+		return state
+	}
+	want, got := read(a), read(b)
+	require.Len(t, got, len(want))
+	for name := range want {
+		require.JSONEq(t, string(want[name]), string(got[name]), name)
+	}
 }
 
 func TestExportOfSomeModules(t *testing.T) {

@@ -95,6 +95,27 @@ type Registered struct {
 	TxHash  string `json:"tx_hash,omitempty"`
 }
 
+// Check refuses early what the chain would refuse: a deposit below the least, or an agent key that another live node has.
+func (c *Client) Check(ctx context.Context, deposit uint64, agentKey ed25519.PublicKey) error {
+	queries := nodestypes.NewQueryClient(c.Chain.Latest())
+	params, err := queries.Params(ctx, &nodestypes.QueryParamsRequest{})
+	if err != nil {
+		return err
+	}
+	if deposit < params.Params.MinDeposit {
+		return fmt.Errorf("%w: %d ufog; the least is %d", nodestypes.ErrInsufficientDeposit, deposit, params.Params.MinDeposit)
+	}
+	resp, err := queries.Node(ctx, &nodestypes.QueryNodeRequest{AgentKey: agentKey})
+	switch {
+	case errors.Is(err, chain.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%w: %s has it; retire that node, or register from another --home, whose agent has a key of its own",
+		nodestypes.ErrAgentKeyTaken, resp.Node.Id)
+}
+
 // Existing finds the sender's node with a salt and tells whether there is one; a node with another agent key, or one that has ended, is
 // ErrSaltTaken.
 func (c *Client) Existing(ctx context.Context, salt string, agentKey ed25519.PublicKey) (Registered, bool, error) {

@@ -117,8 +117,8 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet) error {
 			return err
 		}
 		register := exec.CommandContext(ctx, self, "--home", d.ProviderHome(), "node", "register", "--salt", "devnet",
-			"--region", "local", "--datacenter", "home", "--price-cpu", "0.2FOG", "--price-memory", "0.05FOG",
-			"--price-storage", "0.01FOG", "--deposit", "100FOG")
+			"--region", "local", "--datacenter", "home", "--price-cpu", "2FOG", "--price-memory", "0.5FOG",
+			"--price-storage", "0.1FOG", "--deposit", "100FOG")
 		register.Stdout, register.Stderr = a.stderr, a.stderr
 		register.Cancel = func() error { return register.Process.Signal(os.Interrupt) }
 		register.WaitDelay = 10 * time.Second

@@ -152,14 +152,14 @@ const shownWaiting = 3
 func printWaiting(w io.Writer, waiting []jobclient.Waiting) error {
 	for i, s := range waiting {
 		if i == shownWaiting {
-			_, err := fmt.Fprintf(w, "\n%d more slices wait\n", len(waiting)-i)
+			_, err := fmt.Fprintf(w, "\n%s more waiting\n", some(uint64(len(waiting)-i), "slice"))
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "\nslice %d (%d tasks) waits: %s\n", s.Slice, s.Tasks, ability(s)); err != nil {
+		if _, err := fmt.Fprintf(w, "\nslice %d (%s) waits: %s\n", s.Slice, some(uint64(s.Tasks), "task"), ability(s)); err != nil {
 			return err
 		}
 		for _, e := range s.Excluded {
-			if _, err := fmt.Fprintf(w, "  %d: %s\n", e.Nodes, e.Reason); err != nil {
+			if _, err := fmt.Fprintf(w, "  %s: %s\n", some(uint64(e.Nodes), "node"), e.Reason); err != nil {
 				return err
 			}
 		}
@@ -172,9 +172,9 @@ func ability(s jobclient.Waiting) string {
 	case s.Nodes == 0:
 		return "no node is active"
 	case s.Able > 0:
-		return fmt.Sprintf("%d of %d active nodes can take a task; the next match comes soon", s.Able, s.Nodes)
+		return fmt.Sprintf("%d of %s can take a task; the next match comes soon", s.Able, some(uint64(s.Nodes), "active node"))
 	}
-	return fmt.Sprintf("none of %d active nodes can take a task", s.Nodes)
+	return fmt.Sprintf("none of %s can take a task", some(uint64(s.Nodes), "active node"))
 }
 
 func newJobWatchCmd(a *app) *cobra.Command {
@@ -244,7 +244,7 @@ func endOf(job jobstypes.Job) error {
 	if job.Status == jobstypes.JOB_STATUS_OPEN || job.CloseReason == jobstypes.CLOSE_REASON_COMPLETED {
 		return nil
 	}
-	return fmt.Errorf("%s is %s: %d tasks succeeded, %d had to; see `fog job status` and `fog job logs`", job.Id,
+	return fmt.Errorf("%s is %s: %d of its tasks succeeded, %d had to; see `fog job status` and `fog job logs`", job.Id,
 		short(job.CloseReason, "CLOSE_REASON_"), job.Counts.Succeeded, job.MinSuccess)
 }
 

@@ -174,8 +174,9 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 		}
 	}
 	if err := a.updateProfile(func(p *profile.Profile) {
-		if p.NodeID != out.NodeID || !exists {
-			p.NodeID, p.Boot = out.NodeID, out.Boot
+		p.NodeID = out.NodeID
+		if !exists || out.Status == nodestypes.NODE_STATUS_PENDING.String() { // no agent has started yet
+			p.Boot = out.Boot
 		}
 	}); err != nil {
 		return err
@@ -197,6 +198,9 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 func (a *app) sendRegistration(
 	ctx context.Context, c *nodeclient.Client, registration agent.Registration, collateral uint64,
 ) (nodeclient.Registered, error) {
+	if err := c.Check(ctx, registration.Deposit, registration.AgentKey.Public().(ed25519.PublicKey)); err != nil {
+		return nodeclient.Registered{}, err
+	}
 	dir := filepath.Join(a.home, "agent")
 	inv, err := inventory.Collect(ctx, dir)
 	if err != nil {

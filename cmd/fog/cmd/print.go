@@ -45,6 +45,14 @@ func fog(ufog uint64) string {
 	return fmt.Sprintf("%d.%s FOG", whole, strings.TrimRight(fmt.Sprintf("%06d", part), "0"))
 }
 
+// some counts things: 1 node, 2 nodes.
+func some(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // short is the last word of an enum's name: ACTIVE of NODE_STATUS_ACTIVE, given its prefix.
 func short(value fmt.Stringer, prefix string) string {
 	return strings.TrimPrefix(value.String(), prefix)

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"io"
 	"sync"
 
 	"github.com/vbauerster/mpb/v8"
@@ -16,11 +17,14 @@ type bars struct {
 
 // bars starts a set; the caller ends it.
 func (a *app) bars() *bars {
-	b := &bars{}
-	if a.terminal() {
-		b.screen = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(48))
+	if !a.terminal() {
+		return &bars{}
 	}
-	return b
+	return newBars(a.stderr)
+}
+
+func newBars(w io.Writer, opts ...mpb.ContainerOption) *bars {
+	return &bars{screen: mpb.New(append(opts, mpb.WithOutput(w), mpb.WithWidth(48))...)}
 }
 
 // bytes begins a bar that counts bytes and returns what moves it; nil where no one watches.
@@ -55,8 +59,7 @@ func (b *bars) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, bar := range b.all {
-		bar.EnableTriggerComplete()
-		bar.SetTotal(bar.Current(), true)
+		bar.Abort(false) // ends it wherever it is; a bar that waits to be full would be waited for
 	}
 	b.screen.Wait()
 }

@@ -149,7 +149,7 @@ func (s *story) fog(ctx context.Context, home string, args ...string) error {
 func (s *story) register(ctx context.Context) error {
 	home := s.net.ProviderHome()
 	if err := s.fog(ctx, home, "node", "register", "--salt", "demo", "--region", "local", "--datacenter", "home",
-		"--price-cpu", "0.2FOG", "--price-memory", "0.05FOG", "--price-storage", "0.01FOG", "--deposit", "100FOG"); err != nil {
+		"--price-cpu", "2FOG", "--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--deposit", "100FOG"); err != nil {
 		return err
 	}
 	p, err := profile.Load(home)

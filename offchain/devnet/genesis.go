@@ -123,7 +123,6 @@ func tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
 	}
 	if err := edit(cdc, state, jobstypes.ModuleName, func(g *jobstypes.GenesisState) error {
 		g.Params.AcceptWindow = 60
-		g.Params.MatchIdle = 2
 		return nil
 	}); err != nil {
 		return err

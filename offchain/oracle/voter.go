@@ -127,7 +127,6 @@ func isRefusal(err error) bool {
 func settled(err error) error {
 	for _, over := range []error{
 		oracletypes.ErrDuplicateVote, oracletypes.ErrRoundOver, oracletypes.ErrUnknownRound, oracletypes.ErrNotInSet,
-		oracletypes.ErrFeeRequired,
 	} {
 		if errors.Is(err, over) {
 			return fmt.Errorf("%w: %w", errAbstain, err)

@@ -28,8 +28,11 @@ func (k Keeper) AfterNodeInactive(ctx context.Context, node escrowtypes.ID, sinc
 	return k.setLoss(ctx, node, types.NodeLoss{Time: since + int64(grace)})
 }
 
-// AfterNodeUp forgets it again.
+// AfterNodeUp forgets it again; the queue may have waited for this node.
 func (k Keeper) AfterNodeUp(ctx context.Context, node escrowtypes.ID) error {
+	if err := k.endMatchPause(ctx); err != nil {
+		return err
+	}
 	loss, err := k.losses.Get(ctx, node)
 	if errors.Is(err, collections.ErrNotFound) || err == nil && loss.Condemned {
 		return nil

@@ -83,13 +83,16 @@ func atLeast(p types.Params, s *types.Slice, ms uint64) uint64 {
 	return min(max(ms, p.MinMetered*1000), s.MaxDuration*1000)
 }
 
-// release gives the node its capacity back.
+// release gives the node its capacity back, and the queue another look at it.
 func (k Keeper) release(ctx context.Context, j *openJob, s *types.Slice) error {
 	node, err := nodestypes.ParseNodeID(s.NodeId)
 	if err != nil {
 		return err
 	}
-	return k.nodes.Release(ctx, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount)
+	if err := k.nodes.Release(ctx, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
+		return err
+	}
+	return k.endMatchPause(ctx)
 }
 
 // recordWork adds to the statistics of a node.

@@ -47,6 +47,16 @@ func (k Keeper) openMatchRound(ctx context.Context, p types.Params) error {
 	return k.matchState.Set(ctx, types.MatchState{Height: height, IdleUntil: now + int64(p.MatchIdle)})
 }
 
+// endMatchPause lets the queue be tried again at the next opportunity: capacity has become free.
+func (k Keeper) endMatchPause(ctx context.Context) error {
+	state, err := k.getMatchState(ctx)
+	if err != nil || state.IdleUntil == 0 {
+		return err
+	}
+	state.IdleUntil = 0
+	return k.matchState.Set(ctx, state)
+}
+
 // newestPending is the height at which the last slice in the queue was queued.
 func (k Keeper) newestPending(ctx context.Context) (int64, bool, error) {
 	var newest int64

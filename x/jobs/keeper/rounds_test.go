@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 func TestMatchRoundsAreOpenedForPendingWork(t *testing.T) {
@@ -28,7 +29,7 @@ func TestMatchRoundsAreOpenedForPendingWork(t *testing.T) {
 
 	// An empty batch: the same queue is tried again after the pause.
 	w.recordMatches(height)
-	for range 5 {
+	for range types.DefaultParams().MatchIdle {
 		require.False(t, open())
 		w.NextBlock()
 	}
@@ -46,6 +47,15 @@ func TestMatchRoundsAreOpenedForPendingWork(t *testing.T) {
 	node := w.addNode("prov", 1, 7200)
 	height, _ = w.rounds.match(w.Ctx)
 	require.EqualValues(t, 1, w.recordMatches(height, item(job.Id, 0, 1, node)).Matched)
+	w.NextBlock()
+	require.True(t, open())
+
+	// Nor does the queue when a node is there again.
+	height, _ = w.rounds.match(w.Ctx)
+	w.recordMatches(height)
+	id, err := nodestypes.ParseNodeID(node.Id)
+	require.NoError(t, err)
+	require.NoError(t, w.k.AfterNodeUp(w.Ctx, id))
 	w.NextBlock()
 	require.True(t, open())
 

@@ -26,7 +26,7 @@ func DefaultParams() Params {
 		MaxSlicesPerBlock: 2_000,
 		MaxBatchItems:     500,
 		MatchWindow:       30,
-		MatchIdle:         5,
+		MatchIdle:         15,
 	}
 }
 

@@ -41,8 +41,6 @@ var (
 	ErrReportPanicked = errorsmod.Register(ModuleName, 19, "report panicked")
 	// ErrRoundExists says that a round on the subject is open.
 	ErrRoundExists = errorsmod.Register(ModuleName, 20, "round exists")
-	// ErrFeeRequired says that a MsgAttest outside the free quota has to pay.
-	ErrFeeRequired = errorsmod.Register(ModuleName, 21, "fee required")
 	// ErrTooManyUnbondings says that too many parts of the bond are on their way out.
 	ErrTooManyUnbondings = errorsmod.Register(ModuleName, 22, "too many unbondings")
 )

@@ -139,12 +139,12 @@ type sent struct {
 	TxHash string `json:"tx_hash"`
 }
 
-func (a *app) nodeChange(use, text string, make change) *cobra.Command {
+func (a *app) nodeChange(use, text string, message change) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " [ID]", Short: text, Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
-				msg, done := make(c.Sender.Address(), id)
+				msg, done := message(c.Sender.Address(), id)
 				return msg, done, nil
 			})
 		},
@@ -152,7 +152,7 @@ func (a *app) nodeChange(use, text string, make change) *cobra.Command {
 }
 
 func (a *app) sendNodeChange(
-	ctx context.Context, args []string, make func(context.Context, *nodeclient.Client, string) (sdk.Msg, string, error),
+	ctx context.Context, args []string, message func(context.Context, *nodeclient.Client, string) (sdk.Msg, string, error),
 ) error {
 	id, err := a.nodeID(args)
 	if err != nil {
@@ -162,7 +162,7 @@ func (a *app) sendNodeChange(
 	if err != nil {
 		return err
 	}
-	msg, done, err := make(ctx, c, id)
+	msg, done, err := message(ctx, c, id)
 	if err != nil {
 		return err
 	}

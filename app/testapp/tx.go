@@ -37,6 +37,14 @@ func (a *Account) String() string { return a.Address.String() }
 // SkipSequence moves the account's next sequence by n: back by one after a transaction that was refused before it counted.
 func (a *Account) SkipSequence(n int) { a.sequence = uint64(int64(a.sequence) + int64(n)) }
 
+// SyncSequences sets the next sequence of every account to what the chain expects, after transactions that may have been refused.
+func (c *Chain) SyncSequences() {
+	ctx := c.Context()
+	for _, account := range c.Accounts {
+		account.sequence = c.App.AccountKeeper.GetAccount(ctx, account.Address).GetSequence()
+	}
+}
+
 // BlockHash is the hash that a test chain gives to the block of a height.
 func BlockHash(height int64) []byte {
 	hash := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("fog testapp block"), uint64(height)))

@@ -30,7 +30,7 @@ func (k Keeper) AfterNodeInactive(ctx context.Context, node escrowtypes.ID, sinc
 
 // AfterNodeUp forgets it again; the queue may have waited for this node.
 func (k Keeper) AfterNodeUp(ctx context.Context, node escrowtypes.ID) error {
-	if err := k.endMatchPause(ctx); err != nil {
+	if err := k.noteCapacity(ctx); err != nil {
 		return err
 	}
 	loss, err := k.losses.Get(ctx, node)

@@ -92,7 +92,7 @@ func (k Keeper) release(ctx context.Context, j *openJob, s *types.Slice) error {
 	if err := k.nodes.Release(ctx, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
 		return err
 	}
-	return k.endMatchPause(ctx)
+	return k.noteCapacity(ctx)
 }
 
 // recordWork adds to the statistics of a node.

@@ -21,7 +21,7 @@ func (k Keeper) getMatchState(ctx context.Context) (types.MatchState, error) {
 }
 
 // openMatchRound asks for a batch on the state of this height, if work waits and no batch is being voted on. A queue that the last
-// snapshot held already is tried again after a pause only: nodes may have become free.
+// snapshot held already is tried again when capacity became free, or after a pause: prices and nodes may have changed.
 func (k Keeper) openMatchRound(ctx context.Context, p types.Params) error {
 	newest, found, err := k.newestPending(ctx)
 	if err != nil || !found {
@@ -36,7 +36,7 @@ func (k Keeper) openMatchRound(ctx context.Context, p types.Params) error {
 		return err
 	}
 	now := blockSeconds(ctx)
-	if now < state.IdleUntil && newest <= state.Height {
+	if now < state.IdleUntil && max(newest, state.ChangedHeight) <= state.Height {
 		return nil
 	}
 	height, deadline := sdk.UnwrapSDKContext(ctx).BlockHeight(), now+int64(p.MatchWindow)
@@ -44,16 +44,21 @@ func (k Keeper) openMatchRound(ctx context.Context, p types.Params) error {
 		return err
 	}
 	// The pause counts from here too, should the round end without a batch.
-	return k.matchState.Set(ctx, types.MatchState{Height: height, IdleUntil: now + int64(p.MatchIdle)})
+	state.Height, state.IdleUntil = height, now+int64(p.MatchIdle)
+	return k.matchState.Set(ctx, state)
 }
 
-// endMatchPause lets the queue be tried again at the next opportunity: capacity has become free.
-func (k Keeper) endMatchPause(ctx context.Context) error {
+// noteCapacity lets a queue that the last snapshot could not serve be tried again: capacity has become free since.
+func (k Keeper) noteCapacity(ctx context.Context) error {
 	state, err := k.getMatchState(ctx)
-	if err != nil || state.IdleUntil == 0 {
+	if err != nil {
 		return err
 	}
-	state.IdleUntil = 0
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	if state.ChangedHeight == height {
+		return nil
+	}
+	state.ChangedHeight = height
 	return k.matchState.Set(ctx, state)
 }
 

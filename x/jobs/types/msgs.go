@@ -116,9 +116,14 @@ func (m *MsgUpdateParams) Validate(ac address.Codec) error {
 	return m.Params.Validate()
 }
 
+// validateAddress takes an address in its canonical form only: owners are compared as text, and bech32 has an upper-case form too.
 func validateAddress(ac address.Codec, field, value string) error {
-	if _, err := ac.StringToBytes(value); err != nil {
+	raw, err := ac.StringToBytes(value)
+	if err != nil {
 		return invalid(field, "%s: %s; it must be an address", quote(value), err)
+	}
+	if canonical, err := ac.BytesToString(raw); err != nil || canonical != value {
+		return invalid(field, "%s; it must be in canonical form, in lower case", quote(value))
 	}
 	return nil
 }

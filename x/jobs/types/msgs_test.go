@@ -176,3 +176,11 @@ func FuzzSubmitJob(f *testing.F) {
 		require.Less(t, len(err.Error()), 1000)
 	})
 }
+
+func TestOwnersAreCanonical(t *testing.T) {
+	text, err := ac.BytesToString(make([]byte, 20))
+	require.NoError(t, err)
+	require.NoError(t, (&types.MsgCancelJob{Owner: text, JobId: jobID}).Validate(ac))
+	upper := &types.MsgCancelJob{Owner: strings.ToUpper(text), JobId: jobID}
+	require.ErrorIs(t, upper.Validate(ac), types.ErrInvalidField, "the same owner in another text would pass for another owner")
+}

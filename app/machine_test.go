@@ -153,8 +153,8 @@ func (m *machine) accept(t *rapid.T) {
 
 func (m *machine) claim(t *rapid.T) {
 	id, owner := m.anyJob(t)
-	slice := rapid.Uint32Range(0, 3).Draw(t, "slice")
-	m.send(owner, &jobstypes.MsgClaimTimeout{Sender: owner.String(), JobId: id.Bech32(jobstypes.JobHRP), Slices: []uint32{slice}})
+	slice := rapid.Uint64Range(0, 3).Draw(t, "slice")
+	m.send(owner, &jobstypes.MsgClaimTimeout{Sender: owner.String(), JobId: id.Bech32(jobstypes.JobHRP), Slices: []uint64{slice}})
 }
 
 func (m *machine) withdraw(t *rapid.T) {

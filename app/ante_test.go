@@ -14,6 +14,8 @@ import (
 
 	"github.com/foggrid/fogd/app"
 	"github.com/foggrid/fogd/app/testapp"
+	"github.com/foggrid/fogd/app/testapp/grid"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
@@ -99,4 +101,34 @@ func TestVotesOfAStrangerPay(t *testing.T) {
 			stranger.SkipSequence(-1)
 		})
 	}
+}
+
+// The votes of an active oracle's feeder are free within its quota, and only if they do not ask for half of the block.
+func TestVotesOfAFeederAreFree(t *testing.T) {
+	g := grid.New(t, grid.Config{Oracles: 2, Nodes: func(p *nodestypes.Params) { p.ProbationTasks = 0 }})
+	provider := g.Providers[0]
+	g.Succeed(g.Tx(provider, g.RegisterMsgs(provider, 4)...))
+	feeder := g.Oracles[0].Feeder
+	vote := &oracletypes.MsgAttest{Feeder: feeder.String(), Votes: g.Truth(g.Oracles[0])}
+	require.Len(t, vote.Votes, 1)
+	before := g.Balance(feeder.Address)
+
+	greedy := g.NextBlock(g.TxPaying(feeder, app.MaxBlockGas/2, nil, vote)).Results[0]
+	require.Equal(t, sdkerrors.ErrInsufficientFee.ABCICode(), greedy.Code, greedy.Log)
+	feeder.SkipSequence(-1)
+
+	// A fee that is offered all the same is not taken.
+	g.Succeed(g.TxPaying(feeder, testapp.DefaultGas, testapp.Ufog(testapp.DefaultFee), vote))
+	require.Equal(t, before, g.Balance(feeder.Address))
+
+	// The round is voted in: the same vote again can be of no use, so it is not free.
+	again := g.NextBlock(g.TxPaying(feeder, testapp.DefaultGas, nil, vote)).Results[0]
+	require.Equal(t, sdkerrors.ErrInsufficientFee.ABCICode(), again.Code, again.Log)
+	require.Contains(t, again.Log, "these votes are not free")
+	feeder.SkipSequence(-1)
+
+	// Together with another message votes are an ordinary transaction.
+	mixed := g.NextBlock(g.TxPaying(feeder, testapp.DefaultGas, testapp.Ufog(testapp.DefaultFee), vote, send(feeder, provider, 1))).Results[0]
+	require.NotZero(t, mixed.Code)
+	require.Equal(t, before-testapp.DefaultFee, g.Balance(feeder.Address))
 }

@@ -1,6 +1,10 @@
 package app
 
 import (
+	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
+	reflectionv1 "cosmossdk.io/api/cosmos/reflection/v1"
+
+	runtimeservices "github.com/cosmos/cosmos-sdk/runtime/services"
 	"github.com/cosmos/cosmos-sdk/types/module"
 	"github.com/cosmos/cosmos-sdk/x/auth"
 	authsims "github.com/cosmos/cosmos-sdk/x/auth/simulation"
@@ -144,6 +148,13 @@ func (app *App) registerModules() error {
 	if err := app.ModuleManager.RegisterServices(app.configurator); err != nil {
 		return err
 	}
+	// These two let a client that knows nothing of this chain build its commands.
+	autocliv1.RegisterQueryServer(app.GRPCQueryRouter(), runtimeservices.NewAutoCLIQueryService(app.ModuleManager.Modules))
+	reflection, err := runtimeservices.NewReflectionService()
+	if err != nil {
+		return err
+	}
+	reflectionv1.RegisterReflectionServiceServer(app.GRPCQueryRouter(), reflection)
 
 	app.simulationManager = module.NewSimulationManagerFromAppModules(app.ModuleManager.Modules, nil)
 	app.simulationManager.RegisterStoreDecoders()

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
@@ -28,7 +27,7 @@ func (d *Devnet) start(name, program string, args ...string) (int, error) {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = detached()
 	err = cmd.Start()
 	if err := log.Close(); err != nil {
 		return 0, err
@@ -70,7 +69,7 @@ func (d *Devnet) stop(ctx context.Context, name string, pid int) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := askToEnd(p); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stop %s (process %d): %w", name, pid, err)
 	}
 	deadline := time.Now().Add(stopTimeout)

@@ -147,9 +147,9 @@ func (a *app) waitActive(ctx context.Context, c *chain.Client, id string) error 
 		if err != nil {
 			return err
 		}
-		switch node := resp.Node; {
-		case node.Status == nodestypes.NODE_STATUS_PENDING || node.Status == nodestypes.NODE_STATUS_INACTIVE:
-		case node.Status == nodestypes.NODE_STATUS_ACTIVE:
+		switch node := resp.Node; node.Status {
+		case nodestypes.NODE_STATUS_PENDING, nodestypes.NODE_STATUS_INACTIVE:
+		case nodestypes.NODE_STATUS_ACTIVE:
 			a.say("node %s is ACTIVE", id)
 			return nil
 		default:

@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/foggrid/fogd/internal/typedevent"
 	"github.com/foggrid/fogd/x/escrow/types"
 )
 
@@ -144,5 +145,5 @@ func (k Keeper) checkTotals(ctx context.Context, totals types.Totals) error {
 }
 
 func emit(ctx context.Context, event proto.Message) error {
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+	return typedevent.Emit(sdk.UnwrapSDKContext(ctx), event)
 }

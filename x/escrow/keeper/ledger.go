@@ -2,9 +2,6 @@ package keeper
 
 import (
 	"context"
-	"strconv"
-
-	"github.com/cosmos/gogoproto/proto"
 
 	errorsmod "cosmossdk.io/errors"
 
@@ -12,8 +9,6 @@ import (
 
 	"github.com/foggrid/fogd/x/escrow/types"
 )
-
-var movedEvent = proto.MessageName(&types.EventMoved{})
 
 // Every operation validates first and writes last, so that one that fails has changed nothing. Amounts are in ufog.
 // Lock, Unlock, Move, MoveLocked and Slash of nothing do nothing, because shares round down to zero.
@@ -181,18 +176,7 @@ func (k Keeper) move(ctx context.Context, from, to types.ID, amount uint64, lock
 			return err
 		}
 	}
-	emitMoved(ctx, source.Id, target.Id, amount)
-	return nil
-}
-
-// emitMoved emits the same event as EmitTypedEvent does, without its detour over JSON, which was the largest cost of a
-// settlement (BenchmarkSettlement). Ids and numbers need no escaping.
-func emitMoved(ctx context.Context, from, to string, amount uint64) {
-	sdk.UnwrapSDKContext(ctx).EventManager().EmitEvent(sdk.NewEvent(movedEvent,
-		sdk.Attribute{Key: "amount", Value: `"` + strconv.FormatUint(amount, 10) + `"`},
-		sdk.Attribute{Key: "from", Value: `"` + from + `"`},
-		sdk.Attribute{Key: "to", Value: `"` + to + `"`},
-	))
+	return emit(ctx, &types.EventMoved{From: source.Id, To: target.Id, Amount: amount})
 }
 
 // Slash burns locked balance. Call it from EndBlock only: a burn writes the supply, on which transactions would conflict.

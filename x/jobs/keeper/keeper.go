@@ -14,6 +14,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/foggrid/fogd/internal/typedevent"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/jobs/types"
 )
@@ -120,7 +121,7 @@ func (k Keeper) Slice(ctx context.Context, job escrowtypes.ID, number uint32) (t
 }
 
 func emit(ctx context.Context, event proto.Message) error {
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+	return typedevent.Emit(sdk.UnwrapSDKContext(ctx), event)
 }
 
 // blockSeconds is the block's time as Unix seconds.

@@ -13,6 +13,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/foggrid/fogd/internal/typedevent"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/nodes/types"
 )
@@ -179,5 +180,5 @@ func emit(ctx context.Context, event interface {
 	String() string
 	ProtoMessage()
 }) error {
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+	return typedevent.Emit(sdk.UnwrapSDKContext(ctx), event)
 }

@@ -17,6 +17,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
+	"github.com/foggrid/fogd/internal/typedevent"
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
@@ -141,5 +142,5 @@ func (k Keeper) text(address sdk.AccAddress) string {
 func (k Keeper) parse(s string) (sdk.AccAddress, error) { return k.addresses.StringToBytes(s) }
 
 func emit(ctx context.Context, event proto.Message) error {
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(event)
+	return typedevent.Emit(sdk.UnwrapSDKContext(ctx), event)
 }

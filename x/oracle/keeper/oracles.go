@@ -213,7 +213,5 @@ func (k Keeper) currentSet(ctx context.Context) (types.OracleSet, error) {
 }
 
 func (k Keeper) emitChange(ctx context.Context, operator sdk.AccAddress, change string, amount uint64) error {
-	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventOracleChanged{
-		Operator: k.text(operator), Change: change, Amount: amount,
-	})
+	return emit(ctx, &types.EventOracleChanged{Operator: k.text(operator), Change: change, Amount: amount})
 }

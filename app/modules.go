@@ -46,11 +46,11 @@ import (
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
-// modules are all modules of the chain.
-func (app *App) modules() []module.AppModule {
+// newModuleManager returns the manager of all modules of the chain.
+func (app *App) newModuleManager() *module.Manager {
 	cdc := app.appCodec
 
-	return []module.AppModule{
+	return module.NewManager(
 		genutil.NewAppModule(app.AccountKeeper, app.StakingKeeper, app, app.txConfig),
 		auth.NewAppModule(cdc, app.AccountKeeper, authsims.RandomGenesisAccounts),
 		vesting.NewAppModule(app.AccountKeeper, app.BankKeeper),
@@ -70,7 +70,7 @@ func (app *App) modules() []module.AppModule {
 		oracle.NewAppModule(app.OracleKeeper, app.AccountKeeper.AddressCodec()),
 		nodes.NewAppModule(app.NodesKeeper, app.AccountKeeper.AddressCodec()),
 		jobs.NewAppModule(app.JobsKeeper),
-	}
+	)
 }
 
 // orderPreBlockers: an upgrade comes before everything that could read what it migrates.
@@ -133,7 +133,7 @@ func orderGenesis() []string {
 }
 
 func (app *App) registerModules() error {
-	app.ModuleManager = module.NewManager(app.modules()...)
+	app.ModuleManager = app.newModuleManager()
 	app.ModuleManager.SetOrderPreBlockers(orderPreBlockers()...)
 	app.ModuleManager.SetOrderBeginBlockers(orderBeginBlockers()...)
 	app.ModuleManager.SetOrderEndBlockers(orderEndBlockers()...)

@@ -79,12 +79,12 @@ func (m *machine) outcome(s jobstypes.Slice) (jobstypes.Outcome, uint64, bool) {
 	ms := uint64(binary.BigEndian.Uint32(chance[4:])) % (2_000 * s.MaxDuration)
 	ended := m.done || m.Last().Time.Unix()-s.MatchedTime >= int64(chance[0])%100
 	reason := jobstypes.FailureReason(1 + chance[1]%8)
-	switch kind := chance[2] % 8; {
-	case kind == 0:
+	switch chance[2] % 8 {
+	case 0:
 		return jobstypes.Outcome{}, 0, false
-	case kind == 1:
+	case 1:
 		return grid.Failure(s, reason), ms, ended
-	case kind == 2:
+	case 2:
 		outcome := grid.Failure(s, reason)
 		outcome.Failures = outcome.Failures[:1+int(chance[3])%len(outcome.Failures)]
 

@@ -120,8 +120,8 @@ func (g *grid) submitUnmatched(t *testing.T) (ids [2]string) {
 		job
 		reason string
 	}{
-		{job{name: "nowhere", module: "sleep.wasm", cap: "5FOG", deadline: 100, constraint: "regions: [atlantis]"}, "region not asked for"},
-		{job{name: "cheap", module: "sleep.wasm", cap: "0.01FOG", deadline: 100}, "asks more than the price cap"},
+		{job{name: "nowhere", module: "spin.wasm", cap: "5FOG", deadline: 100, constraint: "regions: [atlantis]"}, "region not asked for"},
+		{job{name: "cheap", module: "spin.wasm", cap: "0.01FOG", deadline: 100}, "asks more than the price cap"},
 	} {
 		ids[i] = g.submit(t, j.job)
 		var status struct {
@@ -233,13 +233,13 @@ func (g *grid) complete(t *testing.T) {
 	g.settle(t, id, dir)
 }
 
-// sleeper is a job that is still running while something is done to the grid.
-func sleeper(name string) job {
-	return job{name: name, module: "sleep.wasm", args: `"-for", "15s"`, cap: "5FOG", deadline: 3600}
+// spinner is a job that is still running while something is done to the grid.
+func spinner(name string) job {
+	return job{name: name, module: "spin.wasm", args: `"-rounds", "200000000"`, cap: "5FOG", deadline: 3600}
 }
 
 func (g *grid) killAgent(t *testing.T) {
-	id := g.submit(t, sleeper("agent"))
+	id := g.submit(t, spinner("agent"))
 	g.agentRuns(t, id)
 	require.NoError(t, g.net.StopAgent(t.Context(), true))
 	require.NoError(t, g.net.StartAgent())
@@ -249,7 +249,7 @@ func (g *grid) killAgent(t *testing.T) {
 }
 
 func (g *grid) killOracle(t *testing.T) {
-	id := g.submit(t, sleeper("oracle"))
+	id := g.submit(t, spinner("oracle"))
 	g.interruptedWatch(t, id)
 	g.running(t, id)
 	const away = 3
@@ -299,7 +299,7 @@ func (g *grid) interruptedWatch(t *testing.T, id string) {
 }
 
 func (g *grid) killValidator(t *testing.T) {
-	id := g.submit(t, sleeper("validator"))
+	id := g.submit(t, spinner("validator"))
 	g.agentRuns(t, id)
 	before, err := g.chain.Height(t.Context())
 	require.NoError(t, err)
@@ -336,8 +336,8 @@ func (g *grid) loseNode(t *testing.T) {
 	g.active(t)
 	before := g.provider(t)
 	lost := g.nodeNow(t).Statistics.Lost
-	j := sleeper("lost")
-	j.args, j.deadline = `"-for", "50m"`, 60
+	j := spinner("lost")
+	j.args, j.deadline = `"-rounds", "1000000000000000"`, 60
 	id := g.submit(t, j)
 	g.agentRuns(t, id)
 	running := g.slices(t, id)[0]

@@ -47,7 +47,7 @@ func newGrid(t *testing.T) *grid {
 	build(t, g.fog, "github.com/foggrid/fogd/cmd/fog")
 	build(t, fogd, "github.com/foggrid/fogd/cmd/fogd")
 	build(t, filepath.Join(g.work, "pi.wasm"), "github.com/foggrid/fogd/examples/pi", "GOOS=wasip1", "GOARCH=wasm")
-	build(t, filepath.Join(g.work, "sleep.wasm"), "./testdata/sleep", "GOOS=wasip1", "GOARCH=wasm")
+	build(t, filepath.Join(g.work, "spin.wasm"), "./testdata/spin", "GOOS=wasip1", "GOARCH=wasm")
 	home := filepath.Join(t.TempDir(), "net")
 	var err error
 	g.net, err = devnet.New(devnet.Options{Home: home, Validators: 1, Oracles: 4, Fogd: fogd, Fog: g.fog, Step: t.Logf})

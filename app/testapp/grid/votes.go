@@ -19,7 +19,7 @@ import (
 // Gas of an attestation; what it takes is known before, so that the transactions of all executors are the same.
 const (
 	gasPerAttest   = 500_000
-	gasPerVote     = 60_000
+	gasPerVote     = 20_000
 	gasPerBodyByte = 90
 )
 

@@ -10,6 +10,9 @@ import (
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
+// gasOfLargestMatch is more than any item takes, whatever its job, node and quorum write into their records.
+const gasOfLargestMatch = 3_000_000
+
 // RecordMatches executes a batch that a quorum attested. Each item stands alone: one that cannot be taken any more is skipped with a
 // reason, and its tasks stay in the queue.
 func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) (matched, stale uint32, err error) {
@@ -28,7 +31,11 @@ func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) 
 		return 0, 0, types.ErrInvalidReport.Wrapf("items: %d; at most %d", len(msg.Batch.Items), p.MaxBatchItems)
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	for _, item := range msg.Batch.Items {
+	for i, item := range msg.Batch.Items {
+		// Items that do not fit in the report's gas stay in the queue. Running out would undo all others, time and again.
+		if i > 0 && sdkCtx.GasMeter().GasRemaining() < gasOfLargestMatch {
+			break
+		}
 		cached, write := sdkCtx.CacheContext()
 		if err := k.match(cached, p, msg.Round, msg.Voters, item); err != nil {
 			stale++

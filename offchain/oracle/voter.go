@@ -17,7 +17,7 @@ import (
 const (
 	gasPerAttest   = 150_000
 	gasPerVote     = 60_000
-	gasPerBodyByte = 60
+	gasPerBodyByte = 90
 )
 
 // maxVotes of one transaction and maxBodies in bytes keep a transaction well under the block's limits.

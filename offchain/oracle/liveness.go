@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -185,5 +184,3 @@ func (w *Worker) observe(nodes []nodestypes.Node) (nodestypes.LivenessObservatio
 	}
 	return o, nil
 }
-
-var errNotYet = errors.New("not yet")

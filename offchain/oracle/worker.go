@@ -216,8 +216,11 @@ func (w *Worker) answer(ctx context.Context, t *task) {
 	}
 }
 
-// errAbstain says that this oracle must not or need not vote.
-var errAbstain = errors.New("abstain")
+// errAbstain says that this oracle must not or need not vote, errNotYet that the chain is not so far.
+var (
+	errAbstain = errors.New("abstain")
+	errNotYet  = errors.New("not yet")
+)
 
 func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error {
 	voted, member, err := w.standing(ctx, round.Id)

@@ -112,8 +112,8 @@ func allows[T comparable](list []T, value T) bool {
 	return len(list) == 0 || slices.Contains(list, value)
 }
 
-// room is how many tasks the node can take now, or the first reason against one.
-func (s *state) room(n *nodeState, task Resources, o offer) (uint64, Reason) {
+// room is how many tasks fit in what the node has free, or the first reason against one.
+func (n *Node) room(task Resources) (uint64, Reason) {
 	most := ^uint64(0)
 	for _, r := range [...]struct {
 		free, need uint64
@@ -137,6 +137,15 @@ func (s *state) room(n *nodeState, task Resources, o offer) (uint64, Reason) {
 		}
 		most = min(most, 1)
 	}
+	return most, 0
+}
+
+// room is how many tasks the node can take and its owner can cover now, or the first reason against one.
+func (s *state) room(n *nodeState, task Resources, o offer) (uint64, Reason) {
+	most, reason := n.room(task)
+	if reason != 0 {
+		return 0, reason
+	}
 	if o.collateral > 0 {
 		available := uint64(0)
 		if n.funds >= 0 {
@@ -150,16 +159,30 @@ func (s *state) room(n *nodeState, task Resources, o offer) (uint64, Reason) {
 	return most, 0
 }
 
+// minus is r without the amounts of count tasks.
+func (r Resources) minus(task Resources, count uint32) Resources {
+	tasks := uint64(count)
+	return Resources{
+		CPUMilli: r.CPUMilli - task.CPUMilli*tasks, MemoryMiB: r.MemoryMiB - task.MemoryMiB*tasks,
+		StorageMiB: r.StorageMiB - task.StorageMiB*tasks, GPUs: r.GPUs - task.GPUs*tasks,
+	}
+}
+
+// plus is r with the amounts of count tasks.
+func (r Resources) plus(task Resources, count uint32) Resources {
+	tasks := uint64(count)
+	return Resources{
+		CPUMilli: r.CPUMilli + task.CPUMilli*tasks, MemoryMiB: r.MemoryMiB + task.MemoryMiB*tasks,
+		StorageMiB: r.StorageMiB + task.StorageMiB*tasks, GPUs: r.GPUs + task.GPUs*tasks,
+	}
+}
+
 // reserve takes count tasks, at most what room said, out of what is free.
 func (s *state) reserve(n *nodeState, task Resources, o offer, count uint32) {
-	tasks := uint64(count)
-	n.Free.CPUMilli -= task.CPUMilli * tasks
-	n.Free.MemoryMiB -= task.MemoryMiB * tasks
-	n.Free.StorageMiB -= task.StorageMiB * tasks
-	n.Free.GPUs -= task.GPUs * tasks
+	n.Free = n.Free.minus(task, count)
 	n.Running += count
 	if o.collateral > 0 {
-		s.funds[n.funds].Available -= o.collateral * tasks
+		s.funds[n.funds].Available -= o.collateral * uint64(count)
 	}
 }
 

@@ -63,6 +63,21 @@ type Node struct {
 	Probation bool
 	// Running is the number of tasks on the node.
 	Running uint32
+
+	// What follows is read by the engine and by constraints only; LowestCost does without.
+
+	// CPUAll is the measured speed of all cores together, MemoryBandwidth and DiskRead are MiB per second.
+	CPUAll, MemoryBandwidth, DiskRead uint64
+	CPUModel, GPUModel, StorageType   string
+	// Class is the one that the recorded model gives the node; zero if there is none.
+	Class uint32
+	// Grade of the network: A, B or C; empty if it was not measured.
+	Grade string
+	// Place is where the node stands; RTT its round trip to the nearest exchange in microseconds.
+	Place Place
+	RTT   uint32
+	// Stats are the rated outcomes.
+	Stats Stats
 }
 
 // Constraints are hard; empty lists allow all.

@@ -1,0 +1,156 @@
+package match
+
+import (
+	"bytes"
+	"slices"
+)
+
+// search is a decision in progress.
+type search struct {
+	e    *Engine
+	q    *Query
+	w    weights
+	seed Seed
+	most int // how many choices to keep
+	d    *Decision
+}
+
+// scan looks at every node.
+func (e *Engine) scan(q *Query, seed Seed, d *Decision) bool {
+	d.Choices, d.Taken, d.Blocks = d.Choices[:0], 0, 0
+	w, ok := q.weigh()
+	if !ok {
+		return false
+	}
+	s := search{e: e, q: q, w: w, seed: seed, most: 1 + q.Runners, d: d}
+	k := newKey(seed, q.Job, q.Number)
+	s.w.noise, s.w.thomp = k[0], e.cfg.Mode == ModeThompson
+	d.Shift = w.shift
+	for r := range e.cold {
+		if e.cold[r].alive {
+			s.consider(Ref(r), &e.hot[r])
+		}
+	}
+	if len(d.Choices) == 0 {
+		return false
+	}
+	s.explore(k)
+	return true
+}
+
+// limit is the loss above which a node cannot be among the choices.
+func (s *search) limit() uint64 {
+	if len(s.d.Choices) < s.most {
+		return ^uint64(0)
+	}
+	return s.d.Choices[s.most-1].Loss
+}
+
+// consider looks at one node and keeps it if it is among the best.
+func (s *search) consider(r Ref, h *column) {
+	for i, need := range s.w.floor {
+		if h.free[i] < need {
+			return
+		}
+	}
+	limit := s.limit()
+	c := Choice{Ref: r, Run: s.w.runCost(&h.rates)}
+	if c.Run > limit {
+		return
+	}
+	odds := h.bestOdds
+	if c.Loss = c.Run + s.w.failCost(odds); c.Loss > limit {
+		return
+	}
+	rtt := h.rtt
+	if s.w.placed && h.place != (Place{}) {
+		rtt = rttOver(rtt, h.place.Chord(s.w.place))
+	}
+	c.Latency = s.w.latencyCost(rtt)
+	if c.Loss+c.Latency > limit {
+		return
+	}
+	c.P = uint64(h.p)
+	if s.w.thomp {
+		c.P = noisy(h.p, h.sigma, draw(s.w.noise, h.key))
+		c.Failure = s.w.failCost(oddsOf(c.P))
+	} else {
+		c.Failure = s.w.failCost(h.odds)
+	}
+	if c.Loss = c.Run + c.Failure + c.Latency; c.Loss > limit {
+		return
+	}
+	n := &s.e.cold[r].Node
+	if s.q.Accept != nil && !s.q.Accept(r, n) {
+		return
+	}
+	if s.q.Penalty != nil {
+		c.Penalty = shiftUp(s.q.Penalty(r, n), s.w.shift)
+		if c.Loss += c.Penalty; c.Loss > limit {
+			return
+		}
+	}
+	s.keep(c)
+}
+
+// shiftUp is v·2^by, at most 2^62.
+func shiftUp(v uint64, by int) uint64 {
+	if by < 0 {
+		return v >> -by
+	}
+	if v > maxColumn>>by {
+		return maxColumn
+	}
+	return v << by
+}
+
+// keep puts a choice in its place among those kept.
+func (s *search) keep(c Choice) {
+	kept := s.d.Choices
+	at := len(kept)
+	for at > 0 && s.before(&c, &kept[at-1]) {
+		at--
+	}
+	if at == s.most {
+		return
+	}
+	if len(kept) == s.most {
+		kept = kept[:s.most-1]
+	}
+	s.d.Choices = slices.Insert(kept, at, c)
+}
+
+// before orders by loss; equal losses go by SHA-256(seed ‖ node ‖ job ‖ task).
+func (s *search) before(a, b *Choice) bool {
+	if a.Loss != b.Loss {
+		return a.Loss < b.Loss
+	}
+	x, y := s.tie(a.Ref), s.tie(b.Ref)
+	return bytes.Compare(x[:], y[:]) < 0
+}
+
+func (s *search) tie(r Ref) [32]byte {
+	return tieHash(s.seed, s.e.cold[r].ID, s.q.Job, s.q.Number)
+}
+
+// explore draws which choice is taken.
+func (s *search) explore(k key) {
+	d := s.d
+	if s.e.cfg.Mode == ModeThompson {
+		return
+	}
+	n := uint64(len(d.Choices))
+	each := uint64(0)
+	if s.e.cfg.Mode == ModeGreedy && n > 1 {
+		each = uint64(s.e.cfg.Explore) * oneP / 10_000 / (n - 1)
+	}
+	d.Choices[0].Propensity = oneP - each*(n-1)
+	for i := 1; i < len(d.Choices); i++ {
+		d.Choices[i].Propensity = each
+	}
+	if each > 0 {
+		if coin := k[1] >> 32; coin < each*(n-1) {
+			d.Taken = 1 + int(coin/each)
+		}
+	}
+}

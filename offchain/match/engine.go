@@ -1,0 +1,178 @@
+package match
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Config of an engine.
+type Config struct {
+	Mode Mode
+	// Explore is the number of decisions of 10,000 in which ModeGreedy takes a runner-up.
+	Explore uint32
+}
+
+// Engine answers queries over a set of nodes that changes all the time. It is exact: Decide finds what a look at every
+// node would find. It is not safe for concurrent use.
+type Engine struct {
+	cfg    Config
+	priors *Priors
+	cold   []record
+	hot    []column
+	refs   map[ID]Ref
+	unused []Ref
+}
+
+// record is what a decision reads of few nodes.
+type record struct {
+	Node
+	alive  bool
+	closed bool
+}
+
+// column is what a decision reads of a node in the blocks that it looks at.
+type column struct {
+	rates    [priced]uint64 // price over effective speed
+	free     [priced]uint32 // zero if the node takes nothing now
+	place    Place
+	rtt      uint32
+	odds     uint32 // (1−p)/p of the mean
+	bestOdds uint32 // of the mean and the largest noise
+	p, sigma uint32 // in Q32
+	key      uint64
+}
+
+// NewEngine returns an engine without nodes.
+func NewEngine(cfg Config) *Engine {
+	return &Engine{cfg: cfg, priors: DefaultPriors(), refs: map[ID]Ref{}}
+}
+
+// Config the engine was made with.
+func (e *Engine) Config() Config { return e.cfg }
+
+// Len is the number of nodes.
+func (e *Engine) Len() int { return len(e.refs) }
+
+// Find returns the node of an id.
+func (e *Engine) Find(id ID) (Ref, bool) {
+	r, ok := e.refs[id]
+	return r, ok
+}
+
+// Node is the node of a ref with what is free and learnt at present; it must not be changed.
+func (e *Engine) Node(r Ref) *Node { return &e.cold[r].Node }
+
+// Add takes a node in. The error is for an id that is in already.
+func (e *Engine) Add(n Node) (Ref, error) {
+	if _, found := e.refs[n.ID]; found {
+		return 0, fmt.Errorf("match: node %s is given twice", n.ID)
+	}
+	var r Ref
+	if last := len(e.unused) - 1; last >= 0 {
+		r = e.unused[last]
+		e.unused = e.unused[:last]
+	} else {
+		r = Ref(len(e.cold))
+		e.cold, e.hot = append(e.cold, record{}), append(e.hot, column{})
+	}
+	e.cold[r] = record{Node: n, alive: true}
+	e.refs[n.ID] = r
+	e.refresh(r)
+	return r, nil
+}
+
+// Remove forgets a node.
+func (e *Engine) Remove(r Ref) {
+	delete(e.refs, e.cold[r].ID)
+	e.cold[r], e.hot[r] = record{}, column{}
+	e.unused = append(e.unused, r)
+}
+
+// Reserve takes the capacity of count tasks. The error is for more than is free.
+func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
+	n := &e.cold[r].Node
+	if most, reason := n.room(task); most < uint64(count) {
+		return fmt.Errorf("match: node %s has room for %d of %d tasks: %s", n.ID, most, count, reason)
+	}
+	n.Free = n.Free.minus(task, count)
+	n.Running += count
+	e.refresh(r)
+	return nil
+}
+
+// Release gives the capacity of count tasks back.
+func (e *Engine) Release(r Ref, task Resources, count uint32) {
+	n := &e.cold[r].Node
+	n.Free = n.Free.plus(task, count)
+	n.Running -= min(count, n.Running)
+	e.refresh(r)
+}
+
+// SetFree sets what is free and how many tasks run.
+func (e *Engine) SetFree(r Ref, free Resources, running uint32) {
+	n := &e.cold[r].Node
+	n.Free, n.Running = free, running
+	e.refresh(r)
+}
+
+// SetPrices changes what a node asks.
+func (e *Engine) SetPrices(r Ref, p Prices) {
+	e.cold[r].Prices = p
+	e.refresh(r)
+}
+
+// SetOpen closes a node to new tasks, or opens it again.
+func (e *Engine) SetOpen(r Ref, open bool) {
+	e.cold[r].closed = !open
+	e.refresh(r)
+}
+
+// SetProbation changes whether a node takes one task at a time.
+func (e *Engine) SetProbation(r Ref, on bool) {
+	e.cold[r].Probation = on
+	e.refresh(r)
+}
+
+// Observe adds an outcome to what is known of a node.
+func (e *Engine) Observe(r Ref, o Outcome) {
+	e.cold[r].Stats = e.cold[r].Stats.Add(o)
+	e.refresh(r)
+}
+
+// SetStats sets what is known of a node.
+func (e *Engine) SetStats(r Ref, s Stats) {
+	e.cold[r].Stats = s
+	e.refresh(r)
+}
+
+// Epoch ages the counts to a Unix second, learns the priors anew from them and freezes them until the next call.
+func (e *Engine) Epoch(at int64) {
+	for r := range e.cold {
+		if e.cold[r].alive {
+			e.refresh(Ref(r))
+		}
+	}
+}
+
+// Decide finds the nodes of least loss for a query. It returns false if no node can take the task.
+func (e *Engine) Decide(q *Query, seed Seed, d *Decision) bool { return e.scan(q, seed, d) }
+
+func (e *Engine) refresh(r Ref) {
+	n := &e.cold[r]
+	h := &e.hot[r]
+	speed := max(n.CPUSingle, 1)
+	for i, price := range n.Prices.columns() {
+		h.rates[i] = rateOf(price, speed)
+	}
+	h.free = [priced]uint32{}
+	if !n.closed && !(n.Probation && n.Running > 0) {
+		for i, a := range n.Free.columns() {
+			h.free[i] = uint32(min(a, 1<<32-1))
+		}
+	}
+	h.place, h.rtt = n.Place, n.RTT
+	h.key = binary.BigEndian.Uint64(n.ID[:])
+	h.p = uint32(min(e.priors.Mean, oneP-1))
+	h.odds = oddsOf(uint64(h.p))
+	h.bestOdds = h.odds
+}

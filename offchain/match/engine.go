@@ -3,6 +3,7 @@ package match
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // Config of an engine.
@@ -16,7 +17,7 @@ type Config struct {
 // node would find. It is not safe for concurrent use.
 type Engine struct {
 	cfg    Config
-	priors *Priors
+	learnt learner
 	cold   []record
 	hot    []column
 	refs   map[ID]Ref
@@ -26,8 +27,11 @@ type Engine struct {
 // record is what a decision reads of few nodes.
 type record struct {
 	Node
-	alive  bool
-	closed bool
+	alive    bool
+	closed   bool
+	group    int32
+	mean     uint32 // prior, frozen: chance of success in Q32
+	strength uint32 // of the prior, in units of 1/One outcomes
 }
 
 // column is what a decision reads of a node in the blocks that it looks at.
@@ -44,7 +48,7 @@ type column struct {
 
 // NewEngine returns an engine without nodes.
 func NewEngine(cfg Config) *Engine {
-	return &Engine{cfg: cfg, priors: DefaultPriors(), refs: map[ID]Ref{}}
+	return &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}}
 }
 
 // Config the engine was made with.
@@ -75,7 +79,8 @@ func (e *Engine) Add(n Node) (Ref, error) {
 		r = Ref(len(e.cold))
 		e.cold, e.hot = append(e.cold, record{}), append(e.hot, column{})
 	}
-	e.cold[r] = record{Node: n, alive: true}
+	e.cold[r] = record{Node: n, alive: true, group: e.learnt.join(n.Owner, n.Class)}
+	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{})
 	e.refs[n.ID] = r
 	e.refresh(r)
 	return r, nil
@@ -84,6 +89,7 @@ func (e *Engine) Add(n Node) (Ref, error) {
 // Remove forgets a node.
 func (e *Engine) Remove(r Ref) {
 	delete(e.refs, e.cold[r].ID)
+	e.learnt.leave(e.cold[r].group)
 	e.cold[r], e.hot[r] = record{}, column{}
 	e.unused = append(e.unused, r)
 }
@@ -145,11 +151,25 @@ func (e *Engine) SetStats(r Ref, s Stats) {
 	e.refresh(r)
 }
 
-// Epoch ages the counts to a Unix second, learns the priors anew from them and freezes them until the next call.
+// Priors are those of the present epoch.
+func (e *Engine) Priors() Priors { return e.learnt.priors }
+
+// Epoch ages the counts to a Unix second, learns the priors anew from them and freezes them until the next call. What
+// comes out depends on the nodes' counts alone, not on the epochs before.
 func (e *Engine) Epoch(at int64) {
-	for r := range e.cold {
-		if e.cold[r].alive {
-			e.refresh(Ref(r))
+	l := &e.learnt
+	l.now = at
+	own := func(i int) (Stats, int32) {
+		if !e.cold[i].alive {
+			return Stats{}, -1
+		}
+		return e.cold[i].Stats.Idle(at), e.cold[i].group
+	}
+	l.fit(len(e.cold), own)
+	for i := range e.cold {
+		if s, group := own(i); group >= 0 {
+			e.cold[i].mean, e.cold[i].strength = l.before(group, l.weigh(s))
+			e.refresh(Ref(i))
 		}
 	}
 }
@@ -157,22 +177,55 @@ func (e *Engine) Epoch(at int64) {
 // Decide finds the nodes of least loss for a query. It returns false if no node can take the task.
 func (e *Engine) Decide(q *Query, seed Seed, d *Decision) bool { return e.scan(q, seed, d) }
 
+// refresh computes the columns of a node from its record.
 func (e *Engine) refresh(r Ref) {
-	n := &e.cold[r]
-	h := &e.hot[r]
+	e.refreshRates(r)
+	e.refreshFree(r)
+	e.refreshChance(r)
+}
+
+func (e *Engine) refreshRates(r Ref) {
+	n, h := &e.cold[r], &e.hot[r]
 	speed := max(n.CPUSingle, 1)
+	if e.cfg.Mode != ModeLowestCost {
+		s := n.Stats.Idle(e.learnt.now)
+		delivered := mulDiv(s.Speed+speedEvidence, One, s.SpeedTrials+speedEvidence)
+		speed = max(mulDiv(min(speed, 1<<40), min(max(delivered, One/8), 8*One), One), 1)
+	}
 	for i, price := range n.Prices.columns() {
 		h.rates[i] = rateOf(price, speed)
 	}
-	h.free = [priced]uint32{}
-	if !n.closed && !(n.Probation && n.Running > 0) {
-		for i, a := range n.Free.columns() {
-			h.free[i] = uint32(min(a, 1<<32-1))
-		}
-	}
 	h.place, h.rtt = n.Place, n.RTT
-	h.key = binary.BigEndian.Uint64(n.ID[:])
-	h.p = uint32(min(e.priors.Mean, oneP-1))
-	h.odds = oddsOf(uint64(h.p))
-	h.bestOdds = h.odds
+	h.key = binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])
+}
+
+func (e *Engine) refreshFree(r Ref) {
+	n, h := &e.cold[r], &e.hot[r]
+	h.free = [priced]uint32{}
+	if n.closed || (n.Probation && n.Running > 0) {
+		return
+	}
+	for i, a := range n.Free.columns() {
+		h.free[i] = uint32(min(a, 1<<32-1))
+	}
+}
+
+// refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running.
+func (e *Engine) refreshChance(r Ref) {
+	n, h := &e.cold[r], &e.hot[r]
+	if e.cfg.Mode == ModeLowestCost {
+		h.p, h.sigma, h.odds, h.bestOdds = oneP-1, 0, 0, 0
+		return
+	}
+	s := n.Stats.Idle(e.learnt.now)
+	p := min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+	h.p, h.odds = uint32(p), oddsOf(p)
+	h.sigma, h.bestOdds = 0, h.odds
+	if e.cfg.Mode == ModeThompson {
+		spread := p * (oneP - p)
+		seen := s.Trials + uint64(n.strength) + uint64(n.Running)*One + One
+		v, _ := bits.Div64(spread>>48, spread<<16, seen)
+		h.sigma = uint32(isqrt(v))
+		h.bestOdds = oddsOf(noisy(h.p, h.sigma, zMax))
+	}
 }

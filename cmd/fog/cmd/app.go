@@ -71,10 +71,16 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.BoolVar(&a.quiet, "quiet", false, "no progress and no remarks, only results and errors")
 }
 
-// prepare reads the profile and applies the flags that were given.
-func (a *app) prepare(ctx context.Context, f *pflag.FlagSet) error {
-	if a.output != "text" && a.output != "json" {
-		return usagef("--output is %q; it must be text or json", a.output)
+// outputsAnnotation of a command names a form of output that it has besides text and json.
+const outputsAnnotation = "output"
+
+// prepare reads the profile and applies the flags that were given; more is a form of output besides text and json, if there is one.
+func (a *app) prepare(ctx context.Context, f *pflag.FlagSet, more string) error {
+	if a.output != "text" && a.output != "json" && (more == "" || a.output != more) {
+		if more != "" {
+			more = " or " + more
+		}
+		return usagef("--output is %q; it must be text or json%s", a.output, more)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {

@@ -22,7 +22,7 @@ func Run(ctx context.Context, args []string) error {
 func newRoot(a *app) *cobra.Command {
 	root := group("fog", "Rent machines to others, or run jobs on theirs",
 		newJobCmd(a), newNodeCmd(a), newAgentCmd(a), newOracleCmd(a), newRegistryCmd(a), newKeysCmd(a),
-		newDevnetCmd(a), newDemoCmd(a),
+		newDevnetCmd(a), newDemoCmd(a), newSimCmd(a),
 	)
 	root.Long = `fog is everything off chain in one tool: the developer's jobs, the provider's node and agent, the oracle's worker, the registry
 and a development network.
@@ -32,7 +32,9 @@ A stranger begins with "fog demo", a developer with "fog job init", a provider w
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.addFlags(root.PersistentFlags())
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.prepare(cmd.Context(), cmd.Flags()) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		return a.prepare(cmd.Context(), cmd.Flags(), cmd.Annotations[outputsAnnotation])
+	}
 	root.SetFlagErrorFunc(usage)
 	strict(root)
 	return root

@@ -1,0 +1,164 @@
+package sim
+
+import (
+	"math"
+	"slices"
+)
+
+// tally counts what a policy did.
+type tally struct {
+	w       *world
+	jobs    int
+	warmup  int
+	quarter int // the first job of the last quarter
+
+	decisions int
+	loss      float64
+	took      []uint32
+
+	lastDecisions, lastCompared, lastLiars int
+	lastRegret                             float64
+
+	ends, fails, losses int
+	paid                uint64
+	unplaced            int
+	books               books
+
+	bins []bin
+	drift
+}
+
+// bin is a part of the jobs, for plots.
+type bin struct {
+	n, compared  int
+	loss, regret float64
+	ends, fails  int
+}
+
+const binCount = 40
+
+// drift follows the nodes that go bad: how many jobs they had before, got while they were bad, and after they recovered.
+type drift struct {
+	phase                 map[int]uint8
+	before, during, after map[int]int
+}
+
+func newTally(w *world, jobs int) *tally {
+	warmup := int(w.scenario.Warmup * float64(jobs))
+	t := &tally{w: w, jobs: jobs, warmup: warmup, quarter: warmup + (jobs-warmup)*3/4, took: make([]uint32, 0, jobs), bins: make([]bin, binCount)}
+	t.drift = drift{phase: map[int]uint8{}, before: map[int]int{}, during: map[int]int{}, after: map[int]int{}}
+	if w.scenario.Drift.Share > 0 {
+		for i := range w.Len() {
+			if NewRand(w.seed, streamDrift, uint64(i)).Float() < w.scenario.Drift.Share {
+				t.phase[i] = 0
+			}
+		}
+	}
+	return t
+}
+
+func (t *tally) counts(j *Job) bool { return j.ID >= t.warmup }
+
+func (t *tally) bin(j *Job) *bin {
+	return &t.bins[(j.ID-t.warmup)*binCount/max(t.jobs-t.warmup, 1)]
+}
+
+// decided counts a decision: its true loss, the least one there was (not a number if that is not known), and the time it took.
+func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
+	if phase, follows := t.phase[node]; follows {
+		[]map[int]int{t.before, t.during, t.after}[phase][node]++
+	}
+	if !t.counts(j) {
+		return
+	}
+	t.decisions++
+	t.loss += loss
+	t.took = append(t.took, uint32(min(nanos, math.MaxUint32)))
+	b := t.bin(j)
+	b.n++
+	b.loss += loss
+	compared := !math.IsNaN(best)
+	if compared {
+		b.compared++
+		b.regret += loss - best
+	}
+	if j.ID >= t.quarter {
+		t.lastDecisions++
+		if compared {
+			t.lastCompared++
+			t.lastRegret += loss - best
+		}
+		if t.w.liar[node] {
+			t.lastLiars++
+		}
+	}
+}
+
+// ended counts an outcome.
+func (t *tally) ended(j *Job, paid uint64, ok, lost bool) {
+	if !t.counts(j) {
+		return
+	}
+	b := t.bin(j)
+	t.ends++
+	b.ends++
+	t.paid += paid
+	if !ok {
+		t.fails++
+		b.fails++
+	}
+	if lost {
+		t.losses++
+	}
+}
+
+func (t *tally) replaced(node int) { delete(t.phase, node) }
+
+func (t *tally) drifted(node int, bad bool) {
+	if _, follows := t.phase[node]; !follows {
+		return
+	}
+	t.phase[node] = 2
+	if bad {
+		t.phase[node] = 1
+	}
+}
+
+// usedNode has had this many jobs before it goes bad; of others nothing can be learnt.
+const usedNode = 5
+
+// driftResult is what became of nodes that were used and then went bad.
+func (t *tally) driftResult() (d DriftResult) {
+	var during []int
+	for node, phase := range t.phase {
+		if phase == 0 || t.before[node] < usedNode {
+			continue
+		}
+		d.Nodes++
+		n := t.during[node]
+		during = append(during, n)
+		if n <= 50 {
+			d.AvoidedWithin50++
+		}
+		if phase == 2 {
+			d.Recovered++
+			if t.after[node] > 0 {
+				d.UsedAgain++
+			}
+		}
+	}
+	if d.Nodes > 0 {
+		slices.Sort(during)
+		d.JobsP50, d.JobsP90, d.JobsMax = during[d.Nodes/2], during[d.Nodes*9/10], during[d.Nodes-1]
+	}
+	return d
+}
+
+// percentile of the sorted or unsorted times; it sorts them.
+func (t *tally) percentile(q float64) float64 {
+	if len(t.took) == 0 {
+		return 0
+	}
+	slices.Sort(t.took)
+	return float64(t.took[min(int(q*float64(len(t.took))), len(t.took)-1)])
+}

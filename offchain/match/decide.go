@@ -1,41 +1,50 @@
 package match
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 // search is a decision in progress.
 type search struct {
 	e    *Engine
 	q    *Query
 	w    weights
-	seed Seed
-	most int // how many choices to keep
+	most int    // how many choices to keep
+	ties uint64 // key of the order of equal losses
 	d    *Decision
 }
 
-// scan looks at every node.
-func (e *Engine) scan(q *Query, seed Seed, d *Decision) bool {
+// Decide finds the nodes of least loss for a query. It returns false if no node can take the task.
+func (e *Engine) Decide(q *Query, seed Seed, d *Decision) bool {
+	return e.decide(q, seed, d, func(s *search) { s.walk(e.index.choose(&s.w)) })
+}
+
+func (e *Engine) decide(q *Query, seed Seed, d *Decision, visit func(*search)) bool {
 	d.Choices, d.Taken, d.Blocks = d.Choices[:0], 0, 0
 	w, ok := q.weigh()
 	if !ok {
 		return false
 	}
-	s := search{e: e, q: q, w: w, seed: seed, most: 1 + q.Runners, d: d}
+	e.ready()
 	k := newKey(seed, q.Job, q.Number)
+	s := search{e: e, q: q, w: w, most: 1 + max(q.Runners, 0), d: d, ties: k[2]}
 	s.w.noise, s.w.thomp = k[0], e.cfg.Mode == ModeThompson
 	d.Shift = w.shift
-	for r := range e.cold {
-		if e.cold[r].alive {
-			s.consider(Ref(r), &e.hot[r])
-		}
-	}
+	visit(&s)
 	if len(d.Choices) == 0 {
 		return false
 	}
 	s.explore(k)
 	return true
+}
+
+// scan is Decide by a look at every node, for tests and measurements.
+func (e *Engine) scan(q *Query, seed Seed, d *Decision) bool {
+	return e.decide(q, seed, d, func(s *search) {
+		for r := range e.cold {
+			if e.cold[r].alive {
+				s.consider(Ref(r), &e.hot[r])
+			}
+		}
+	})
 }
 
 // limit is the loss above which a node cannot be among the choices.
@@ -63,8 +72,8 @@ func (s *search) consider(r Ref, h *column) {
 		return
 	}
 	rtt := h.rtt
-	if s.w.placed && h.place != (Place{}) {
-		rtt = rttOver(rtt, h.place.Chord(s.w.place))
+	if s.w.placed {
+		rtt = RTT(rtt, h.place, s.w.place)
 	}
 	c.Latency = s.w.latencyCost(rtt)
 	if c.Loss+c.Latency > limit {
@@ -120,17 +129,16 @@ func (s *search) keep(c Choice) {
 	s.d.Choices = slices.Insert(kept, at, c)
 }
 
-// before orders by loss; equal losses go by SHA-256(seed ‖ node ‖ job ‖ task).
+// before orders by loss. Equal losses go by a mix of the node's id with SHA-256(seed ‖ job ‖ task): in a fleet of equal
+// machines a hash for each would cost more than the rest of the decision.
 func (s *search) before(a, b *Choice) bool {
 	if a.Loss != b.Loss {
 		return a.Loss < b.Loss
 	}
-	x, y := s.tie(a.Ref), s.tie(b.Ref)
-	return bytes.Compare(x[:], y[:]) < 0
-}
-
-func (s *search) tie(r Ref) [32]byte {
-	return tieHash(s.seed, s.e.cold[r].ID, s.q.Job, s.q.Number)
+	if x, y := mix(s.ties^s.e.hot[a.Ref].key), mix(s.ties^s.e.hot[b.Ref].key); x != y {
+		return x < y
+	}
+	return compareIDs(s.e.cold[a.Ref].ID, s.e.cold[b.Ref].ID) < 0
 }
 
 // explore draws which choice is taken.

@@ -22,6 +22,7 @@ type Engine struct {
 	hot    []column
 	refs   map[ID]Ref
 	unused []Ref
+	index  index
 }
 
 // record is what a decision reads of few nodes.
@@ -83,11 +84,13 @@ func (e *Engine) Add(n Node) (Ref, error) {
 	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{})
 	e.refs[n.ID] = r
 	e.refresh(r)
+	e.index.insert(r, &e.hot[r])
 	return r, nil
 }
 
 // Remove forgets a node.
 func (e *Engine) Remove(r Ref) {
+	e.index.remove(e.hot, r)
 	delete(e.refs, e.cold[r].ID)
 	e.learnt.leave(e.cold[r].group)
 	e.cold[r], e.hot[r] = record{}, column{}
@@ -102,7 +105,7 @@ func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
 	}
 	n.Free = n.Free.minus(task, count)
 	n.Running += count
-	e.refresh(r)
+	e.freed(r)
 	return nil
 }
 
@@ -111,44 +114,44 @@ func (e *Engine) Release(r Ref, task Resources, count uint32) {
 	n := &e.cold[r].Node
 	n.Free = n.Free.plus(task, count)
 	n.Running -= min(count, n.Running)
-	e.refresh(r)
+	e.freed(r)
 }
 
 // SetFree sets what is free and how many tasks run.
 func (e *Engine) SetFree(r Ref, free Resources, running uint32) {
 	n := &e.cold[r].Node
 	n.Free, n.Running = free, running
-	e.refresh(r)
+	e.freed(r)
 }
 
 // SetPrices changes what a node asks.
 func (e *Engine) SetPrices(r Ref, p Prices) {
 	e.cold[r].Prices = p
-	e.refresh(r)
+	e.priced(r)
 }
 
 // SetOpen closes a node to new tasks, or opens it again.
 func (e *Engine) SetOpen(r Ref, open bool) {
 	e.cold[r].closed = !open
-	e.refresh(r)
+	e.freed(r)
 }
 
 // SetProbation changes whether a node takes one task at a time.
 func (e *Engine) SetProbation(r Ref, on bool) {
 	e.cold[r].Probation = on
-	e.refresh(r)
+	e.freed(r)
 }
 
 // Observe adds an outcome to what is known of a node.
 func (e *Engine) Observe(r Ref, o Outcome) {
 	e.cold[r].Stats = e.cold[r].Stats.Add(o)
-	e.refresh(r)
+	e.rated(r)
 }
 
 // SetStats sets what is known of a node.
 func (e *Engine) SetStats(r Ref, s Stats) {
 	e.cold[r].Stats = s
-	e.refresh(r)
+	e.rated(r)
 }
 
 // Priors are those of the present epoch.
@@ -169,13 +172,42 @@ func (e *Engine) Epoch(at int64) {
 	for i := range e.cold {
 		if s, group := own(i); group >= 0 {
 			e.cold[i].mean, e.cold[i].strength = l.before(group, l.weigh(s))
-			e.refresh(Ref(i))
+			e.rated(Ref(i))
 		}
 	}
 }
 
-// Decide finds the nodes of least loss for a query. It returns false if no node can take the task.
-func (e *Engine) Decide(q *Query, seed Seed, d *Decision) bool { return e.scan(q, seed, d) }
+// freed follows a change of what a node has free or runs.
+func (e *Engine) freed(r Ref) {
+	e.refreshFree(r)
+	e.index.byCost.setFree(r, &e.hot[r].free)
+	e.index.byPlace.setFree(r, &e.hot[r].free)
+	if e.cfg.Mode == ModeThompson {
+		e.chanced(r)
+	}
+}
+
+// chanced follows a change of what is known of a node's chance.
+func (e *Engine) chanced(r Ref) {
+	e.refreshChance(r)
+	e.index.byCost.setOdds(r, e.hot[r].bestOdds)
+	e.index.byPlace.setOdds(r, e.hot[r].bestOdds)
+}
+
+// priced follows a change of a node's prices or speed.
+func (e *Engine) priced(r Ref) {
+	before := e.hot[r].rates
+	e.refreshRates(r)
+	if e.hot[r].rates != before {
+		e.index.reprice(e.hot, r)
+	}
+}
+
+// rated follows a change of what is known of a node.
+func (e *Engine) rated(r Ref) {
+	e.priced(r)
+	e.chanced(r)
+}
 
 // refresh computes the columns of a node from its record.
 func (e *Engine) refresh(r Ref) {

@@ -88,11 +88,14 @@ func arc(chord uint32) uint32 {
 	return arcs[k] + uint32(uint64(arcs[k+1]-arcs[k])*uint64(over)>>arcStep)
 }
 
-// RTT is the round trip in microseconds between a node with the round trip base to its exchange and a place; base alone
-// if either is unknown. It never falls as the chord grows.
+// RTT is the round trip in microseconds between a node with the round trip base to its exchange and a place. It never
+// falls as the chord grows. A node whose place is unknown counts as the farthest, so that none gains by hiding it.
 func RTT(base uint32, node, place Place) uint32 {
-	if node == (Place{}) || place == (Place{}) {
+	switch {
+	case place == (Place{}):
 		return base
+	case node == (Place{}):
+		return rttOver(base, 2*earthRadius)
 	}
 	return rttOver(base, node.Chord(place))
 }

@@ -1,0 +1,223 @@
+package match
+
+// The engine keeps two orders of its nodes: by cost, and by geography with cost within each tile. A query goes through
+// the one whose blocks its loss tells apart better.
+
+// typical is the task by whose cost nodes are ordered.
+var typical = [priced]uint64{1000, 2048, 10 * 1024, 0}
+
+// index is the orders of an engine.
+type index struct {
+	byCost, byPlace sequence
+	built           int    // nodes in the orders when they were built; zero if they were not
+	low, middle     column // of cost, at 1/64 and at one half of the nodes
+	box             bound  // of all nodes when built
+	heap            []entry
+}
+
+// entry is a block or super-block that waits to be looked at.
+type entry struct {
+	bound uint64
+	at    uint32 // block, or super-block + superMark
+}
+
+const superMark = 1 << 31
+
+// costKey orders by the cost rate of the typical task; GPUs come at the end of equal ones.
+func (h *column) costKey() uint64 {
+	var sum uint64
+	for c, amount := range typical {
+		sum += upper(h.rates[c], amount<<44)
+	}
+	return sum
+}
+
+// tileBits a coordinate make tiles of about 200 km.
+const tileBits = 6
+
+// placeKey orders by tile, along a Morton curve, and within a tile by cost.
+func (h *column) placeKey() uint64 {
+	const offset, shift = 1 << 23, 24 - tileBits
+	var tile uint64
+	x, y, z := uint64(h.place.X+offset)>>shift, uint64(h.place.Y+offset)>>shift, uint64(h.place.Z+offset)>>shift
+	for i := range tileBits {
+		tile |= (x>>i&1)<<(3*i) | (y>>i&1)<<(3*i+1) | (z>>i&1)<<(3*i+2)
+	}
+	return tile<<(64-3*tileBits) | h.costKey()>>(3*tileBits)
+}
+
+// ready builds the orders if too many nodes have no place of their own in them.
+func (e *Engine) ready() {
+	x := &e.index
+	nodes := len(e.refs)
+	if loose := max(x.byCost.loose, x.byPlace.loose); x.built > 0 && loose <= 2*blockSize+nodes/16 && nodes >= x.built/2 {
+		return
+	}
+	if x.built == 0 && nodes == 0 {
+		return
+	}
+	keys := make([]keyed, 0, nodes)
+	for r := range e.cold {
+		if e.cold[r].alive {
+			keys = append(keys, keyed{e.hot[r].costKey(), Ref(r)})
+		}
+	}
+	x.byCost.build(e.hot, keys)
+	x.built = nodes
+	if nodes > 0 {
+		x.low, x.middle = e.hot[keys[nodes/64].ref], e.hot[keys[nodes/2].ref]
+	}
+	for i := range keys {
+		keys[i].key = e.hot[keys[i].ref].placeKey()
+	}
+	x.byPlace.build(e.hot, keys)
+	x.box = nothing
+	for i := range x.byPlace.supers {
+		x.box.merge(&x.byPlace.supers[i])
+	}
+}
+
+// insert takes a node in; before the orders are built there is nothing to do.
+func (x *index) insert(r Ref, h *column) {
+	if x.built > 0 {
+		x.byCost.insert(r, h, h.costKey())
+		x.byPlace.insert(r, h, h.placeKey())
+	}
+}
+
+func (x *index) remove(hot []column, r Ref) {
+	if x.built > 0 {
+		x.byCost.remove(hot, r)
+		x.byPlace.remove(hot, r)
+	}
+}
+
+// reprice follows a change of rates: a node moves if its place by cost is now in another block.
+func (x *index) reprice(hot []column, r Ref) {
+	if x.built > 0 {
+		x.byCost.reprice(hot, r, hot[r].costKey())
+		x.byPlace.reprice(hot, r, hot[r].placeKey())
+	}
+}
+
+// choose is the order in which a query is answered.
+func (x *index) choose(w *weights) *sequence {
+	if !w.placed || w.latency == 0 {
+		return &x.byCost
+	}
+	middle, low := w.runCost(&x.middle.rates), w.runCost(&x.low.rates)
+	span := x.box.lo.Chord(x.box.hi)
+	if w.latencyCost(rttOver(0, span)) > 4*(middle-min(middle, low)) {
+		return &x.byPlace
+	}
+	return &x.byCost
+}
+
+// lower is a bound of the loss of all nodes under b, and whether any of them might take the task. latency is the part of
+// the bound that a node of the block adds at least.
+func (w *weights) lower(b *bound) (loss, latency uint64, ok bool) {
+	for c, need := range w.floor {
+		if b.free[c] < need {
+			return 0, 0, false
+		}
+	}
+	rtt := b.rtt
+	if w.placed && b.placed && w.latency > 0 {
+		rtt = rttOver(rtt, b.nearest(w.place))
+	}
+	latency = w.latencyCost(rtt)
+	return w.runCost(&b.rates) + w.failCost(b.odds) + latency, latency, true
+}
+
+// walk looks at the blocks of an order, the lowest bound first, until no bound is below the limit.
+func (s *search) walk(o *sequence) {
+	heap := s.e.index.heap[:0]
+	for i := range o.supers {
+		if loss, _, ok := s.w.lower(&o.supers[i]); ok {
+			heap = push(heap, entry{loss, uint32(i) | superMark})
+		}
+	}
+	for len(heap) > 0 {
+		top := heap[0]
+		if top.bound > s.limit() {
+			break
+		}
+		heap = pop(heap)
+		if top.at&superMark == 0 {
+			s.d.Blocks++
+			s.look(o, int(top.at))
+			continue
+		}
+		limit := s.limit()
+		first := int(top.at&^superMark) * superSize
+		for i := first; i < min(first+superSize, len(o.blocks)); i++ {
+			if loss, _, ok := s.w.lower(&o.blocks[i]); ok && loss <= limit {
+				heap = push(heap, entry{loss, uint32(i)})
+			}
+		}
+	}
+	s.e.index.heap = heap
+}
+
+// look goes through the nodes of a block.
+func (s *search) look(o *sequence, b int) {
+	w := &s.w
+	from, to := b*blockSize, (b+1)*blockSize
+	cpu, memory := o.free[colCPU][from:to:to], o.free[colMemory][from:to:to]
+	cpuRate, memoryRate := o.rates[colCPU][from:to:to], o.rates[colMemory][from:to:to]
+	odds, refs := o.odds[from:to:to], o.refs[from:to:to]
+	_, latency, _ := w.lower(&o.blocks[b])
+	limit := s.limit()
+	for i := range blockSize {
+		if cpu[i] < w.floor[colCPU] || memory[i] < w.floor[colMemory] {
+			continue
+		}
+		loss := latency + upper(w.run[colCPU], cpuRate[i]) + upper(w.run[colMemory], memoryRate[i]) + w.failCost(odds[i])
+		if loss > limit || refs[i] == nowhere {
+			continue
+		}
+		s.consider(Ref(refs[i]), &s.e.hot[refs[i]])
+		limit = s.limit()
+	}
+}
+
+func push(heap []entry, v entry) []entry {
+	heap = append(heap, v)
+	i := len(heap) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if heap[up].bound <= v.bound {
+			break
+		}
+		heap[i] = heap[up]
+		i = up
+	}
+	heap[i] = v
+	return heap
+}
+
+func pop(heap []entry) []entry {
+	last := len(heap) - 1
+	v := heap[last]
+	heap = heap[:last]
+	if last == 0 {
+		return heap
+	}
+	i := 0
+	for {
+		down := 2*i + 1
+		if down >= last {
+			break
+		}
+		if down+1 < last && heap[down+1].bound < heap[down].bound {
+			down++
+		}
+		if heap[down].bound >= v.bound {
+			break
+		}
+		heap[i] = heap[down]
+		i = down
+	}
+	heap[i] = v
+	return heap
+}

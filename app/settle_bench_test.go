@@ -8,7 +8,6 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/baseapp"
 	serverconfig "github.com/cosmos/cosmos-sdk/server/config"
-	"github.com/cosmos/cosmos-sdk/store/v2/cache"
 
 	"github.com/foggrid/fogd/app"
 	"github.com/foggrid/fogd/app/testapp"
@@ -63,7 +62,6 @@ func onDisk(b *testing.B) []testapp.Option {
 	return []testapp.Option{
 		testapp.WithDB(db),
 		testapp.WithBaseAppOption(baseapp.SetIAVLCacheSize(int(serverconfig.DefaultConfig().IAVLCacheSize))),
-		testapp.WithBaseAppOption(baseapp.SetInterBlockCache(cache.NewCommitKVStoreCacheManager(cache.DefaultCommitKVStoreCacheSize))),
 	}
 }
 

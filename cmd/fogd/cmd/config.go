@@ -51,6 +51,8 @@ func appConfig() *config.Config {
 	cfg.API.Enable = true
 	cfg.API.Swagger = true
 	cfg.StateSync.SnapshotInterval = snapshotInterval
+	// The trees have a cache of their own. A second one above them costs each write more than it saves a read.
+	cfg.InterBlockCache = false
 
 	return cfg
 }

@@ -14,7 +14,8 @@ import (
 // retryAfter seconds, a slice that could not be settled is tried again.
 const retryAfter = 600
 
-// settleDue ends the slices whose time is over, oldest first, at most limit of them, and returns how many it took.
+// settleDue ends the slices whose time is over, oldest first, at most limit of them, and returns how many it took. Those whose time was
+// put off since their entry was made are noted anew.
 func (k Keeper) settleDue(ctx context.Context, p types.Params, limit int) (int, error) {
 	due, err := k.dueSlices(ctx, blockSeconds(ctx), limit)
 	if err != nil {
@@ -23,7 +24,7 @@ func (k Keeper) settleDue(ctx context.Context, p types.Params, limit int) (int, 
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	for _, key := range due {
 		cached, write := sdkCtx.CacheContext()
-		if err := k.endSlice(cached, p, key, k.onDue); err != nil {
+		if err := k.endDue(cached, p, key); err != nil {
 			if err := k.postpone(ctx, key, err); err != nil {
 				return 0, err
 			}
@@ -45,6 +46,21 @@ func (k Keeper) dueSlices(ctx context.Context, now int64, limit int) ([]types.Sl
 			return false, nil
 		})
 	return due, err
+}
+
+// endDue ends a slice, unless its entry came before its time.
+func (k Keeper) endDue(ctx context.Context, p types.Params, key types.SliceKey) error {
+	s, err := k.Slice(ctx, key.K1(), key.K2())
+	if err != nil {
+		return err
+	}
+	if s.Due <= blockSeconds(ctx) {
+		return k.endSlice(ctx, p, key, k.onDue)
+	}
+	if err := k.wakeAt(ctx, &s, key, s.Due); err != nil {
+		return err
+	}
+	return k.slices.Set(ctx, key, s)
 }
 
 // endSlice applies a rule to a slice and its job.
@@ -127,11 +143,8 @@ func (k Keeper) postpone(ctx context.Context, key types.SliceKey, reason error) 
 	if err != nil {
 		return err
 	}
-	if err := k.deadlines.Remove(ctx, collections.Join(s.Due, key)); err != nil {
-		return err
-	}
 	s.Due = blockSeconds(ctx) + retryAfter
-	if err := k.deadlines.Set(ctx, collections.Join(s.Due, key)); err != nil {
+	if err := k.wakeAt(ctx, &s, key, s.Due); err != nil {
 		return err
 	}
 	if err := k.slices.Set(ctx, key, s); err != nil {

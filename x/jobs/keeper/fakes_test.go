@@ -88,11 +88,10 @@ func (n testNodes) NodeByIndex(ctx context.Context, index uint32) (nodestypes.No
 	return n.Node(ctx, escrowtypes.ID(id))
 }
 
-func (n testNodes) Reserve(ctx context.Context, id escrowtypes.ID, total nodestypes.Resources, tasks uint32) error {
-	node, err := n.Node(ctx, id)
-	if err != nil {
-		return err
-	}
+func (n testNodes) Reserve(
+	ctx context.Context, id escrowtypes.ID, node nodestypes.Node, total nodestypes.Resources, tasks uint32,
+) error {
+	var err error
 	if node.Reserved, err = node.Reserved.Add(total); err != nil {
 		return err
 	}
@@ -103,30 +102,16 @@ func (n testNodes) Reserve(ctx context.Context, id escrowtypes.ID, total nodesty
 	return n.byID.Set(ctx, id, node)
 }
 
-func (n testNodes) Release(ctx context.Context, id escrowtypes.ID, total nodestypes.Resources, tasks uint32) error {
+func (n testNodes) EndWork(ctx context.Context, id escrowtypes.ID, work nodestypes.Work) error {
 	node, err := n.Node(ctx, id)
 	if err != nil {
 		return err
 	}
-	if node.Reserved, err = node.Reserved.Sub(total); err != nil {
+	if node.Reserved, err = node.Reserved.Sub(work.Released); err != nil {
 		return err
 	}
-	node.RunningTasks -= tasks
-	return n.byID.Set(ctx, id, node)
-}
-
-func (n testNodes) RecordWork(ctx context.Context, id escrowtypes.ID, d nodestypes.Statistics) error {
-	node, err := n.Node(ctx, id)
-	if err != nil {
-		return err
-	}
-	s := &node.Statistics
-	s.Tasks += d.Tasks
-	s.Successes += d.Successes
-	s.Failures += d.Failures
-	s.Lost += d.Lost
-	s.Paid += d.Paid
-	s.WorkMs += d.WorkMs
+	node.RunningTasks -= work.Tasks
+	node.Statistics.Add(work.Done)
 	return n.byID.Set(ctx, id, node)
 }
 

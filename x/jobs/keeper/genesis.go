@@ -58,8 +58,10 @@ func (k Keeper) importJob(ctx context.Context, job types.Job) error {
 	if err := k.byOwner.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
 		return err
 	}
-	if err := k.byStatus.Set(ctx, collections.Join(int32(job.Status), id)); err != nil {
-		return err
+	if job.Status == types.JOB_STATUS_OPEN {
+		if err := k.open.Set(ctx, id); err != nil {
+			return err
+		}
 	}
 	if job.CancelledTime == 0 || job.CancelCursor == job.NextSlice {
 		return nil
@@ -74,7 +76,7 @@ func (k Keeper) importSlice(ctx context.Context, s types.Slice) error {
 	}
 	key := collections.Join(id, s.Number)
 	if !s.Status.Final() {
-		if err := k.deadlines.Set(ctx, collections.Join(s.Due, key)); err != nil {
+		if err := k.deadlines.Set(ctx, collections.Join(s.Wake, key)); err != nil {
 			return err
 		}
 	}

@@ -34,13 +34,14 @@ type Keeper struct {
 	params collections.Item[types.Params]
 	// The maps are plain and their indexes key sets that are written only when the key changes: an IndexedMap would delete and
 	// write every entry at each change of a record.
-	jobs     collections.Map[escrowtypes.ID, types.Job]
-	byOwner  collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
-	byStatus collections.KeySet[collections.Pair[int32, escrowtypes.ID]]
-	slices   collections.Map[types.SliceKey, types.Slice]
+	jobs    collections.Map[escrowtypes.ID, types.Job]
+	byOwner collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
+	// open are the jobs that have not ended.
+	open   collections.KeySet[escrowtypes.ID]
+	slices collections.Map[types.SliceKey, types.Slice]
 	// pending is the queue of slices that wait for a match, by the height at which they were queued.
 	pending collections.KeySet[collections.Pair[int64, types.SliceKey]]
-	// deadlines has exactly one entry an open slice: its due second.
+	// deadlines has exactly one entry an open slice: a second at or before its due time, at which EndBlock looks at it.
 	deadlines collections.KeySet[collections.Pair[int64, types.SliceKey]]
 	// running are the MATCHED slices of each node.
 	running    collections.KeySet[collections.Pair[escrowtypes.ID, types.SliceKey]]
@@ -76,8 +77,7 @@ func NewKeeper(
 		params:  collections.NewItem(sb, types.ParamsPrefix, "params", codec.CollValue[types.Params](cdc)),
 		jobs:    collections.NewMap(sb, types.JobsPrefix, "jobs", id, codec.CollValue[types.Job](cdc)),
 		byOwner: collections.NewKeySet(sb, types.JobsByOwnerPrefix, "jobs_by_owner", collections.PairKeyCodec(sdk.AccAddressKey, id)),
-		byStatus: collections.NewKeySet(sb, types.JobsByStatusPrefix, "jobs_by_status",
-			collections.PairKeyCodec(collections.Int32Key, id)),
+		open:    collections.NewKeySet(sb, types.OpenJobsPrefix, "open_jobs", id),
 		slices:  collections.NewMap(sb, types.SlicesPrefix, "slices", slice, codec.CollValue[types.Slice](cdc)),
 		pending: collections.NewKeySet(sb, types.PendingPrefix, "pending", collections.PairKeyCodec(collections.Int64Key, slice)),
 		deadlines: collections.NewKeySet(sb, types.DeadlinesPrefix, "deadlines",

@@ -191,9 +191,7 @@ func (k Keeper) takeOff(ctx context.Context, j *openJob, s *types.Slice, burned 
 		s.Rerun.Withheld = nil
 	}
 	lost := uint64(s.TaskCount)
-	if err := k.recordWork(ctx, s.NodeId, nodestypes.Statistics{Tasks: lost, Lost: lost}); err != nil {
-		return err
-	}
+	j.endedOn(s.NodeId).Done.Add(nodestypes.Statistics{Tasks: lost, Lost: lost})
 	return k.conclude(ctx, j, s, ending{status: types.SLICE_STATUS_LOST, burned: burned})
 }
 

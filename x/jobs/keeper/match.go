@@ -112,7 +112,7 @@ func (k Keeper) take(ctx context.Context, j *openJob, s *types.Slice, count uint
 	}
 	taken := *s
 	taken.Number, taken.TaskCount, taken.Budget, taken.FeeBudget = j.NextSlice, count, terms.Budget, terms.Fee
-	taken.Status, taken.Due = types.SLICE_STATUS_UNSPECIFIED, 0
+	taken.Status, taken.Due, taken.Wake = types.SLICE_STATUS_UNSPECIFIED, 0, 0
 	j.NextSlice++
 	if s.Rerun != nil {
 		first, rest := *s.Rerun, *s.Rerun
@@ -132,7 +132,7 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	if err != nil {
 		return err
 	}
-	if err := k.nodes.Reserve(ctx, nodeID, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
+	if err := k.nodes.Reserve(ctx, nodeID, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
 		return err
 	}
 	part, err := types.TermsOf(price, s.MaxDuration, j.p.Fee)

@@ -17,6 +17,25 @@ type openJob struct {
 	account escrowtypes.ID
 	p       types.Params
 	now     int64
+	// ended is what ended on nodes and is not yet in their records.
+	ended []nodeWork
+}
+
+// nodeWork is what ended on one node.
+type nodeWork struct {
+	node string
+	nodestypes.Work
+}
+
+// endedOn gathers what ends on a node, so that its record is written once an operation.
+func (j *openJob) endedOn(node string) *nodestypes.Work {
+	for i := range j.ended {
+		if j.ended[i].node == node {
+			return &j.ended[i].Work
+		}
+	}
+	j.ended = append(j.ended, nodeWork{node: node})
+	return &j.ended[len(j.ended)-1].Work
 }
 
 func (k Keeper) openJob(ctx context.Context, p types.Params, id escrowtypes.ID) (*openJob, error) {
@@ -27,16 +46,31 @@ func (k Keeper) openJob(ctx context.Context, p types.Params, id escrowtypes.ID) 
 	return &openJob{Job: job, id: id, account: escrowtypes.JobAccountID(id), p: p, now: blockSeconds(ctx)}, nil
 }
 
-// save writes the job back, closed if none of its slices is open.
+// flush brings what ended into the nodes' records.
+func (k Keeper) flush(ctx context.Context, j *openJob) error {
+	for _, w := range j.ended {
+		node, err := nodestypes.ParseNodeID(w.node)
+		if err != nil {
+			return err
+		}
+		if err := k.nodes.EndWork(ctx, node, w.Work); err != nil {
+			return err
+		}
+	}
+	j.ended = nil
+	return nil
+}
+
+// save writes the job back, closed if none of its slices is open, and the nodes it ran on.
 func (k Keeper) save(ctx context.Context, j *openJob) error {
+	if err := k.flush(ctx, j); err != nil {
+		return err
+	}
 	if j.OpenSlices > 0 || j.Status != types.JOB_STATUS_OPEN {
 		return k.jobs.Set(ctx, j.id, j.Job)
 	}
 	j.Status, j.CloseReason, j.ClosedTime = types.JOB_STATUS_CLOSED, closeReason(j.Job), j.now
-	if err := k.byStatus.Remove(ctx, collections.Join(int32(types.JOB_STATUS_OPEN), j.id)); err != nil {
-		return err
-	}
-	if err := k.byStatus.Set(ctx, collections.Join(int32(types.JOB_STATUS_CLOSED), j.id)); err != nil {
+	if err := k.open.Remove(ctx, j.id); err != nil {
 		return err
 	}
 	if err := k.jobs.Set(ctx, j.id, j.Job); err != nil {
@@ -60,17 +94,18 @@ func closeReason(job types.Job) types.CloseReason {
 }
 
 // move brings a slice into another state with another due time, writes it, and keeps every index and the count of open slices true. A
-// slice in state UNSPECIFIED is a new one.
+// slice in state UNSPECIFIED is a new one. An entry in the queue that comes before the new due time stays: EndBlock moves it when it
+// gets there, which few slices live to see.
 func (k Keeper) move(ctx context.Context, j *openJob, s *types.Slice, to types.SliceStatus, due int64) error {
 	from, key := s.Status, collections.Join(j.id, s.Number)
 	wasOpen, isOpen := !from.Final(), !to.Final()
-	if wasOpen && (!isOpen || s.Due != due) {
-		if err := k.deadlines.Remove(ctx, collections.Join(s.Due, key)); err != nil {
+	switch {
+	case isOpen && (!wasOpen || due < s.Wake):
+		if err := k.wakeAt(ctx, s, key, due); err != nil {
 			return err
 		}
-	}
-	if isOpen && (!wasOpen || s.Due != due) {
-		if err := k.deadlines.Set(ctx, collections.Join(due, key)); err != nil {
+	case wasOpen && !isOpen:
+		if err := k.wakeAt(ctx, s, key, 0); err != nil {
 			return err
 		}
 	}
@@ -92,6 +127,20 @@ func (k Keeper) move(ctx context.Context, j *openJob, s *types.Slice, to types.S
 		}
 	}
 	return k.slices.Set(ctx, key, *s)
+}
+
+// wakeAt replaces the slice's entry in the deadline queue; zero is none. The caller writes the slice.
+func (k Keeper) wakeAt(ctx context.Context, s *types.Slice, key types.SliceKey, second int64) error {
+	if s.Wake != 0 {
+		if err := k.deadlines.Remove(ctx, collections.Join(s.Wake, key)); err != nil {
+			return err
+		}
+	}
+	s.Wake = second
+	if second == 0 {
+		return nil
+	}
+	return k.deadlines.Set(ctx, collections.Join(second, key))
 }
 
 func (k Keeper) leave(ctx context.Context, s *types.Slice, key types.SliceKey) error {

@@ -85,23 +85,13 @@ func atLeast(p types.Params, s *types.Slice, ms uint64) uint64 {
 
 // release gives the node its capacity back, and the queue another look at it.
 func (k Keeper) release(ctx context.Context, j *openJob, s *types.Slice) error {
-	node, err := nodestypes.ParseNodeID(s.NodeId)
+	ended := j.endedOn(s.NodeId)
+	released, err := ended.Released.Add(types.TotalResources(j.Resources, s.TaskCount))
 	if err != nil {
 		return err
 	}
-	if err := k.nodes.Release(ctx, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
-		return err
-	}
+	ended.Released, ended.Tasks = released, ended.Tasks+s.TaskCount
 	return k.noteCapacity(ctx)
-}
-
-// recordWork adds to the statistics of a node.
-func (k Keeper) recordWork(ctx context.Context, nodeID string, delta nodestypes.Statistics) error {
-	node, err := nodestypes.ParseNodeID(nodeID)
-	if err != nil {
-		return err
-	}
-	return k.nodes.RecordWork(ctx, node, delta)
 }
 
 // distribute decides what becomes of each task of a slice that has its outcome, and counts what the node did.
@@ -137,9 +127,10 @@ func (k Keeper) distribute(ctx context.Context, j *openJob, s *types.Slice) erro
 		}
 	}
 	j.Counts.Reported += s.Succeeded + s.Failed
-	return k.recordWork(ctx, s.NodeId, nodestypes.Statistics{
+	j.endedOn(s.NodeId).Done.Add(nodestypes.Statistics{
 		Tasks: uint64(s.TaskCount - notStarted), Successes: uint64(s.Succeeded), Failures: uint64(s.Failed),
 	})
+	return nil
 }
 
 // groupFailures cuts failures into runs of neighbouring tasks that share their fate.

@@ -55,14 +55,14 @@ func (s queryServer) Jobs(ctx context.Context, req *types.QueryJobsRequest) (*ty
 	switch {
 	case req.Owner != "":
 		jobs, page, err = s.jobsOf(ctx, req)
-	case req.Status != types.JOB_STATUS_UNSPECIFIED:
-		jobs, page, err = query.CollectionPaginate(ctx, s.k.byStatus, req.Pagination,
-			func(key collections.Pair[int32, escrowtypes.ID], _ collections.NoValue) (types.Job, error) {
-				return s.k.Job(ctx, key.K2())
+	case req.Status == types.JOB_STATUS_OPEN:
+		jobs, page, err = query.CollectionPaginate(ctx, s.k.open, req.Pagination,
+			func(id escrowtypes.ID, _ collections.NoValue) (types.Job, error) { return s.k.Job(ctx, id) })
+	default: // nearly all jobs are closed, so those need no index
+		jobs, page, err = query.CollectionFilteredPaginate(ctx, s.k.jobs, req.Pagination,
+			func(_ escrowtypes.ID, job types.Job) (bool, error) {
+				return req.Status == types.JOB_STATUS_UNSPECIFIED || job.Status == req.Status, nil
 			},
-			query.WithCollectionPaginationPairPrefix[int32, escrowtypes.ID](int32(req.Status)))
-	default:
-		jobs, page, err = query.CollectionPaginate(ctx, s.k.jobs, req.Pagination,
 			func(_ escrowtypes.ID, job types.Job) (types.Job, error) { return job, nil })
 	}
 	if err != nil {
@@ -82,7 +82,8 @@ func (s queryServer) jobsOf(ctx context.Context, req *types.QueryJobsRequest) ([
 			if req.Status == types.JOB_STATUS_UNSPECIFIED {
 				return true, nil
 			}
-			return s.k.byStatus.Has(ctx, collections.Join(int32(req.Status), key.K2()))
+			open, err := s.k.open.Has(ctx, key.K2())
+			return open == (req.Status == types.JOB_STATUS_OPEN), err
 		},
 		func(key key, _ collections.NoValue) (types.Job, error) { return s.k.Job(ctx, key.K2()) },
 		query.WithCollectionPaginationPairPrefix[sdk.AccAddress, escrowtypes.ID](owner))

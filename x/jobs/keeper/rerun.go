@@ -155,9 +155,10 @@ func (k Keeper) payFirstRun(ctx context.Context, j *openJob, s *types.Slice, wit
 	if err := emit(ctx, event); err != nil {
 		return err
 	}
-	return k.recordWork(ctx, s.Rerun.NodeId, nodestypes.Statistics{
+	j.endedOn(s.Rerun.NodeId).Done.Add(nodestypes.Statistics{
 		Failures: uint64(len(withheld)), Paid: sum.Budget, WorkMs: uint64(len(withheld)) * s.Rerun.MeteredMs,
 	})
+	return nil
 }
 
 // endWithoutResult is for tasks of a slice that end without an outcome of this slice: if it was a rerun, the outcome of the first run

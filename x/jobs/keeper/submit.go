@@ -62,7 +62,7 @@ func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (types.J
 	if err := k.byOwner.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
 		return types.Job{}, err
 	}
-	if err := k.byStatus.Set(ctx, collections.Join(int32(types.JOB_STATUS_OPEN), id)); err != nil {
+	if err := k.open.Set(ctx, id); err != nil {
 		return types.Job{}, err
 	}
 	if err := k.save(ctx, j); err != nil {

@@ -76,9 +76,13 @@ func validateSlices(slices []Slice, jobs map[string]Job) (map[string]uint32, err
 				return nil, ErrInvalidGenesis.Wrapf("slices[%d].node_id: %s", i, err)
 			}
 		}
-		if !s.Status.Final() {
-			open[s.JobId]++
+		if s.Status.Final() {
+			continue
 		}
+		if s.Wake <= 0 || s.Wake > s.Due {
+			return nil, ErrInvalidGenesis.Wrapf("slices[%d].wake: %d; it must be above zero and at most due, %d", i, s.Wake, s.Due)
+		}
+		open[s.JobId]++
 	}
 	return open, nil
 }

@@ -25,7 +25,7 @@ var (
 	ParamsPrefix       = collections.NewPrefix(0)
 	JobsPrefix         = collections.NewPrefix(1)
 	JobsByOwnerPrefix  = collections.NewPrefix(2)
-	JobsByStatusPrefix = collections.NewPrefix(3)
+	OpenJobsPrefix = collections.NewPrefix(3)
 	SlicesPrefix       = collections.NewPrefix(4)
 	PendingPrefix      = collections.NewPrefix(5)
 	DeadlinesPrefix    = collections.NewPrefix(6)

@@ -174,14 +174,14 @@ func TestStaleReports(t *testing.T) {
 func TestLoweredNeverBelowReserved(t *testing.T) {
 	w := newWorld(t)
 	id := w.active(w.rich("alice", 5*fog, 100*fog), "one")
-	require.NoError(t, w.k.Reserve(w.Ctx, id, types.Resources{MemoryMib: 15_000, StorageMib: 1}, 1))
+	require.NoError(t, w.reserve(id, types.Resources{MemoryMib: 15_000, StorageMib: 1}, 1))
 	w.end(60, w.seen(restarted(1, "aaaaaaaaaaaaaaaa")))
 	w.end(1, w.benchmark(id, measured(80), measured(80), measured(80)))
 	n := w.node(id)
 	require.EqualValues(t, 12_800, n.Declared.MemoryMib)
 	require.EqualValues(t, 15_000, n.Capacity.MemoryMib)
 	require.EqualValues(t, 80_000, n.Capacity.StorageMib)
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, types.Resources{MemoryMib: 1}, 1), types.ErrNoCapacity)
+	require.ErrorIs(t, w.reserve(id, types.Resources{MemoryMib: 1}, 1), types.ErrNoCapacity)
 	w.check()
 }
 

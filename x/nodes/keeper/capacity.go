@@ -8,17 +8,9 @@ import (
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// Reserve takes resources of an ACTIVE node for tasks. A node's first tasks come one at a time.
-func (k Keeper) Reserve(ctx context.Context, id escrowtypes.ID, total types.Resources, tasks uint32) error {
-	n, err := k.Node(ctx, id)
-	if err != nil {
-		return err
-	}
-	return k.ReserveOn(ctx, id, n, total, tasks)
-}
-
-// ReserveOn is Reserve for a caller that has read the node in the same context, and has not changed it since.
-func (k Keeper) ReserveOn(ctx context.Context, id escrowtypes.ID, n types.Node, total types.Resources, tasks uint32) error {
+// Reserve takes resources of an ACTIVE node for tasks. The caller has read the node in the same context and has not changed it
+// since. A node's first tasks come one at a time.
+func (k Keeper) Reserve(ctx context.Context, id escrowtypes.ID, n types.Node, total types.Resources, tasks uint32) error {
 	switch {
 	case n.Status != types.NODE_STATUS_ACTIVE:
 		return types.ErrWrongStatus.Wrapf("%s is %s; only an ACTIVE node takes work", n.Id, n.Status)
@@ -57,29 +49,19 @@ func (k Keeper) checkProbation(ctx context.Context, n types.Node) error {
 	return nil
 }
 
-// Release gives resources back, in any status of the node.
-func (k Keeper) Release(ctx context.Context, id escrowtypes.ID, total types.Resources, tasks uint32) error {
-	return k.EndWork(ctx, id, total, tasks, types.Statistics{})
-}
-
-// RecordWork adds to the statistics of a node, in any status.
-func (k Keeper) RecordWork(ctx context.Context, id escrowtypes.ID, delta types.Statistics) error {
-	return k.EndWork(ctx, id, types.Resources{}, 0, delta)
-}
-
-// EndWork is Release and RecordWork in one.
-func (k Keeper) EndWork(ctx context.Context, id escrowtypes.ID, total types.Resources, tasks uint32, delta types.Statistics) error {
+// EndWork gives resources back and adds to the statistics of a node, in any status of it.
+func (k Keeper) EndWork(ctx context.Context, id escrowtypes.ID, work types.Work) error {
 	n, err := k.Node(ctx, id)
 	if err != nil {
 		return err
 	}
-	if n.Reserved, err = n.Reserved.Sub(total); err != nil {
+	if n.Reserved, err = n.Reserved.Sub(work.Released); err != nil {
 		return err
 	}
-	if tasks > n.RunningTasks {
-		return escrowtypes.ErrUnderflow.Wrapf("%s runs %d tasks, %d cannot end", n.Id, n.RunningTasks, tasks)
+	if work.Tasks > n.RunningTasks {
+		return escrowtypes.ErrUnderflow.Wrapf("%s runs %d tasks, %d cannot end", n.Id, n.RunningTasks, work.Tasks)
 	}
-	n.RunningTasks -= tasks
-	n.Statistics.Add(delta)
+	n.RunningTasks -= work.Tasks
+	n.Statistics.Add(work.Done)
 	return k.Nodes.Set(ctx, id, n)
 }

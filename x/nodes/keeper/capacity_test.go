@@ -17,31 +17,31 @@ func TestReserveAndRelease(t *testing.T) {
 	capacity := w.node(id).Capacity
 	half := types.Resources{CpuMilli: 4_000, MemoryMib: 8_000, StorageMib: 50_000}
 
-	require.NoError(t, w.k.Reserve(w.Ctx, id, half, 3))
-	require.NoError(t, w.k.Reserve(w.Ctx, id, half, 5))
+	require.NoError(t, w.reserve(id, half, 3))
+	require.NoError(t, w.reserve(id, half, 5))
 	require.EqualValues(t, 8, w.node(id).RunningTasks)
 	full := w.node(id)
 	for name, one := range map[string]types.Resources{
 		"cpu_milli": {CpuMilli: 1}, "memory_mib": {MemoryMib: 1}, "storage_mib": {StorageMib: 1}, "gpus": {Gpus: 2},
 	} {
-		err := w.k.Reserve(w.Ctx, id, one, 1)
+		err := w.reserve(id, one, 1)
 		require.ErrorIs(t, err, types.ErrNoCapacity)
 		require.ErrorContains(t, err, name)
 	}
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, types.Resources{CpuMilli: math.MaxUint64}, 1), escrowtypes.ErrOverflow)
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, types.Resources{}, math.MaxUint32), types.ErrNoCapacity)
-	require.ErrorIs(t, w.k.Release(w.Ctx, id, types.Resources{CpuMilli: 8_001}, 1), escrowtypes.ErrUnderflow)
-	require.ErrorIs(t, w.k.Release(w.Ctx, id, half, 9), escrowtypes.ErrUnderflow)
+	require.ErrorIs(t, w.reserve(id, types.Resources{CpuMilli: math.MaxUint64}, 1), escrowtypes.ErrOverflow)
+	require.ErrorIs(t, w.reserve(id, types.Resources{}, math.MaxUint32), types.ErrNoCapacity)
+	require.ErrorIs(t, w.k.EndWork(w.Ctx, id, types.Work{Released: types.Resources{CpuMilli: 8_001}, Tasks: 1}), escrowtypes.ErrUnderflow)
+	require.ErrorIs(t, w.k.EndWork(w.Ctx, id, types.Work{Released: half, Tasks: 9}), escrowtypes.ErrUnderflow)
 	require.Equal(t, full, w.node(id), "what is refused changes nothing")
 
-	require.NoError(t, w.k.EndWork(w.Ctx, id, half, 3, types.Statistics{Tasks: 3, Successes: 2, Failures: 1, Paid: 70}))
-	require.NoError(t, w.k.Release(w.Ctx, id, half, 5))
-	require.NoError(t, w.k.RecordWork(w.Ctx, id, types.Statistics{Lost: 5, WorkMs: 9}))
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: half, Tasks: 3, Done: types.Statistics{Tasks: 3, Successes: 2, Failures: 1, Paid: 70}}))
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: half, Tasks: 5}))
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Done: types.Statistics{Lost: 5, WorkMs: 9}}))
 	n := w.node(id)
 	require.Zero(t, n.Reserved)
 	require.Zero(t, n.RunningTasks)
 	require.Equal(t, types.Statistics{Tasks: 13, Successes: 2, Failures: 1, Lost: 5, Paid: 70, WorkMs: 9}, n.Statistics)
-	require.NoError(t, w.k.ReserveOn(w.Ctx, id, n, capacity, 1))
+	require.NoError(t, w.k.Reserve(w.Ctx, id, n, capacity, 1))
 	require.Equal(t, capacity, w.node(id).Reserved, "all of it can be reserved")
 	w.check()
 }
@@ -54,22 +54,22 @@ func TestWorkInEachStatus(t *testing.T) {
 			w := newWorld(t)
 			id := w.active(w.rich("alice", 5*fog, 100*fog), "one")
 			task := types.Resources{CpuMilli: 1_000}
-			require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
+			require.NoError(t, w.reserve(id, task, 1))
 			w.edit(id, func(n *types.Node) { n.Status, n.Statistics.Tasks = status, 10 })
-			err := w.k.Reserve(w.Ctx, id, task, 1)
+			err := w.reserve(id, task, 1)
 			if status == types.NODE_STATUS_ACTIVE {
 				require.NoError(t, err)
 			} else {
 				require.ErrorIs(t, err, types.ErrWrongStatus)
 			}
-			require.NoError(t, w.k.EndWork(w.Ctx, id, task, 1, types.Statistics{Tasks: 1}))
+			require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 1, Done: types.Statistics{Tasks: 1}}))
 		})
 	}
 	w := newWorld(t)
 	unknown := escrowtypes.ID{1}
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, unknown, types.Resources{}, 1), types.ErrNodeNotFound)
-	require.ErrorIs(t, w.k.Release(w.Ctx, unknown, types.Resources{}, 1), types.ErrNodeNotFound)
-	require.ErrorIs(t, w.k.RecordWork(w.Ctx, unknown, types.Statistics{}), types.ErrNodeNotFound)
+	require.ErrorIs(t, w.reserve(unknown, types.Resources{}, 1), types.ErrNodeNotFound)
+	require.ErrorIs(t, w.k.EndWork(w.Ctx, unknown, types.Work{Released: types.Resources{}, Tasks: 1}), types.ErrNodeNotFound)
+	require.ErrorIs(t, w.k.EndWork(w.Ctx, unknown, types.Work{Done: types.Statistics{}}), types.ErrNodeNotFound)
 }
 
 func TestProbation(t *testing.T) {
@@ -77,24 +77,24 @@ func TestProbation(t *testing.T) {
 	id := w.active(w.rich("alice", 5*fog, 100*fog), "one")
 	task := types.Resources{CpuMilli: 1_000}
 	for i := range 10 {
-		require.ErrorIs(t, w.k.Reserve(w.Ctx, id, task, 2), types.ErrNoCapacity, "after %d", i)
-		require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
-		require.ErrorIs(t, w.k.Reserve(w.Ctx, id, task, 1), types.ErrNoCapacity, "after %d", i)
-		require.NoError(t, w.k.EndWork(w.Ctx, id, task, 1, types.Statistics{Tasks: 1}))
+		require.ErrorIs(t, w.reserve(id, task, 2), types.ErrNoCapacity, "after %d", i)
+		require.NoError(t, w.reserve(id, task, 1))
+		require.ErrorIs(t, w.reserve(id, task, 1), types.ErrNoCapacity, "after %d", i)
+		require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 1, Done: types.Statistics{Tasks: 1}}))
 	}
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 2))
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 6))
+	require.NoError(t, w.reserve(id, task, 2))
+	require.NoError(t, w.reserve(id, task, 6))
 
 	// A longer probation holds for nodes that are not past it.
 	w.setParams(func(p *types.Params) { p.ProbationTasks = types.MaxProbationTasks })
-	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Resources{CpuMilli: 2_000}, 8, types.Statistics{Tasks: 8}))
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, task, 2), types.ErrNoCapacity)
-	require.NoError(t, w.k.RecordWork(w.Ctx, id, types.Statistics{Tasks: types.MaxProbationTasks - 18}))
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 2))
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: types.Resources{CpuMilli: 2_000}, Tasks: 8, Done: types.Statistics{Tasks: 8}}))
+	require.ErrorIs(t, w.reserve(id, task, 2), types.ErrNoCapacity)
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Done: types.Statistics{Tasks: types.MaxProbationTasks - 18}}))
+	require.NoError(t, w.reserve(id, task, 2))
 
 	bob := w.active(w.rich("bob", 5*fog, 100*fog), "one")
 	w.setParams(func(p *types.Params) { p.ProbationTasks = 0 })
-	require.NoError(t, w.k.Reserve(w.Ctx, bob, task, 8), "there need not be one")
+	require.NoError(t, w.reserve(bob, task, 8), "there need not be one")
 }
 
 func TestLostGrace(t *testing.T) {

@@ -13,17 +13,17 @@ func TestDrainAndResume(t *testing.T) {
 	w := newWorld(t)
 	id := w.active(w.rich("alice", 5*fog, 100*fog), "one")
 	task := types.Resources{CpuMilli: 1_000, MemoryMib: 1_000}
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
+	require.NoError(t, w.reserve(id, task, 1))
 
 	require.NoError(t, w.drain(w.node(id)))
 	require.Equal(t, types.NODE_STATUS_DRAINING, w.node(id).Status)
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, task, 1), types.ErrWrongStatus, "no new work")
+	require.ErrorIs(t, w.reserve(id, task, 1), types.ErrWrongStatus, "no new work")
 	require.ErrorIs(t, w.drain(w.node(id)), types.ErrWrongStatus)
-	require.NoError(t, w.k.Release(w.Ctx, id, task, 1), "what it has, it finishes")
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 1}), "what it has, it finishes")
 
 	require.NoError(t, w.resume(w.node(id)))
 	require.Equal(t, types.NODE_STATUS_ACTIVE, w.node(id).Status)
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
+	require.NoError(t, w.reserve(id, task, 1))
 	require.ErrorIs(t, w.resume(w.node(id)), types.ErrWrongStatus, "there is nothing to resume")
 	w.check()
 }

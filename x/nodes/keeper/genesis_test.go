@@ -25,8 +25,8 @@ func motley(t tb) *world {
 		w.end(1, w.benchmark(refused, measured(1), measured(1), measured(1)))
 	}
 	busy := w.active(alice, "busy")
-	require.NoError(t, w.k.Reserve(w.Ctx, busy, types.Resources{CpuMilli: 500}, 1))
-	require.NoError(t, w.k.RecordWork(w.Ctx, busy, types.Statistics{Tasks: 4, Paid: 5}))
+	require.NoError(t, w.reserve(busy, types.Resources{CpuMilli: 500}, 1))
+	require.NoError(t, w.k.EndWork(w.Ctx, busy, types.Work{Done: types.Statistics{Tasks: 4, Paid: 5}}))
 	require.NoError(t, w.drain(w.node(w.active(alice, "draining"))))
 	inactive := w.node(w.active(alice, "inactive"))
 	w.end(60, w.seen(down(inactive.Index)))

@@ -58,12 +58,12 @@ func TestCondemned(t *testing.T) {
 			id := types.NodeID(alice, "one")
 			w.end(1, w.benchmark(id, measured(100), measured(100), measured(100)))
 			task := types.Resources{CpuMilli: 1_000}
-			require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
+			require.NoError(t, w.reserve(id, task, 1))
 			w.listener.award = func(ctx context.Context, id escrowtypes.ID, most uint64) (uint64, error) {
 				n, err := w.k.Node(ctx, id)
 				require.NoError(t, err)
 				require.Equal(t, types.NODE_STATUS_JAILED, n.Status, "listeners see the new state")
-				require.NoError(t, w.k.Release(ctx, id, task, 1))
+				require.NoError(t, w.k.EndWork(ctx, id, types.Work{Released: task, Tasks: 1}))
 				taken := min(c.taken, most)
 				return taken, w.Escrow.MoveLocked(ctx, escrowtypes.ProviderAccountID(alice), harmedJob, taken)
 			}

@@ -32,7 +32,7 @@ func TestFlipsNeedAQuorum(t *testing.T) {
 	require.Equal(t, []*types.EventNodeStatusChanged{{
 		NodeId: one.Bech32("node"), From: types.NODE_STATUS_ACTIVE, To: types.NODE_STATUS_INACTIVE, Reason: "seen down by a quorum",
 	}}, eventsOf[*types.EventNodeStatusChanged](w))
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, one, types.Resources{CpuMilli: 1}, 1), types.ErrWrongStatus)
+	require.ErrorIs(t, w.reserve(one, types.Resources{CpuMilli: 1}, 1), types.ErrWrongStatus)
 
 	w.end(60, w.liveness(up(1), up(1), down(2), down(2)))
 	require.Equal(t, types.NODE_STATUS_INACTIVE, w.node(one).Status)
@@ -73,8 +73,8 @@ func TestRestart(t *testing.T) {
 	require.Equal(t, "aaaaaaaa", n.Boot)
 	require.True(t, w.benchmarkOpen(id, "aaaaaaaa"))
 	require.Equal(t, types.NODE_STATUS_ACTIVE, n.Status)
-	require.NoError(t, w.k.Reserve(w.Ctx, id, types.Resources{CpuMilli: 1}, 1), "it works on meanwhile")
-	require.NoError(t, w.k.Release(w.Ctx, id, types.Resources{CpuMilli: 1}, 1))
+	require.NoError(t, w.reserve(id, types.Resources{CpuMilli: 1}, 1), "it works on meanwhile")
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: types.Resources{CpuMilli: 1}, Tasks: 1}))
 
 	// In one report: seen up again, with a new boot.
 	w.end(60, w.seen(down(1)))
@@ -126,7 +126,7 @@ func TestTransitionsJail(t *testing.T) {
 // jailed is a node that went down three times in a row, while a task ran.
 func (w *world) jailed() escrowtypes.ID {
 	id := w.active(w.rich("alice", 50*fog, 900*fog), "one")
-	require.NoError(w.tb, w.k.Reserve(w.Ctx, id, types.Resources{CpuMilli: 1_000}, 1))
+	require.NoError(w.tb, w.reserve(id, types.Resources{CpuMilli: 1_000}, 1))
 	for range 2 {
 		w.end(60, w.seen(down(1)))
 		w.end(60, w.seen(up(1)))

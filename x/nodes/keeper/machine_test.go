@@ -57,7 +57,7 @@ func newMachine(t *rapid.T) *machine {
 			return 0, err
 		}
 		taken := min(most, 7)
-		return taken, errors.Join(m.k.Release(ctx, id, n.Reserved, n.RunningTasks),
+		return taken, errors.Join(m.k.EndWork(ctx, id, types.Work{Released: n.Reserved, Tasks: n.RunningTasks}),
 			m.Escrow.MoveLocked(ctx, escrowtypes.ProviderAccountID(owner), harmedJob, taken))
 	}
 	// Most of the life is after the first ACTIVE, so some are that far at the start.
@@ -159,13 +159,15 @@ func (m *machine) retire(t *rapid.T) {
 func (m *machine) reserve(t *rapid.T) {
 	salt, n := m.pick(t)
 	tasks := rapid.Uint32Range(1, 4).Draw(t, "tasks")
-	same(t, n.reserve(tasks), m.k.Reserve(m.Ctx, m.id(salt), types.Resources{CpuMilli: 1_000 * uint64(tasks)}, tasks))
+	same(t, n.reserve(tasks), m.world.reserve(m.id(salt), types.Resources{CpuMilli: 1_000 * uint64(tasks)}, tasks))
 }
 
 func (m *machine) endWork(t *rapid.T) {
 	salt, n := m.pick(t)
 	tasks := rapid.Uint32Range(1, 4).Draw(t, "tasks")
-	err := m.k.EndWork(m.Ctx, m.id(salt), types.Resources{CpuMilli: 1_000 * uint64(tasks)}, tasks, types.Statistics{Tasks: 3 * uint64(tasks)})
+	err := m.k.EndWork(m.Ctx, m.id(salt), types.Work{
+		Released: types.Resources{CpuMilli: 1_000 * uint64(tasks)}, Tasks: tasks, Done: types.Statistics{Tasks: 3 * uint64(tasks)},
+	})
 	if tasks > n.running {
 		require.ErrorIs(t, err, escrowtypes.ErrUnderflow)
 		return

@@ -50,14 +50,14 @@ func TestRetireWaitsForWork(t *testing.T) {
 	w := newWorld(t)
 	id := w.active(w.rich("alice", fog, 100*fog), "one")
 	task := types.Resources{CpuMilli: 1_000}
-	require.NoError(t, w.k.Reserve(w.Ctx, id, task, 1))
+	require.NoError(t, w.reserve(id, task, 1))
 	require.ErrorIs(t, w.retire(w.node(id)), types.ErrInUse)
 	require.NoError(t, w.drain(w.node(id)))
 	require.ErrorIs(t, w.retire(w.node(id)), types.ErrInUse)
-	require.NoError(t, w.k.Release(w.Ctx, id, task, 1))
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 1}))
 	require.NoError(t, w.retire(w.node(id)))
-	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, task, 1), types.ErrWrongStatus)
-	require.NoError(t, w.k.RecordWork(w.Ctx, id, types.Statistics{Paid: 3}), "late pay of a retired node is counted")
+	require.ErrorIs(t, w.reserve(id, task, 1), types.ErrWrongStatus)
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Done: types.Statistics{Paid: 3}}), "late pay of a retired node is counted")
 	require.EqualValues(t, 3, w.node(id).Statistics.Paid)
 }
 

@@ -41,7 +41,7 @@ func TestUpdate(t *testing.T) {
 			require.Equal(t, want, w.node(id))
 			require.Equal(t, []*types.EventNodeUpdated{{NodeId: want.Id, BenchmarkPending: c.pending}}, eventsOf[*types.EventNodeUpdated](w))
 
-			err := w.k.Reserve(w.Ctx, id, types.Resources{CpuMilli: 1}, 1)
+			err := w.reserve(id, types.Resources{CpuMilli: 1}, 1)
 			if c.pending {
 				require.ErrorIs(t, err, types.ErrWrongStatus, "what is raised is unmatched until it is benchmarked")
 			} else {
@@ -58,7 +58,7 @@ func TestUpdateRefuses(t *testing.T) {
 	w := newWorld(t)
 	alice := w.rich("alice", 5*fog, 100*fog)
 	id := w.active(alice, "one")
-	require.NoError(t, w.k.Reserve(w.Ctx, id, types.Resources{CpuMilli: 3_000, MemoryMib: 4_000}, 1))
+	require.NoError(t, w.reserve(id, types.Resources{CpuMilli: 3_000, MemoryMib: 4_000}, 1))
 	n := w.node(id)
 	below := types.Resources{CpuMilli: 2_999, MemoryMib: 4_000}
 	overCores := types.Resources{CpuMilli: 8_001, MemoryMib: 4_000}

@@ -404,3 +404,12 @@ func (w *world) heard() []string {
 	w.listener.told = nil
 	return told
 }
+
+// reserve takes resources of a node as it is now.
+func (w *world) reserve(id escrowtypes.ID, total types.Resources, tasks uint32) error {
+	n, err := w.k.Node(w.Ctx, id)
+	if err != nil {
+		return err
+	}
+	return w.k.Reserve(w.Ctx, id, n, total, tasks)
+}

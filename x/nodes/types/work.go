@@ -1,0 +1,10 @@
+package types
+
+// Work is what ends on a node.
+type Work struct {
+	// Released is the capacity that the Tasks give back.
+	Released Resources
+	Tasks    uint32
+	// Done is added to the node's statistics.
+	Done Statistics
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/foggrid/fogd/offchain/match"
 )
 
 // Policy gives jobs to nodes. It sees the fleet and what it is told, and nothing else.
@@ -39,6 +41,11 @@ type maker struct {
 
 // makers in the order in which they are shown.
 var makers = []maker{
+	{"fog", "the engine that the oracles run", newFog(fogOptions{config: match.Config{Explore: 200}})},
+	{"fog-greedy", "fog without exploration", newFog(fogOptions{})},
+	{"fog-thompson", "fog with a draw from the posterior in place of exploration", newFog(fogOptions{config: match.Config{Mode: match.ModeThompson}})},
+	{"fog-noclass", "fog with one class for all", newFog(fogOptions{config: match.Config{Explore: 200}, noClass: true})},
+	{"fog-noowner", "fog with one owner for all", newFog(fogOptions{config: match.Config{Explore: 200}, oneOwner: true})},
 	{"oracle", "knows the true reliability and speed; takes the best node for the job at hand", newOracle},
 	{"random", "any node with room", newRandom},
 	{"nearest", "the node with the shortest round trip", newNearest},

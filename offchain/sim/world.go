@@ -35,6 +35,7 @@ type world struct {
 	// why a node takes no work, in bits, and what runs hold
 	closed              []uint8
 	usedCPU, usedMemory []int32
+	running             []int32
 	changed             func(node int)
 }
 
@@ -56,7 +57,7 @@ func newWorld(catalogue []Server, sc *Scenario, seed uint64) *world {
 		},
 		logit: make([]float64, n), p: make([]float64, n), s: make([]float64, n), liar: make([]bool, n), bad: make([]bool, n),
 		truth: newLinear(n), closed: make([]uint8, n), usedCPU: make([]int32, n), usedMemory: make([]int32, n),
-		changed: func(int) {},
+		running: make([]int32, n), changed: func(int) {},
 	}
 	names := map[string]int32{}
 	for _, s := range catalogue {
@@ -135,12 +136,14 @@ func (w *world) open(i int) {
 func (w *world) take(j *Job, i int) {
 	w.usedCPU[i] += j.CPU
 	w.usedMemory[i] += j.Memory
+	w.running[i]++
 	w.open(i)
 }
 
 func (w *world) release(j *Job, i int) {
 	w.usedCPU[i] -= j.CPU
 	w.usedMemory[i] -= j.Memory
+	w.running[i]--
 	w.open(i)
 }
 

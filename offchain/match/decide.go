@@ -107,8 +107,8 @@ func shiftUp(v uint64, by int) uint64 {
 	if by < 0 {
 		return v >> -by
 	}
-	if v > maxColumn>>by {
-		return maxColumn
+	if v > 1<<62>>by {
+		return 1 << 62
 	}
 	return v << by
 }

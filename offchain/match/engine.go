@@ -90,7 +90,7 @@ func (e *Engine) Add(n Node) (Ref, error) {
 
 // Remove forgets a node.
 func (e *Engine) Remove(r Ref) {
-	e.index.remove(e.hot, r)
+	e.index.remove(r)
 	delete(e.refs, e.cold[r].ID)
 	e.learnt.leave(e.cold[r].group)
 	e.cold[r], e.hot[r] = record{}, column{}
@@ -199,7 +199,7 @@ func (e *Engine) priced(r Ref) {
 	before := e.hot[r].rates
 	e.refreshRates(r)
 	if e.hot[r].rates != before {
-		e.index.reprice(e.hot, r)
+		e.index.reprice(&e.hot[r], r)
 	}
 }
 

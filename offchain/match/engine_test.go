@@ -151,7 +151,7 @@ func (e *Engine) checkBounds(t require.TestingT) {
 		before := append([]bound(nil), o.blocks...)
 		for b := range o.blocks {
 			o.tightenBlock(e.hot, b)
-			require.Equal(t, o.blocks[b].rates, before[b].rates, "tight")
+			require.Equal(t, o.blocks[b].mixes, before[b].mixes, "tight")
 			require.Equal(t, o.blocks[b].free, before[b].free, "tight")
 			require.Equal(t, o.blocks[b].odds, before[b].odds, "tight")
 		}

@@ -46,11 +46,12 @@ func (h *column) placeKey() uint64 {
 	return tile<<(64-3*tileBits) | h.costKey()>>(3*tileBits)
 }
 
-// ready builds the orders if too many nodes have no place of their own in them.
+// ready builds the orders if too many nodes are out of place in them.
 func (e *Engine) ready() {
 	x := &e.index
 	nodes := len(e.refs)
-	if loose := max(x.byCost.loose, x.byPlace.loose); x.built > 0 && loose <= 2*blockSize+nodes/16 && nodes >= x.built/2 {
+	loose, stale := max(x.byCost.loose, x.byPlace.loose), max(x.byCost.stale, x.byPlace.stale)
+	if x.built > 0 && loose <= 2*blockSize+nodes/16 && stale <= 4*blockSize+nodes && nodes >= x.built/2 {
 		return
 	}
 	if x.built == 0 && nodes == 0 {
@@ -85,18 +86,18 @@ func (x *index) insert(r Ref, h *column) {
 	}
 }
 
-func (x *index) remove(hot []column, r Ref) {
+func (x *index) remove(r Ref) {
 	if x.built > 0 {
-		x.byCost.remove(hot, r)
-		x.byPlace.remove(hot, r)
+		x.byCost.remove(r)
+		x.byPlace.remove(r)
 	}
 }
 
-// reprice follows a change of rates: a node moves if its place by cost is now in another block.
-func (x *index) reprice(hot []column, r Ref) {
+// reprice follows a change of rates. By place a node stays where it is: its tile is the same.
+func (x *index) reprice(h *column, r Ref) {
 	if x.built > 0 {
-		x.byCost.reprice(hot, r, hot[r].costKey())
-		x.byPlace.reprice(hot, r, hot[r].placeKey())
+		x.byCost.reprice(h, r, h.costKey(), true)
+		x.byPlace.reprice(h, r, h.placeKey(), false)
 	}
 }
 
@@ -126,7 +127,7 @@ func (w *weights) lower(b *bound) (loss, latency uint64, ok bool) {
 		rtt = rttOver(rtt, b.nearest(w.place))
 	}
 	latency = w.latencyCost(rtt)
-	return w.runCost(&b.rates) + w.failCost(b.odds) + latency, latency, true
+	return w.leastCost(&b.mixes) + w.failCost(b.odds) + latency, latency, true
 }
 
 // walk looks at the blocks of an order, the lowest bound first, until no bound is below the limit.

@@ -19,8 +19,9 @@ const (
 	rateBits = 32
 	// weightBits is the size of the largest weight of a query.
 	weightBits = 62
-	// maxColumn keeps a term under 2^60.
-	maxColumn = 1<<62 - 1
+	// maxColumn is the largest rate, maxMix the largest cost of a mix of them.
+	maxColumn = 1<<57 - 1
+	maxMix    = 9 * maxColumn
 	// oddsBits is the fixed point of (1−p)/p.
 	oddsBits = 27
 	// maxShift is the finest unit of the loss.
@@ -57,8 +58,34 @@ type weights struct {
 	floor   [priced]uint32 // what a task takes
 	place   Place
 	placed  bool
+	parts   [2]part
 	noise   uint64 // key of the noise of this decision
 	thomp   bool
+}
+
+// part is how much of a mix a task takes.
+type part struct {
+	mix    int
+	weight uint64
+}
+
+// split writes a task's CPU and memory as a sum of two mixes, rounded down.
+func (w *weights) split() {
+	c, m := w.run[colCPU], w.run[colMemory]
+	switch {
+	case m>>3 >= c:
+		w.parts = [2]part{{mix8, c}, {mixMemory, m - c<<3}}
+	default:
+		for i, k := range [...]uint64{0, 1, 2, 4} {
+			next := max(1, 2*k)
+			if next == 8 || m/next < c {
+				b := (m - min(m, k*c)) / (next - k)
+				b = min(b, c)
+				w.parts = [2]part{{mixCPU + i, c - b}, {mixCPU + i + 1, b}}
+				return
+			}
+		}
+	}
 }
 
 // weigh turns a query into weights; ok is false if a task takes more than any node can have.
@@ -70,7 +97,7 @@ func (q *Query) weigh() (w weights, ok bool) {
 		}
 		w.floor[i] = uint32(a)
 	}
-	work := min(q.Work, maxColumn)
+	work := min(q.Work, 1<<62)
 	for w.shift = maxShift; ; w.shift-- {
 		fits := true
 		for i, a := range amounts {
@@ -87,6 +114,7 @@ func (q *Query) weigh() (w weights, ok bool) {
 			return weights{}, false
 		}
 	}
+	w.split()
 	w.place, w.placed = q.Place, q.Place != Place{}
 	return w, true
 }
@@ -125,6 +153,20 @@ func (w *weights) runCost(rates *[priced]uint64) uint64 {
 	}
 	if w.run[colGPU] != 0 {
 		sum += upper(w.run[colGPU], rates[colGPU])
+	}
+	return sum
+}
+
+// leastCost is a bound of the run cost of nodes from the least costs of the mixes. The two roundings of the run cost itself
+// are taken off.
+func (w *weights) leastCost(m *[mixes]uint64) uint64 {
+	sum := upper(w.parts[0].weight, m[w.parts[0].mix]) + upper(w.parts[1].weight, m[w.parts[1].mix])
+	sum -= min(sum, 2)
+	if w.run[colStorage] != 0 {
+		sum += upper(w.run[colStorage], m[mixStorage])
+	}
+	if w.run[colGPU] != 0 {
+		sum += upper(w.run[colGPU], m[mixGPU])
 	}
 	return sum
 }

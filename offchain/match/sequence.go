@@ -25,13 +25,35 @@ type sequence struct {
 	supers   []bound
 	position []uint32 // by ref
 	starts   []uint64 // the least key of each sorted block when the order was built
+	vacant   []uint8  // empty places of each sorted block
 	loose    int      // nodes behind the sorted blocks
+	stale    int      // nodes whose key rose and that stayed where they were
 	empty    []uint32 // places behind the sorted blocks that were left
+}
+
+// Costs of CPU and memory go along mixes: a bound by the least rate of each would join the CPU of one node with the memory
+// of another. The least cost of a few mixes of a vCPU with k GiB bounds every task: it is a sum of its two neighbours.
+const (
+	mixCPU    = iota // a vCPU alone
+	mix1             // with 1 GiB
+	mix2             // with 2 GiB
+	mix4             // with 4 GiB
+	mix8             // with 8 GiB
+	mixMemory        // a GiB alone
+	mixStorage
+	mixGPU
+	mixes
+)
+
+// mixed are the costs of the mixes.
+func mixed(rates *[priced]uint64) [mixes]uint64 {
+	c, m := rates[colCPU], rates[colMemory]
+	return [mixes]uint64{c, c + m, c + 2*m, c + 4*m, c + 8*m, m, rates[colStorage], rates[colGPU]}
 }
 
 // bound is the best of each column over a block or super-block.
 type bound struct {
-	rates  [priced]uint64
+	mixes  [mixes]uint64
 	free   [priced]uint32
 	odds   uint32
 	rtt    uint32
@@ -41,7 +63,7 @@ type bound struct {
 
 // nothing is the bound of no node.
 var nothing = bound{
-	rates: [priced]uint64{maxColumn, maxColumn, maxColumn, maxColumn}, odds: 1<<32 - 1, rtt: 1<<32 - 1,
+	mixes: [mixes]uint64{maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix}, odds: 1<<32 - 1, rtt: 1<<32 - 1,
 	lo: Place{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, hi: Place{-1 << 31, -1 << 31, -1 << 31}, placed: true,
 }
 
@@ -60,6 +82,7 @@ func (o *sequence) build(hot []column, nodes []keyed) {
 	for from := 0; from < len(nodes); from += filled {
 		part := nodes[from:min(from+filled, len(nodes))]
 		o.starts = append(o.starts, part[0].key)
+		o.vacant = append(o.vacant, uint8(blockSize-len(part)))
 		at := o.grow()
 		for i, n := range part {
 			o.write(at+uint32(i), n.ref, &hot[n.ref])
@@ -85,21 +108,16 @@ func (o *sequence) grow() uint32 {
 		o.refs = append(o.refs, nowhere)
 	}
 	for i := at; i < at+blockSize; i++ {
-		o.clear(i)
+		for c := range priced {
+			o.rates[c][i] = worst.rates[c]
+		}
+		o.odds[i] = worst.bestOdds
 	}
 	if len(o.blocks)%superSize == 0 {
 		o.supers = append(o.supers, nothing)
 	}
 	o.blocks = append(o.blocks, nothing)
 	return at
-}
-
-// clear makes a place one that no query takes.
-func (o *sequence) clear(at uint32) {
-	for c := range priced {
-		o.rates[c][at], o.free[c][at] = maxColumn, 0
-	}
-	o.odds[at], o.refs[at] = 1<<32-1, nowhere
 }
 
 func (o *sequence) write(at uint32, r Ref, h *column) {
@@ -148,37 +166,46 @@ func (o *sequence) near(key uint64) (at uint32, found bool) {
 	}
 	b := o.target(key)
 	for _, step := range [...]int{0, 1, -1, 2, -2} {
-		if c := b + step; c >= 0 && c < len(o.starts) {
-			if i := slices.Index(o.refs[c*blockSize:(c+1)*blockSize], nowhere); i >= 0 {
-				return uint32(c*blockSize + i), true
-			}
+		if c := b + step; c >= 0 && c < len(o.starts) && o.vacant[c] > 0 {
+			o.vacant[c]--
+			return uint32(c*blockSize + slices.Index(o.refs[c*blockSize:(c+1)*blockSize], nowhere)), true
 		}
 	}
 	return 0, false
 }
 
-// remove takes a node out.
-func (o *sequence) remove(hot []column, r Ref) {
+// worst are the columns of an empty place: a query that takes anything takes none of it.
+var worst = column{rates: [priced]uint64{maxColumn, maxColumn, maxColumn, maxColumn}, bestOdds: 1<<32 - 1}
+
+// remove takes a node out. The bounds of distance stay as they were, which is no tighter than they could be.
+func (o *sequence) remove(r Ref) {
 	at := o.position[r]
+	o.refs[at] = nowhere
+	o.setFree(r, &worst.free)
+	o.setOdds(r, worst.bestOdds)
+	o.setRates(r, &worst.rates)
 	o.position[r] = nowhere
-	b := int(at / blockSize)
-	o.clear(at)
-	if b >= len(o.starts) {
+	if b := int(at / blockSize); b < len(o.starts) {
+		o.vacant[b]++
+	} else {
 		o.loose--
 		o.empty = append(o.empty, at)
 	}
-	o.tightenBlock(hot, b)
-	o.tightenSuper(b / superSize)
 }
 
-// reprice writes a node's rates, where it stands or in the block where they belong.
-func (o *sequence) reprice(hot []column, r Ref, key uint64) {
-	if o.target(key) == int(o.position[r]/blockSize) {
-		o.setRates(r, &hot[r].rates)
+// reprice writes a node's rates. It moves if it would lower the bound of a block of dearer nodes; one whose key rose
+// harms nobody where it stands.
+func (o *sequence) reprice(h *column, r Ref, key uint64, move bool) {
+	b := int(o.position[r] / blockSize)
+	if !move || b >= len(o.starts) || key >= o.starts[b] {
+		o.setRates(r, &h.rates)
+		if b+1 < len(o.starts) && key >= o.starts[b+1] {
+			o.stale++
+		}
 		return
 	}
-	o.remove(hot, r)
-	o.insert(r, &hot[r], key)
+	o.remove(r)
+	o.insert(r, h, key)
 }
 
 // tightenBlock computes a block's bound anew.
@@ -207,8 +234,11 @@ func (o *sequence) widen(b int, h *column) {
 }
 
 func (b *bound) take(h *column) {
+	for m, cost := range mixed(&h.rates) {
+		b.mixes[m] = min(b.mixes[m], cost)
+	}
 	for c := range priced {
-		b.rates[c], b.free[c] = min(b.rates[c], h.rates[c]), max(b.free[c], h.free[c])
+		b.free[c] = max(b.free[c], h.free[c])
 	}
 	b.odds, b.rtt = min(b.odds, h.bestOdds), min(b.rtt, h.rtt)
 	if h.place == (Place{}) {
@@ -219,8 +249,11 @@ func (b *bound) take(h *column) {
 }
 
 func (b *bound) merge(o *bound) {
+	for m, cost := range o.mixes {
+		b.mixes[m] = min(b.mixes[m], cost)
+	}
 	for c := range priced {
-		b.rates[c], b.free[c] = min(b.rates[c], o.rates[c]), max(b.free[c], o.free[c])
+		b.free[c] = max(b.free[c], o.free[c])
 	}
 	b.odds, b.rtt = min(b.odds, o.odds), min(b.rtt, o.rtt)
 	b.placed = b.placed && o.placed

@@ -66,29 +66,39 @@ func (o *sequence) setOdds(r Ref, now uint32) {
 func (o *sequence) setRates(r Ref, rates *[priced]uint64) {
 	at := o.position[r]
 	b := int(at / blockSize)
+	var before [priced]uint64
 	for c := range priced {
-		old, now := o.rates[c][at], rates[c]
-		if old == now {
-			continue
-		}
-		o.rates[c][at] = now
-		block, super := &o.blocks[b], &o.supers[b/superSize]
-		if now <= block.rates[c] {
-			block.rates[c], super.rates[c] = now, min(super.rates[c], now)
-			continue
-		}
-		if old > block.rates[c] {
-			continue
-		}
-		block.rates[c] = least(o.rates[c][b*blockSize : (b+1)*blockSize])
-		if block.rates[c] > old && old == super.rates[c] {
-			first := b / superSize * superSize
-			super.rates[c] = maxColumn
-			for i := first; i < min(first+superSize, len(o.blocks)); i++ {
-				super.rates[c] = min(super.rates[c], o.blocks[i].rates[c])
+		before[c], o.rates[c][at] = o.rates[c][at], rates[c]
+	}
+	block, super := &o.blocks[b], &o.supers[b/superSize]
+	old := mixed(&before)
+	for m, now := range mixed(rates) {
+		switch {
+		case now <= block.mixes[m]:
+			block.mixes[m], super.mixes[m] = now, min(super.mixes[m], now)
+		case old[m] == block.mixes[m]:
+			block.mixes[m] = o.leastMix(b, m)
+			if block.mixes[m] > old[m] && old[m] == super.mixes[m] {
+				first := b / superSize * superSize
+				super.mixes[m] = maxMix
+				for i := first; i < min(first+superSize, len(o.blocks)); i++ {
+					super.mixes[m] = min(super.mixes[m], o.blocks[i].mixes[m])
+				}
 			}
 		}
 	}
+}
+
+// leastMix is the least cost of one mix in a block.
+func (o *sequence) leastMix(b, m int) uint64 {
+	out := uint64(maxMix)
+	for at := b * blockSize; at < (b+1)*blockSize; at++ {
+		if o.refs[at] != nowhere {
+			rates := [priced]uint64{o.rates[colCPU][at], o.rates[colMemory][at], o.rates[colStorage][at], o.rates[colGPU][at]}
+			out = min(out, mixed(&rates)[m])
+		}
+	}
+	return out
 }
 
 func most(column []uint32) uint32 {
@@ -99,7 +109,7 @@ func most(column []uint32) uint32 {
 	return out
 }
 
-func least[T uint32 | uint64](column []T) T {
+func least(column []uint32) uint32 {
 	out := column[0]
 	for _, v := range column[1:] {
 		out = min(out, v)

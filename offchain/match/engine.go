@@ -180,18 +180,10 @@ func (e *Engine) Epoch(at int64) {
 // freed follows a change of what a node has free or runs.
 func (e *Engine) freed(r Ref) {
 	e.refreshFree(r)
-	e.index.byCost.setFree(r, &e.hot[r].free)
-	e.index.byPlace.setFree(r, &e.hot[r].free)
 	if e.cfg.Mode == ModeThompson {
-		e.chanced(r)
+		e.refreshChance(r) // tasks that run narrow the noise
 	}
-}
-
-// chanced follows a change of what is known of a node's chance.
-func (e *Engine) chanced(r Ref) {
-	e.refreshChance(r)
-	e.index.byCost.setOdds(r, e.hot[r].bestOdds)
-	e.index.byPlace.setOdds(r, e.hot[r].bestOdds)
+	e.index.change(r, &e.hot[r])
 }
 
 // priced follows a change of a node's prices or speed.
@@ -205,8 +197,13 @@ func (e *Engine) priced(r Ref) {
 
 // rated follows a change of what is known of a node.
 func (e *Engine) rated(r Ref) {
-	e.priced(r)
-	e.chanced(r)
+	e.refreshChance(r)
+	before := e.hot[r].rates
+	if e.refreshRates(r); e.hot[r].rates != before {
+		e.index.reprice(&e.hot[r], r)
+	} else {
+		e.index.change(r, &e.hot[r])
+	}
 }
 
 // refresh computes the columns of a node from its record.

@@ -22,6 +22,7 @@ func BenchmarkDecide(b *testing.B) {
 					took, blocks, i := newTimes(len(qs)), 0, 0
 					var d Decision
 					e.Decide(&qs[0], Seed{}, &d)
+					since := cpuTime()
 					for b.Loop() {
 						start := time.Now()
 						if !e.Decide(&qs[i%len(qs)], Seed{}, &d) {
@@ -32,6 +33,7 @@ func BenchmarkDecide(b *testing.B) {
 						i++
 					}
 					took.report(b)
+					b.ReportMetric(float64(b.N)/(cpuTime()-since).Seconds(), "decisions/cpu-s")
 					b.ReportMetric(float64(blocks)/float64(b.N), "blocks/op")
 				})
 			}
@@ -54,9 +56,13 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 			task := Resources{CPUMilli: 1000, MemoryMiB: 1024}
 			i := 0
+			used := func(b *testing.B, since time.Duration) {
+				b.ReportMetric(float64((cpuTime()-since).Nanoseconds())/float64(b.N), "cpu-ns/op")
+			}
 			next := func() Ref { i++; return refs[i%len(refs)] }
 			name := fmt.Sprintf("nodes=%d/%s/", size, mode)
 			b.Run(name+"reserve-release", func(b *testing.B) { // two touches
+				defer used(b, cpuTime())
 				for b.Loop() {
 					r := next()
 					if e.Reserve(r, task, 1) == nil {
@@ -65,11 +71,13 @@ func BenchmarkUpdate(b *testing.B) {
 				}
 			})
 			b.Run(name+"observe", func(b *testing.B) {
+				defer used(b, cpuTime())
 				for b.Loop() {
 					e.Observe(next(), Outcome{Success: i%9 > 0, Speed: One + uint32(i%4096)})
 				}
 			})
 			b.Run(name+"price", func(b *testing.B) {
+				defer used(b, cpuTime())
 				for b.Loop() {
 					r := next()
 					p := e.Node(r).Prices
@@ -78,6 +86,7 @@ func BenchmarkUpdate(b *testing.B) {
 				}
 			})
 			b.Run(name+"leave-come", func(b *testing.B) { // two touches
+				defer used(b, cpuTime())
 				for b.Loop() {
 					r := next()
 					n := *e.Node(r)
@@ -110,5 +119,4 @@ func (t times) report(b *testing.B) {
 	slices.Sort(sorted)
 	b.ReportMetric(float64(sorted[len(sorted)/2].Nanoseconds()), "p50-ns")
 	b.ReportMetric(float64(sorted[len(sorted)*99/100].Nanoseconds()), "p99-ns")
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 }

@@ -132,17 +132,11 @@ func TestIndexEqualsScan(t *testing.T) {
 func (e *Engine) checkBounds(t require.TestingT) {
 	for _, o := range []*sequence{&e.index.byCost, &e.index.byPlace} {
 		seen := 0
-		for at, r := range o.refs {
-			if r == nowhere {
-				continue
-			}
-			seen++
-			h := &e.hot[r]
-			require.Equal(t, uint32(at), o.position[r])
-			require.Equal(t, h.bestOdds, o.odds[at])
-			for c := range priced {
-				require.Equal(t, h.rates[c], o.rates[c][at])
-				require.Equal(t, h.free[c], o.free[c][at])
+		for at, slot := range o.slots {
+			if slot.ref != nowhere {
+				seen++
+				require.Equal(t, uint32(at), o.position[slot.ref])
+				require.Equal(t, e.hot[slot.ref].slot(Ref(slot.ref)), slot)
 			}
 		}
 		if e.index.built > 0 {
@@ -151,8 +145,8 @@ func (e *Engine) checkBounds(t require.TestingT) {
 		before := append([]bound(nil), o.blocks...)
 		for b := range o.blocks {
 			o.tightenBlock(e.hot, b)
-			require.Equal(t, o.blocks[b].mixes, before[b].mixes, "tight")
-			require.Equal(t, o.blocks[b].free, before[b].free, "tight")
+			require.Equal(t, o.blocks[b].mixes[:common], before[b].mixes[:common], "tight")
+			require.Equal(t, o.blocks[b].free[:colStorage], before[b].free[:colStorage], "tight")
 			require.Equal(t, o.blocks[b].odds, before[b].odds, "tight")
 		}
 	}

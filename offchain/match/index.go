@@ -93,6 +93,14 @@ func (x *index) remove(r Ref) {
 	}
 }
 
+// change follows a change of anything but rates.
+func (x *index) change(r Ref, h *column) {
+	if x.built > 0 {
+		x.byCost.change(r, h)
+		x.byPlace.change(r, h)
+	}
+}
+
 // reprice follows a change of rates. By place a node stays where it is: its tile is the same.
 func (x *index) reprice(h *column, r Ref) {
 	if x.built > 0 {
@@ -163,22 +171,25 @@ func (s *search) walk(o *sequence) {
 // look goes through the nodes of a block.
 func (s *search) look(o *sequence, b int) {
 	w := &s.w
-	from, to := b*blockSize, (b+1)*blockSize
-	cpu, memory := o.free[colCPU][from:to:to], o.free[colMemory][from:to:to]
-	cpuRate, memoryRate := o.rates[colCPU][from:to:to], o.rates[colMemory][from:to:to]
-	odds, refs := o.odds[from:to:to], o.refs[from:to:to]
 	_, latency, _ := w.lower(&o.blocks[b])
 	limit := s.limit()
-	for i := range blockSize {
-		if cpu[i] < w.floor[colCPU] || memory[i] < w.floor[colMemory] {
+	cpu, memory := w.floor[colCPU], w.floor[colMemory]
+	slots := o.slots[b*blockSize : (b+1)*blockSize]
+	for i := range slots {
+		n := &slots[i]
+		if n.cpu < cpu || n.memory < memory {
 			continue
 		}
-		loss := latency + upper(w.run[colCPU], cpuRate[i]) + upper(w.run[colMemory], memoryRate[i]) + w.failCost(odds[i])
-		if loss > limit || refs[i] == nowhere {
+		loss := latency + upper(w.run[colCPU], n.cpuRate) + upper(w.run[colMemory], n.memoryRate) + w.failCost(n.odds)
+		if loss > limit || n.ref == nowhere {
 			continue
 		}
-		s.consider(Ref(refs[i]), &s.e.hot[refs[i]])
+		s.consider(Ref(n.ref), &s.e.hot[n.ref])
 		limit = s.limit()
+	}
+	if rare := w.floor[colStorage]|w.floor[colGPU] != 0; rare && o.blocks[b].loose {
+		o.tightenBlock(s.e.hot, b)
+		o.tightenSuper(b / superSize)
 	}
 }
 

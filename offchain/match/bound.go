@@ -1,0 +1,80 @@
+package match
+
+// Costs of CPU and memory go along mixes: a bound by the least rate of each would join the CPU of one node with the memory
+// of another. The least cost of a few mixes of a vCPU with k GiB bounds every task: it is a sum of its two neighbours.
+const (
+	mixCPU    = iota // a vCPU alone
+	mix1             // with 1 GiB
+	mix2             // with 2 GiB
+	mix4             // with 4 GiB
+	mix8             // with 8 GiB
+	mixMemory        // a GiB alone
+	mixStorage
+	mixGPU
+	mixes
+	// common mixes are those that a slot tells.
+	common = mixStorage
+)
+
+// mixed are the costs of the common mixes.
+func mixed(c, m uint64) [common]uint64 {
+	return [common]uint64{c, c + m, c + 2*m, c + 4*m, c + 8*m, m}
+}
+
+// bound is the best of each column over a block or super-block.
+type bound struct {
+	mixes  [mixes]uint64
+	free   [priced]uint32
+	odds   uint32
+	rtt    uint32
+	lo, hi Place
+	placed bool // all nodes have a place: the box bounds their distance
+	loose  bool // of a block: storage and GPUs may be tighter
+}
+
+// nothing is the bound of no node.
+var nothing = bound{
+	mixes: [mixes]uint64{maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix}, odds: 1<<32 - 1, rtt: 1<<32 - 1,
+	lo: Place{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, hi: Place{-1 << 31, -1 << 31, -1 << 31}, placed: true,
+}
+
+// take lets a bound hold for a node.
+func (b *bound) take(h *column) {
+	for m, cost := range mixed(h.rates[colCPU], h.rates[colMemory]) {
+		b.mixes[m] = min(b.mixes[m], cost)
+	}
+	b.mixes[mixStorage] = min(b.mixes[mixStorage], h.rates[colStorage])
+	b.mixes[mixGPU] = min(b.mixes[mixGPU], h.rates[colGPU])
+	for c := range priced {
+		b.free[c] = max(b.free[c], h.free[c])
+	}
+	b.odds, b.rtt = min(b.odds, h.bestOdds), min(b.rtt, h.rtt)
+	if h.place == (Place{}) {
+		b.placed = false
+		return
+	}
+	b.cover(h.place, h.place)
+}
+
+// merge lets a bound hold for all nodes of another.
+func (b *bound) merge(o *bound) {
+	for m, cost := range o.mixes {
+		b.mixes[m] = min(b.mixes[m], cost)
+	}
+	for c := range priced {
+		b.free[c] = max(b.free[c], o.free[c])
+	}
+	b.odds, b.rtt = min(b.odds, o.odds), min(b.rtt, o.rtt)
+	b.placed = b.placed && o.placed
+	b.cover(o.lo, o.hi)
+}
+
+func (b *bound) cover(lo, hi Place) {
+	b.lo = Place{min(b.lo.X, lo.X), min(b.lo.Y, lo.Y), min(b.lo.Z, lo.Z)}
+	b.hi = Place{max(b.hi.X, hi.X), max(b.hi.Y, hi.Y), max(b.hi.Z, hi.Z)}
+}
+
+// nearest is the least chord in metres between a place and the box.
+func (b *bound) nearest(p Place) uint32 {
+	return p.Chord(Place{min(max(p.X, b.lo.X), b.hi.X), min(max(p.Y, b.lo.Y), b.hi.Y), min(max(p.Z, b.lo.Z), b.hi.Z)})
+}

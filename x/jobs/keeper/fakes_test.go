@@ -112,6 +112,14 @@ func (n testNodes) EndWork(ctx context.Context, id escrowtypes.ID, work nodestyp
 	}
 	node.RunningTasks -= work.Tasks
 	node.Statistics.Add(work.Done)
+	for _, o := range work.Outcomes { // without fading or shares, which are x/nodes' affair
+		node.Rating.Successes += o.Success
+		node.Rating.Trials += nodestypes.RatingOne
+		if o.Speed > 0 {
+			node.Rating.Speed += o.Speed
+			node.Rating.SpeedTrials += nodestypes.RatingOne
+		}
+	}
 	return n.byID.Set(ctx, id, node)
 }
 

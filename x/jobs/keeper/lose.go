@@ -192,6 +192,9 @@ func (k Keeper) takeOff(ctx context.Context, j *openJob, s *types.Slice, burned 
 	}
 	lost := uint64(s.TaskCount)
 	j.endedOn(s.NodeId).Done.Add(nodestypes.Statistics{Tasks: lost, Lost: lost})
+	if err := rate(j, s.NodeId, 0, 0); err != nil {
+		return err
+	}
 	return k.conclude(ctx, j, s, ending{status: types.SLICE_STATUS_LOST, burned: burned})
 }
 

@@ -167,7 +167,7 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	}
 	s.Budget, s.FeeBudget, s.Collateral = terms.Budget, terms.Fee, collateral
 	s.Attempt++
-	s.NodeId, s.Provider, s.AgreedPrice = node.Id, node.Owner, price
+	s.NodeId, s.Provider, s.AgreedPrice, s.CpuSingle = node.Id, node.Owner, price, node.Measured.CpuSingle
 	s.MatchedHeight, s.MatchedTime = sdk.UnwrapSDKContext(ctx).BlockHeight(), j.now
 	j.Counts.Pending -= s.TaskCount
 	j.Counts.Matched += s.TaskCount

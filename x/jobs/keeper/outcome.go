@@ -100,10 +100,13 @@ func (k Keeper) distribute(ctx context.Context, j *openJob, s *types.Slice) erro
 	if err != nil {
 		return err
 	}
-	var notStarted uint32
+	var notStarted, requeued uint32
 	for _, f := range s.Outcome.Failures {
 		if f.Reason == types.FAILURE_REASON_NOT_STARTED {
 			notStarted++
+		}
+		if f.Reason.Requeued() {
+			requeued++
 		}
 	}
 	j.Counts.Matched -= s.TaskCount
@@ -130,7 +133,7 @@ func (k Keeper) distribute(ctx context.Context, j *openJob, s *types.Slice) erro
 	j.endedOn(s.NodeId).Done.Add(nodestypes.Statistics{
 		Tasks: uint64(s.TaskCount - notStarted), Successes: uint64(s.Succeeded), Failures: uint64(s.Failed),
 	})
-	return nil
+	return rateRun(j, s, requeued)
 }
 
 // groupFailures cuts failures into runs of neighbouring tasks that share their fate.

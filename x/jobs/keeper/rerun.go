@@ -91,6 +91,7 @@ func (k Keeper) affordRerun(ctx context.Context, j *openJob, part types.Terms, c
 // shows that the task was, so it is paid; another failure proves nothing for it. Tasks that were queued again keep what they withhold.
 func (k Keeper) resolveRerun(ctx context.Context, j *openJob, s *types.Slice) error {
 	var paid, unpaid []types.Withheld
+	blamed := false // the first machine failed what another finished
 	failures := s.Outcome.Failures
 	for _, w := range s.Rerun.Withheld {
 		for len(failures) > 0 && failures[0].Task < w.Task {
@@ -98,7 +99,7 @@ func (k Keeper) resolveRerun(ctx context.Context, j *openJob, s *types.Slice) er
 		}
 		switch {
 		case len(failures) == 0 || failures[0].Task != w.Task:
-			unpaid = append(unpaid, w)
+			unpaid, blamed = append(unpaid, w), true
 		case failures[0].Reason.Requeued(): // settled or carried on by requeueOrGiveUp
 		case failures[0].Reason == w.Reason && failures[0].ExitCode == w.ExitCode:
 			paid = append(paid, w)
@@ -124,6 +125,11 @@ func (k Keeper) resolveRerun(ctx context.Context, j *openJob, s *types.Slice) er
 	s.Rerun.Withheld = nil
 	if len(unpaid) == 0 {
 		return nil
+	}
+	if blamed {
+		if err := rate(j, s.Rerun.NodeId, 0, 0); err != nil {
+			return err
+		}
 	}
 	return emit(ctx, &types.EventWithheldSettled{JobId: j.Id, Slice: s.Number, FirstSlice: s.Rerun.FirstSlice, Refunded: sum})
 }

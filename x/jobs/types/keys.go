@@ -22,18 +22,18 @@ const (
 
 // Prefixes of the collections in the persistent store.
 var (
-	ParamsPrefix       = collections.NewPrefix(0)
-	JobsPrefix         = collections.NewPrefix(1)
-	JobsByOwnerPrefix  = collections.NewPrefix(2)
-	OpenJobsPrefix = collections.NewPrefix(3)
-	SlicesPrefix       = collections.NewPrefix(4)
-	PendingPrefix      = collections.NewPrefix(5)
-	DeadlinesPrefix    = collections.NewPrefix(6)
-	RunningPrefix      = collections.NewPrefix(7)
-	MatchStatePrefix   = collections.NewPrefix(8)
-	LossesPrefix       = collections.NewPrefix(9)
-	LossQueuePrefix    = collections.NewPrefix(10)
-	CancellingPrefix   = collections.NewPrefix(11)
+	ParamsPrefix      = collections.NewPrefix(0)
+	JobsPrefix        = collections.NewPrefix(1)
+	JobsByOwnerPrefix = collections.NewPrefix(2)
+	OpenJobsPrefix    = collections.NewPrefix(3)
+	SlicesPrefix      = collections.NewPrefix(4)
+	PendingPrefix     = collections.NewPrefix(5)
+	DeadlinesPrefix   = collections.NewPrefix(6)
+	RunningPrefix     = collections.NewPrefix(7)
+	MatchStatePrefix  = collections.NewPrefix(8)
+	LossesPrefix      = collections.NewPrefix(9)
+	LossQueuePrefix   = collections.NewPrefix(10)
+	CancellingPrefix  = collections.NewPrefix(11)
 )
 
 // SliceKey names a slice: its job and its number.

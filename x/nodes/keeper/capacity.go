@@ -63,5 +63,8 @@ func (k Keeper) EndWork(ctx context.Context, id escrowtypes.ID, work types.Work)
 	}
 	n.RunningTasks -= work.Tasks
 	n.Statistics.Add(work.Done)
+	if err := k.rate(ctx, id, &n, work.Outcomes); err != nil {
+		return err
+	}
 	return k.Nodes.Set(ctx, id, n)
 }

@@ -41,6 +41,15 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	for _, r := range g.Ratings {
+		id, err := types.ParseNodeID(r.NodeId)
+		if err != nil {
+			return err
+		}
+		if err := k.Ratings.Set(ctx, id, r.Ratings); err != nil {
+			return err
+		}
+	}
 	for _, text := range g.ToBenchmark {
 		id, err := types.ParseNodeID(text)
 		if err != nil {
@@ -119,6 +128,13 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	err = k.Nodes.Walk(ctx, nil, func(_ escrowtypes.ID, n types.Node) (bool, error) {
 		g.Nodes = append(g.Nodes, n)
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = k.Ratings.Walk(ctx, nil, func(id escrowtypes.ID, ratings types.Ratings) (bool, error) {
+		g.Ratings = append(g.Ratings, types.NodeRatings{NodeId: id.Bech32(types.NodeHRP), Ratings: ratings})
 		return false, nil
 	})
 	if err != nil {

@@ -44,6 +44,8 @@ type Keeper struct {
 	ToBenchmark collections.KeySet[escrowtypes.ID]
 	// Condemned are the nodes with that mark, by owner: while there is one the owner registers no other.
 	Condemned collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
+	// Ratings are the parts of the ratings of live nodes.
+	Ratings collections.Map[escrowtypes.ID, types.Ratings]
 }
 
 // NewKeeper makes the keeper.
@@ -70,6 +72,7 @@ func NewKeeper(
 		NextIndex:   collections.NewItem(sb, types.NextIndexPrefix, "next_index", collections.Uint32Value),
 		Schedule:    collections.NewItem(sb, types.SchedulePrefix, "schedule", codec.CollValue[types.RoundSchedule](cdc)),
 		ToBenchmark: collections.NewKeySet(sb, types.ToBenchmarkPrefix, "to_benchmark", escrowtypes.IDKey),
+		Ratings:     collections.NewMap(sb, types.RatingsPrefix, "ratings", escrowtypes.IDKey, codec.CollValue[types.Ratings](cdc)),
 		Condemned: collections.NewKeySet(sb, types.CondemnedPrefix, "condemned",
 			collections.PairKeyCodec(sdk.AccAddressKey, escrowtypes.IDKey)),
 	}

@@ -39,6 +39,13 @@ func (k Keeper) end(ctx context.Context, n *types.Node, to types.NodeStatus, rea
 	if err := k.ByKey.Remove(ctx, n.AgentKey); err != nil {
 		return 0, err
 	}
+	id, err := types.ParseNodeID(n.Id)
+	if err != nil {
+		return 0, err
+	}
+	if err := k.Ratings.Remove(ctx, id); err != nil {
+		return 0, err
+	}
 	owner, err := k.addresses.StringToBytes(n.Owner)
 	if err != nil {
 		return 0, err

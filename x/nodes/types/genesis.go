@@ -41,12 +41,42 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 	if uint32(len(indexes)) != g.NextIndex-1 {
 		return ErrInvalidGenesis.Wrapf("next_index is %d, but %d nodes have an index; indexes have no gaps", g.NextIndex, len(indexes))
 	}
+	if err := validateRatings(g.Ratings, g.Nodes); err != nil {
+		return err
+	}
 	asked := map[string]bool{}
 	for i, id := range g.ToBenchmark {
 		if !ids[id] || asked[id] {
 			return ErrInvalidGenesis.Wrapf("to_benchmark[%d] %s must be one of the nodes, and there once", i, id)
 		}
 		asked[id] = true
+	}
+	return nil
+}
+
+func validateRatings(ratings []NodeRatings, nodes []Node) error {
+	parts := map[string]Ratings{}
+	for i, r := range ratings {
+		if _, twice := parts[r.NodeId]; twice {
+			return ErrInvalidGenesis.Wrapf("ratings[%d]: %s is there twice", i, r.NodeId)
+		}
+		if err := r.Ratings.Validate(); err != nil {
+			return ErrInvalidGenesis.Wrapf("ratings[%d]: %s", i, err)
+		}
+		parts[r.NodeId] = r.Ratings
+	}
+	for i, n := range nodes {
+		if sum := parts[n.Id].Sum(); n.Status.Live() && sum != n.Rating {
+			return ErrInvalidGenesis.Wrapf("nodes[%d].rating is %v; its parts add up to %v", i, n.Rating, sum)
+		}
+		if n.Status.Live() {
+			delete(parts, n.Id)
+		}
+	}
+	for _, r := range ratings {
+		if _, left := parts[r.NodeId]; left {
+			return ErrInvalidGenesis.Wrapf("ratings of %s, which is no live node", r.NodeId)
+		}
 	}
 	return nil
 }

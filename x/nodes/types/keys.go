@@ -31,6 +31,7 @@ var (
 	SchedulePrefix     = collections.NewPrefix(6)
 	ToBenchmarkPrefix  = collections.NewPrefix(7)
 	CondemnedPrefix    = collections.NewPrefix(8)
+	RatingsPrefix      = collections.NewPrefix(9)
 )
 
 // NodeID is the id of the node that an owner registers with a salt.

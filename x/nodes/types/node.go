@@ -35,6 +35,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.validateWork,
 		n.validateStatus,
 		n.validateOutages,
+		n.Rating.Validate,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -7,4 +7,6 @@ type Work struct {
 	Tasks    uint32
 	// Done is added to the node's statistics.
 	Done Statistics
+	// Outcomes are added to the node's rating.
+	Outcomes []Outcome
 }

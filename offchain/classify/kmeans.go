@@ -1,0 +1,194 @@
+package classify
+
+import (
+	"context"
+	"fmt"
+	"math"
+)
+
+// KMeansOptions say how k-means is fitted; the zero value of a field is its default.
+type KMeansOptions struct {
+	K             int
+	Starts        int       // on a sample, of which the best go on: 16
+	MaxIterations int       // over all rows: 300
+	Tolerance     float64   // it ends when the centres' squared moves sum to less than this part of the mean variance: 1e-6; negative: only at rest
+	Centres       []float64 // K·Dim, where a refit begins, in place of the starts
+}
+
+// KMeans is a partition into K classes by the nearest centre.
+type KMeans struct {
+	K, Dim     int
+	Centres    []float64 // K·Dim
+	Labels     []int32   // of each row
+	Inertia    float64   // the sum of squared distances to the centres; of rows with missing values, over what is there
+	Iterations int       // over all rows
+	Converged  bool
+}
+
+// FitKMeans finds K centres of small inertia: Lloyd's algorithm with Hamerly's bounds ("Making k-means even faster", SDM 2010) from greedy k-means++ seeds, tried
+// on a sample of the rows and carried on with more of them. The labels are those of plain Lloyd, exactly. A row with missing values
+// counts with its centre's in their place (Chi, Chi and Baraniuk, "k-POD", 2016). An error is bad input or the end of ctx.
+func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMeans, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	if err := checkK(o.K, d.Rows); err != nil {
+		return nil, err
+	}
+	if o.Centres != nil && len(o.Centres) != o.K*d.Dim {
+		return nil, fmt.Errorf("%d centres of %d columns need %d values, not %d", o.K, d.Dim, o.K*d.Dim, len(o.Centres))
+	}
+	if o.Starts <= 0 {
+		o.Starts = 16
+	}
+	if o.MaxIterations <= 0 {
+		o.MaxIterations = 300
+	}
+	if o.Tolerance == 0 {
+		o.Tolerance = 1e-6
+	}
+	mean, variance, _ := d.moments()
+	holes := d.holes()
+	full := d
+	if len(holes) > 0 {
+		full = &Data{Rows: d.Rows, Dim: d.Dim, X: append([]float64(nil), d.X...)}
+		for _, at := range holes {
+			full.X[at] = mean[at%d.Dim]
+		}
+	}
+	var spread float64
+	for _, v := range variance {
+		spread += v
+	}
+	o.Tolerance = max(0, float64(o.Tolerance*spread)/float64(d.Dim))
+
+	centres, err := startKMeans(ctx, full, o, src)
+	if err != nil {
+		return nil, err
+	}
+	h := newHamerly(full.X, d.Dim, centres)
+	m, err := h.run(ctx, o.MaxIterations, o.Tolerance)
+	if err != nil {
+		return nil, err
+	}
+	const refills = 100
+	for round := 0; len(holes) > 0 && round < refills && m.Iterations < o.MaxIterations; round++ {
+		for _, at := range holes {
+			full.X[at] = m.Centres[int(m.Labels[at/d.Dim])*d.Dim+at%d.Dim]
+		}
+		before := m
+		if m, err = newHamerly(full.X, d.Dim, m.Centres).run(ctx, o.MaxIterations-before.Iterations, o.Tolerance); err != nil {
+			return nil, err
+		}
+		m.Iterations += before.Iterations
+		if !(m.Inertia < float64(before.Inertia*(1-1e-9))) {
+			break
+		}
+	}
+	m.Inertia = d.inertia(m)
+	return m, nil
+}
+
+// startKMeans is where the run over all rows begins. The best of the starts on a sample are carried on in larger ones.
+func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]float64, error) {
+	if o.Centres != nil {
+		return append([]float64(nil), o.Centres...), nil
+	}
+	const keep = 3
+	size := max(8192, 256*o.K)
+	s := d.sample(size, src)
+	var runs []*KMeans
+	for range o.Starts {
+		h := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src))
+		m, err := h.run(ctx, o.MaxIterations, o.Tolerance)
+		if err != nil {
+			return nil, err
+		}
+		runs = best(append(runs, m), keep, func(m *KMeans) float64 { return -m.Inertia })
+	}
+	for _, size := range ladder(size, d.Rows) {
+		s = d.sample(size, src)
+		for i, m := range runs {
+			var err error
+			if runs[i], err = newHamerly(s.X, s.Dim, m.Centres).run(ctx, o.MaxIterations, o.Tolerance); err != nil {
+				return nil, err
+			}
+		}
+		runs = best(runs, 1, func(m *KMeans) float64 { return -m.Inertia })
+	}
+	return best(runs, 1, func(m *KMeans) float64 { return -m.Inertia })[0].Centres, nil
+}
+
+// best keeps the n runs of the highest score, best first; of equals the earlier ones.
+func best[T any](runs []T, n int, score func(T) float64) []T {
+	for i := 1; i < len(runs); i++ {
+		for j := i; j > 0 && score(runs[j]) > score(runs[j-1]); j-- {
+			runs[j], runs[j-1] = runs[j-1], runs[j]
+		}
+	}
+	return runs[:min(n, len(runs))]
+}
+
+// holes are the indexes of the missing values.
+func (d *Data) holes() []int {
+	var at []int
+	for i, x := range d.X {
+		if x != x {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// inertia of a partition over the values that are there.
+func (d *Data) inertia(m *KMeans) float64 {
+	cut := divide(d.Rows)
+	sums := make([]float64, cut.count)
+	cut.each(func(chunk, from, to int) {
+		var sum float64
+		for i := from; i < to; i++ {
+			sum += presentDistance(d.row(i), m.centre(int(m.Labels[i])))
+		}
+		sums[chunk] = sum
+	})
+	var total float64
+	for _, s := range sums {
+		total += s
+	}
+	return total
+}
+
+func presentDistance(x, centre []float64) float64 {
+	var sum float64
+	for j, v := range x {
+		if v == v {
+			r := v - centre[j]
+			sum += float64(r * r)
+		}
+	}
+	return sum
+}
+
+func (m *KMeans) centre(c int) []float64 { return m.Centres[c*m.Dim : (c+1)*m.Dim] }
+
+// Predict returns the class of each row: the nearest centre over the values that are there, of equals the first.
+func (m *KMeans) Predict(d *Data) ([]int32, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	if d.Dim != m.Dim {
+		return nil, fmt.Errorf("the rows have %d columns and the model %d; give the columns that it was fitted on", d.Dim, m.Dim)
+	}
+	labels := make([]int32, d.Rows)
+	divide(d.Rows).each(func(_, from, to int) {
+		for i := from; i < to; i++ {
+			least := math.Inf(1)
+			for c := range m.K {
+				if r := presentDistance(d.row(i), m.centre(c)); r < least {
+					least, labels[i] = r, int32(c)
+				}
+			}
+		}
+	})
+	return labels, nil
+}

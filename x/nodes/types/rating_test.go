@@ -57,7 +57,7 @@ func TestOneDeveloperCountsForAFifth(t *testing.T) {
 		rs.Add(types.Outcome{Developer: developer(0)})
 	}
 	sum := rs.Sum()
-	require.Greater(t, sum.Trials, uint64(40*types.RatingOne))
+	require.Greater(t, sum.Trials, uint64(24*types.RatingOne))
 	require.InDelta(t, float64(sum.Trials)*0.2, float64(sum.Trials-sum.Successes), 65_536)
 }
 

@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"flag"
+	"math/rand"
 	"testing"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
@@ -26,11 +27,12 @@ import (
 
 	"github.com/foggrid/fogd/app"
 	"github.com/foggrid/fogd/app/testapp"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
 
 // The full simulation is -sim.blocks=100 -sim.ops=200.
 var (
-	simBlocks = flag.Int("sim.blocks", 10, "blocks to simulate")
+	simBlocks = flag.Int("sim.blocks", 20, "blocks to simulate")
 	simOps    = flag.Int("sim.ops", 60, "operations in a block")
 	simSeed   = flag.Int64("sim.seed", 7, "seed of the simulation")
 )
@@ -49,7 +51,14 @@ func simulate(t *testing.T, after func(t testing.TB, run simsx.TestInstance[*app
 		Commit:             true,
 		DBBackend:          "memdb",
 	}
-	simsx.RunWithSeed(t, config, newSimulated, simState, *simSeed, nil, after)
+	simsx.RunWithSeedAndRandAcc(t, config, newSimulated, simState, *simSeed, nil, simAccounts, after)
+}
+
+// simAccounts are few enough to meet each other again: who has nodes also has jobs, and bonds.
+func simAccounts(r *rand.Rand, n int) []simtypes.Account {
+	const most = 400
+
+	return simtypes.RandomAccounts(r, min(n, most))
 }
 
 // newSimulated is the app for the simulator, which executes its transactions after the end blockers of the block that they are
@@ -66,6 +75,8 @@ func newSimulated(logger log.Logger, db dbm.DB, load bool, options servertypes.A
 		}
 		ctx.MultiStore().(storetypes.CacheMultiStore).Write()
 	})
+	manager := simulated.SimulationManager()
+	manager.Modules = append(manager.Modules, &simGrid{app: simulated})
 	if load {
 		if err := simulated.LoadLatestVersion(); err != nil {
 			panic(err)
@@ -85,58 +96,68 @@ func simState(simulated *app.App) simsx.SimStateFactory {
 	}
 }
 
-// Random operations leave a state whose export gives the same state again.
-func TestSimulationExportAndImport(t *testing.T) {
+// Random operations of users, oracles and machines keep the ledger and the jobs in order, leave a state whose export gives the same
+// state again, and give that state whenever they are repeated.
+func TestSimulation(t *testing.T) {
+	t.Cleanup(func() {
+		if t.Skipped() {
+			t.Error("the simulator gave up, for example because no validator is left; choose another -sim.seed")
+		}
+	})
+	var hash []byte
 	simulate(t, func(t testing.TB, run simsx.TestInstance[*app.App], _ []simtypes.Account) {
 		t.Helper()
 
+		hash = run.App.LastCommitID().Hash
 		requireInvariants(t, run.App)
-		exported, err := run.App.ExportAppStateAndValidators(false, nil, nil)
-		require.NoError(t, err)
-		var state map[string]json.RawMessage
-		require.NoError(t, json.Unmarshal(exported.AppState, &state))
+		requireLife(t, run.App)
+		requireImport(t, run)
+	})
+	simulate(t, func(t testing.TB, run simsx.TestInstance[*app.App], _ []simtypes.Account) {
+		t.Helper()
 
-		imported := simsx.NewSimulationAppInstance(t, run.Cfg, newSimulated).App
-		header := cmtproto.Header{Height: run.App.LastBlockHeight(), Time: testapp.GenesisTime}
-		ctx := imported.NewContextLegacy(true, header)
-		_, err = imported.ModuleManager.InitGenesis(ctx, imported.AppCodec(), state)
-		require.NoError(t, err)
-
-		// Derived from the rest when a state is imported, or rewritten when it is used.
-		skipped := map[string][][]byte{
-			stakingtypes.StoreKey: {
-				stakingtypes.UnbondingQueueKey, stakingtypes.RedelegationQueueKey, stakingtypes.ValidatorQueueKey,
-				stakingtypes.HistoricalInfoKey, stakingtypes.UnbondingIDKey, stakingtypes.UnbondingIndexKey,
-				stakingtypes.UnbondingTypeKey, stakingtypes.ValidatorUpdatesKey,
-			},
-			authzkeeper.StoreKey:   {authzkeeper.GrantQueuePrefix},
-			feegrant.StoreKey:      {feegrant.FeeAllowanceQueueKeyPrefix},
-			slashingtypes.StoreKey: {slashingtypes.ValidatorMissedBlockBitmapKeyPrefix},
-		}
-		before := run.App.NewContextLegacy(true, header)
-		decoders := run.App.SimulationManager().StoreDecoders
-		for name, key := range run.App.StoreKeys() {
-			// Upgrade and consensus keep no genesis state.
-			if name == "upgrade" || name == "Consensus" || name == "consensus" {
-				continue
-			}
-			a, b := simtestutil.DiffKVStores(before.KVStore(key), ctx.KVStore(imported.StoreKeys()[name]), skipped[name])
-			if len(a)+len(b) > 0 {
-				require.Failf(t, "stores differ", "%s:\n%s", name, simtestutil.GetSimulationLog(name, decoders, a, b))
-			}
-		}
+		require.Equal(t, hash, run.App.LastCommitID().Hash, "the same seed gives the same state")
 	})
 }
 
-// The same seed gives the same state.
-func TestSimulationIsDeterministic(t *testing.T) {
-	var hashes [][]byte
-	for range 2 {
-		simulate(t, func(_ testing.TB, run simsx.TestInstance[*app.App], _ []simtypes.Account) {
-			hashes = append(hashes, run.App.LastCommitID().Hash)
-		})
+// requireImport exports the state and wants the same from its import.
+func requireImport(t testing.TB, run simsx.TestInstance[*app.App]) {
+	t.Helper()
+
+	exported, err := run.App.ExportAppStateAndValidators(false, nil, nil)
+	require.NoError(t, err)
+	var state map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(exported.AppState, &state))
+
+	imported := simsx.NewSimulationAppInstance(t, run.Cfg, newSimulated).App
+	header := cmtproto.Header{Height: run.App.LastBlockHeight(), Time: testapp.GenesisTime}
+	ctx := imported.NewContextLegacy(true, header)
+	_, err = imported.ModuleManager.InitGenesis(ctx, imported.AppCodec(), state)
+	require.NoError(t, err)
+
+	// Derived from the rest when a state is imported, or rewritten when it is used.
+	skipped := map[string][][]byte{
+		stakingtypes.StoreKey: {
+			stakingtypes.UnbondingQueueKey, stakingtypes.RedelegationQueueKey, stakingtypes.ValidatorQueueKey,
+			stakingtypes.HistoricalInfoKey, stakingtypes.UnbondingIDKey, stakingtypes.UnbondingIndexKey,
+			stakingtypes.UnbondingTypeKey, stakingtypes.ValidatorUpdatesKey,
+		},
+		authzkeeper.StoreKey:   {authzkeeper.GrantQueuePrefix},
+		feegrant.StoreKey:      {feegrant.FeeAllowanceQueueKeyPrefix},
+		slashingtypes.StoreKey: {slashingtypes.ValidatorMissedBlockBitmapKeyPrefix},
 	}
-	require.Equal(t, hashes[0], hashes[1])
+	before := run.App.NewContextLegacy(true, header)
+	decoders := run.App.SimulationManager().StoreDecoders
+	for name, key := range run.App.StoreKeys() {
+		// Upgrade and consensus keep no genesis state.
+		if name == "upgrade" || name == "Consensus" || name == "consensus" {
+			continue
+		}
+		a, b := simtestutil.DiffKVStores(before.KVStore(key), ctx.KVStore(imported.StoreKeys()[name]), skipped[name])
+		if len(a)+len(b) > 0 {
+			require.Failf(t, "stores differ", "%s:\n%s", name, simtestutil.GetSimulationLog(name, decoders, a, b))
+		}
+	}
 }
 
 // requireInvariants recomputes the ledger and the jobs in full.
@@ -151,4 +172,50 @@ func requireInvariants(t testing.TB, simulated *app.App) {
 	jobs, err := simulated.JobsKeeper.Invariants(ctx)
 	require.NoError(t, err)
 	require.Empty(t, jobs.Broken)
+}
+
+// requireLife wants that a run has seen nodes at work, votes of all sorts and money that moves. A run that is cut short may not.
+func requireLife(t testing.TB, simulated *app.App) {
+	t.Helper()
+
+	ctx := simulated.NewContextLegacy(true, cmtproto.Header{Height: simulated.LastBlockHeight()})
+	nodes, err := simulated.NodesKeeper.ExportGenesis(ctx)
+	require.NoError(t, err)
+	jobs, err := simulated.JobsKeeper.ExportGenesis(ctx)
+	require.NoError(t, err)
+
+	count := make(map[string]uint64)
+	for _, node := range nodes.Nodes {
+		if node.Activated {
+			count["nodes that were ACTIVE"]++
+		}
+	}
+	for _, slice := range jobs.Slices {
+		if slice.Status == jobstypes.SLICE_STATUS_SETTLED {
+			count["slices that are SETTLED"]++
+		}
+	}
+	for _, job := range jobs.Jobs {
+		if job.Status == jobstypes.JOB_STATUS_CLOSED {
+			count["jobs that are CLOSED"]++
+		}
+		count["ufog paid to providers"] += job.Paid
+		count["ufog paid to oracles"] += job.Fees
+		count["ufog back to developers"] += job.Refunded
+	}
+	modules := simulated.SimulationManager().Modules
+	attested := modules[len(modules)-1].(*simGrid).attested
+	count["votes taken"] = uint64(attested.Votes)
+	count["votes that were false"] = uint64(attested.False)
+	count["votes refused beside others"] = uint64(attested.Refused)
+	count["transactions of votes that failed"] = uint64(attested.Failed)
+
+	for _, what := range []string{
+		"nodes that were ACTIVE", "slices that are SETTLED", "jobs that are CLOSED", "ufog paid to providers", "ufog paid to oracles",
+		"ufog back to developers", "votes taken", "votes that were false", "votes refused beside others",
+		"transactions of votes that failed",
+	} {
+		t.Logf("%s: %d", what, count[what])
+		require.Positive(t, count[what], what)
+	}
 }

@@ -141,5 +141,5 @@ func (am AppModule) WeightedOperationsX(weights simsx.WeightSource, reg simsx.Re
 	reg.Add(weights.Get("msg_nodes_register", 40), simulation.MsgRegisterNodeFactory(am.keeper))
 	reg.Add(weights.Get("msg_nodes_update", 20), simulation.MsgUpdateNodeFactory(am.keeper))
 	reg.Add(weights.Get("msg_nodes_resume", 10), simulation.MsgResumeNodeFactory(am.keeper))
-	reg.Add(weights.Get("msg_nodes_retire", 10), simulation.MsgRetireNodeFactory(am.keeper))
+	reg.Add(weights.Get("msg_nodes_retire", 5), simulation.MsgRetireNodeFactory(am.keeper))
 }

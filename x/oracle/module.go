@@ -39,6 +39,7 @@ var (
 	_ appmodule.HasEndBlocker = AppModule{}
 
 	_ simsx.HasWeightedOperationsX = AppModule{}
+	_ simsx.HasProposalMsgsX       = AppModule{}
 )
 
 // AppModule wires x/oracle into an app. Its EndBlock comes before those of the modules whose reports it executes.
@@ -123,7 +124,7 @@ func (am AppModule) ExportGenesis(ctx sdk.Context, cdc codec.JSONCodec) json.Raw
 	return cdc.MustMarshalJSON(gs)
 }
 
-// GenerateGenesisState starts simulations without oracles.
+// GenerateGenesisState starts simulations without oracles, whose bonds escrow would have to hold: see simulation.RandomGenesis.
 func (AppModule) GenerateGenesisState(simState *module.SimulationState) {
 	simState.GenState[types.ModuleName] = simState.Cdc.MustMarshalJSON(types.DefaultGenesis())
 }
@@ -136,9 +137,17 @@ func (am AppModule) RegisterStoreDecoder(sdr simtypes.StoreDecoderRegistry) {
 // WeightedOperations is empty; see WeightedOperationsX.
 func (AppModule) WeightedOperations(module.SimulationState) []simtypes.WeightedOperation { return nil }
 
-// WeightedOperationsX are the simulated messages.
+// WeightedOperationsX are the simulated messages but for MsgAttest, which needs to know what the rounds are about: see
+// simulation.MsgAttestFactory.
 func (am AppModule) WeightedOperationsX(weights simsx.WeightSource, reg simsx.Registry) {
-	reg.Add(weights.Get("msg_oracle_bond", 30), simulation.MsgBondFactory())
+	reg.Add(weights.Get("msg_oracle_bond", 30), simulation.MsgBondFactory(am.keeper))
 	reg.Add(weights.Get("msg_oracle_unbond", 15), simulation.MsgUnbondFactory(am.keeper))
-	reg.Add(weights.Get("msg_oracle_set_feeder", 15), simulation.MsgSetFeederFactory(am.keeper))
+	reg.Add(weights.Get("msg_oracle_set_feeder", 5), simulation.MsgSetFeederFactory(am.keeper))
+	reg.Add(weights.Get("msg_oracle_unjail", 60), simulation.MsgUnjailFactory(am.keeper))
+}
+
+// ProposalMsgsX are the simulated messages of governance.
+func (am AppModule) ProposalMsgsX(weights simsx.WeightSource, reg simsx.Registry) {
+	reg.Add(weights.Get("msg_oracle_update_params", 20), simulation.MsgUpdateParamsFactory(am.keeper))
+	reg.Add(weights.Get("msg_oracle_admit", 20), simulation.MsgAdmitOracleFactory(am.keeper))
 }

@@ -24,6 +24,10 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 			return nil, nil
 		}
 		r := data.Rand()
+		tasks := r.Uint32InRange(1, 20)
+		if r.Intn(5) == 0 {
+			tasks = r.Uint32InRange(1, 600)
+		}
 		msg := &types.MsgSubmitJob{
 			Owner:       from.AddressBech32,
 			Salt:        fmt.Sprintf("sim-%d", r.Int63()),
@@ -31,9 +35,9 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 			Engine:      types.ENGINE_WASM,
 			SpecDigest:  digest,
 			ImageDigest: digest,
-			Tasks:       r.Uint32InRange(1, 600),
+			Tasks:       tasks,
 			Resources:   nodestypes.Resources{CpuMilli: r.Uint64InRange(100, 2000), MemoryMib: r.Uint64InRange(16, 1024)},
-			PriceCap:    r.Uint64InRange(1, 5000),
+			PriceCap:    r.Uint64InRange(1, 20_000),
 			MaxDuration: r.Uint64InRange(60, 4000),
 			Deadline:    r.Uint64InRange(30, 100_000),
 		}

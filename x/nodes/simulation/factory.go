@@ -6,8 +6,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 
-	"cosmossdk.io/collections"
-
 	"github.com/cosmos/cosmos-sdk/testutil/simsx"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -19,17 +17,14 @@ import (
 // MsgRegisterNodeFactory registers a machine of an owner whose deposit is there.
 func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgRegisterNode] {
 	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgRegisterNode) {
-		owner := data.AnyAccount(reporter, simsx.WithDenomBalance(escrowtypes.Denom))
-		if reporter.IsSkipped() {
-			return nil, nil
-		}
 		p, err := k.Params.Get(ctx)
 		if err != nil {
-			reporter.Skip(err.Error())
+			reporter.Fail(err)
 			return nil, nil
 		}
-		if free, err := k.FreeOf(ctx, owner.Address); err != nil || free < p.MinDeposit {
-			reporter.Skip("deposit is not there")
+		owner, ok := depositor(ctx, k, data, reporter, p.MinDeposit)
+		if !ok {
+			reporter.Skip("nobody has the deposit")
 			return nil, nil
 		}
 		fee := escrowtypes.Coin(p.RegistrationFee)
@@ -58,7 +53,7 @@ func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgReg
 				CpuSingle: uint64(r.IntInRange(100, 10_000)), CpuAll: uint64(r.IntInRange(100, 100_000)),
 				MemoryMib: cores * 2048, StorageMib: 10_000,
 			},
-			Prices:         types.Prices{Cpu: uint64(r.IntInRange(1, 100_000)), Memory: uint64(r.IntInRange(0, 10_000))},
+			Prices:         randomPrices(r),
 			Deposit:        p.MinDeposit,
 			AgentSignature: ed25519.Sign(agent, types.RegistrationBytes(owner.Address, salt)),
 		}
@@ -72,10 +67,16 @@ func MsgUpdateNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUpdat
 		if !ok {
 			return nil, nil
 		}
+		prices := randomPrices(data.Rand())
 		return []simsx.SimAccount{owner}, &types.MsgUpdateNode{
-			Owner: owner.AddressBech32, NodeId: node.Id, Prices: &types.Prices{Cpu: uint64(data.Rand().IntInRange(1, 100_000))},
+			Owner: owner.AddressBech32, NodeId: node.Id, Prices: &prices,
 		}
 	}
+}
+
+// randomPrices are such that most of x/jobs' simulated jobs can pay some of the nodes.
+func randomPrices(r *simsx.XRand) types.Prices {
+	return types.Prices{Cpu: uint64(r.IntInRange(1, 10_000)), Memory: uint64(r.IntInRange(0, 1_000))}
 }
 
 // MsgRetireNodeFactory retires a node that has no work.
@@ -111,26 +112,40 @@ func MsgResumeNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgResum
 	}
 }
 
-// liveNode picks an owner and its first live node.
+// depositor picks an owner who has at least so much in escrow that is free.
+func depositor(
+	ctx context.Context, k keeper.Keeper, data *simsx.ChainDataSource, reporter simsx.SimulationReporter, least uint64,
+) (simsx.SimAccount, bool) {
+	n := data.AccountsCount()
+	first := data.Rand().Intn(n)
+	for i := range n {
+		owner := data.AccountAt(reporter, (first+i)%n)
+		if free, err := k.FreeOf(ctx, owner.Address); err == nil && free >= least {
+			return owner, true
+		}
+	}
+	return simsx.SimAccount{}, false
+}
+
+// liveNode picks a live node and its owner.
 func liveNode(
 	ctx context.Context, k keeper.Keeper, data *simsx.ChainDataSource, reporter simsx.SimulationReporter,
 ) (simsx.SimAccount, types.Node, bool) {
-	owner := data.AnyAccount(reporter)
-	if reporter.IsSkipped() {
+	var live []types.Node
+	err := k.Nodes.Walk(ctx, nil, func(_ escrowtypes.ID, n types.Node) (bool, error) {
+		if n.Status.Live() && data.HasAccount(n.Owner) {
+			live = append(live, n)
+		}
+		return false, nil
+	})
+	if err != nil {
+		reporter.Fail(err)
 		return simsx.SimAccount{}, types.Node{}, false
 	}
-	var found types.Node
-	rng := collections.NewPrefixedPairRange[sdk.AccAddress, escrowtypes.ID](owner.Address)
-	err := k.ByOwner.Walk(ctx, rng, func(key collections.Pair[sdk.AccAddress, escrowtypes.ID]) (bool, error) {
-		n, err := k.Node(ctx, key.K2())
-		if err == nil && n.Status.Live() {
-			found = n
-		}
-		return found.Id != "", err
-	})
-	if err != nil || found.Id == "" {
+	if len(live) == 0 {
 		reporter.Skip("no live node")
 		return simsx.SimAccount{}, types.Node{}, false
 	}
-	return owner, found, true
+	node := simsx.OneOf(data.Rand(), live)
+	return data.GetAccount(reporter, node.Owner), node, true
 }

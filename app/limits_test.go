@@ -31,7 +31,8 @@ func TestLargeJobsAreMatched(t *testing.T) {
 
 	g := grid.New(t, grid.Config{
 		Developers: jobs, SliceTasks: 1,
-		Jobs: func(p *jobstypes.Params) { p.MaxBatchItems = jobstypes.MaxBatchItems },
+		Jobs:   func(p *jobstypes.Params) { p.MaxBatchItems = jobstypes.MaxBatchItems },
+		Oracle: func(p *oracletypes.Params) { p.ReportGas = 100_000_000 },
 		Nodes: func(p *nodestypes.Params) {
 			p.ProbationTasks = 0
 		},

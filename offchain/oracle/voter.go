@@ -16,7 +16,7 @@ import (
 // What a vote takes at most of a block's gas, measured with some room; too little fails the whole transaction.
 const (
 	gasPerAttest   = 150_000
-	gasPerVote     = 60_000
+	gasPerVote     = 20_000
 	gasPerBodyByte = 90
 )
 

@@ -24,7 +24,7 @@ func DefaultParams() Params {
 		OutcomeWindow:     3_600,
 		OutcomeFinal:      7 * day,
 		MaxSlicesPerBlock: 2_000,
-		MaxBatchItems:     500,
+		MaxBatchItems:     2_000,
 		MatchWindow:       30,
 		MatchIdle:         15,
 	}

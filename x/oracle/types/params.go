@@ -17,8 +17,8 @@ func DefaultParams() Params {
 		VoteGrace:          30,
 		ProposerDelay:      5,
 		MaxVotesPerAttest:  1_000,
-		MaxBodyBytes:       128 << 10,
-		ReportGas:          100_000_000,
+		MaxBodyBytes:       512 << 10,
+		ReportGas:          200_000_000,
 		MaxReportsPerBlock: 5_000,
 		RoundRetention:     3600,
 	}

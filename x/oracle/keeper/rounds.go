@@ -170,7 +170,8 @@ func (t *turn) close(ctx context.Context, round *types.Round) error {
 	return t.expire(ctx, round)
 }
 
-// expire ends a round without a quorum and asks again while it may.
+// expire ends a round without a quorum and asks again while it may. A first round lasts as long as its work may take; later ones are
+// about work that has ended.
 func (t *turn) expire(ctx context.Context, round *types.Round) error {
 	if err := t.credit(ctx, round); err != nil {
 		return err
@@ -184,7 +185,7 @@ func (t *turn) expire(ctx context.Context, round *types.Round) error {
 	if t.now >= round.FinalDeadline {
 		return nil
 	}
-	again := t.now + max(1, round.Deadline-round.OpenedTime)
+	again := t.now + min(max(1, round.Deadline-round.OpenedTime), int64(t.p.ReopenPeriod))
 	_, err := t.k.open(ctx, types.Round{
 		Kind: round.Kind, Rule: round.Rule, Subject: round.Subject,
 		Deadline: min(again, round.FinalDeadline), FinalDeadline: round.FinalDeadline, Tries: round.Tries + 1,

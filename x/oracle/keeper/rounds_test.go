@@ -73,6 +73,19 @@ func TestRoundWithoutAQuorumIsAskedAgainUntilTheFinalDeadline(t *testing.T) {
 	require.EqualValues(t, 2, c.participation(t, 0).Voted)
 }
 
+func TestALongRoundIsAskedAgainEachPeriod(t *testing.T) {
+	c := withOracles(t, 4, func(p *types.Params) { p.ReopenPeriod = 30 })
+	now := c.Ctx.BlockTime().Unix()
+	first, err := c.k.OpenRound(c.Ctx, types.KindOutcome, []byte("s"), now+1_000, now+9_000)
+	require.NoError(t, err)
+	c.NextBlockAfter(1_000 * time.Second)
+	c.NextBlock()
+	require.Equal(t, now+1_030, c.round(t, first+1).Deadline)
+	c.NextBlockAfter(30 * time.Second)
+	c.NextBlock()
+	require.EqualValues(t, 3, c.round(t, first+2).Tries)
+}
+
 func TestCancelledRounds(t *testing.T) {
 	c := withOracles(t, 4)
 	id := c.open(t, types.KindOutcome, "s", 60)

@@ -62,6 +62,7 @@ func TestParamsNameTheField(t *testing.T) {
 		"report_gas":            func(p *types.Params) { p.ReportGas = 0 },
 		"max_reports_per_block": func(p *types.Params) { p.MaxReportsPerBlock = 0 },
 		"round_retention":       func(p *types.Params) { p.RoundRetention = 0 },
+		"reopen_period":         func(p *types.Params) { p.ReopenPeriod = 0 },
 	} {
 		p := types.DefaultParams()
 		change(&p)

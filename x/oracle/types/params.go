@@ -21,6 +21,7 @@ func DefaultParams() Params {
 		ReportGas:          200_000_000,
 		MaxReportsPerBlock: 5_000,
 		RoundRetention:     3600,
+		ReopenPeriod:       3600,
 	}
 }
 
@@ -56,6 +57,7 @@ func (p Params) Validate() error {
 		{"report_gas", p.ReportGas, 1_000_000, 1 << 40},
 		{"max_reports_per_block", uint64(p.MaxReportsPerBlock), 1, 1_000_000},
 		{"round_retention", p.RoundRetention, 1, year},
+		{"reopen_period", p.ReopenPeriod, 1, year},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)

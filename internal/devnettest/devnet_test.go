@@ -16,6 +16,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/devnet"
 	"github.com/foggrid/fogd/offchain/profile"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -28,7 +29,7 @@ func TestDevnet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT TESTED with -short: the real programs on a real devnet, which takes minutes")
 	}
-	g := newGrid(t)
+	g := newGrid(t, devnet.Options{Validators: 1, Oracles: 4})
 	var unmatched [2]string
 	for _, step := range []struct {
 		name string
@@ -107,7 +108,7 @@ func (g *grid) withdrawLocked(t *testing.T) {
 	before := g.provider(t)
 	require.GreaterOrEqual(t, before.Locked, uint64(100_000_000))
 	g.refused(t, g.net.ProviderHome(), []string{"more than is free", "locked"}, "node", "withdraw", "50FOG")
-	_, err := g.broadcaster(t, g.net.ProviderHome()).Send(t.Context(), &escrowtypes.MsgWithdraw{
+	_, err := g.broadcaster(t, g.net.ProviderHome(), devnet.KeyMain).Send(t.Context(), &escrowtypes.MsgWithdraw{
 		Owner: before.Owner, Account: before.Id, Amount: escrowtypes.Coin(before.Free() + 1),
 	})
 	require.ErrorIs(t, err, escrowtypes.ErrInsufficientFree)
@@ -260,23 +261,38 @@ func (g *grid) killOracle(t *testing.T) {
 		require.Len(t, s.AttestedBy, 3)
 		require.NotContains(t, s.AttestedBy, operator)
 	}
+	g.startOracle(t, away)
+}
+
+// startOracle starts an oracle and waits until it votes in a round that was opened after that.
+func (g *grid) startOracle(t *testing.T, i int) {
+	t.Helper()
 	back, err := g.chain.Height(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, g.net.StartOracle(away))
+	require.NoError(t, g.net.StartOracle(i))
+	operator := g.net.State().Oracles[i].Operator
 	until(t, "the oracle to vote again", func() bool {
 		rounds, err := oracletypes.NewQueryClient(g.chain.Latest()).Rounds(t.Context(), &oracletypes.QueryRoundsRequest{
 			Pagination: &query.PageRequest{Reverse: true, Limit: 20},
 		})
 		require.NoError(t, err)
 		for _, r := range rounds.Rounds {
-			for _, v := range r.Votes {
-				if v.Operator == operator && v.Height > back && r.OpenedHeight > back {
-					return true
-				}
+			if _, voted := voteOf(r, operator); voted && r.OpenedHeight > back {
+				return true
 			}
 		}
 		return false
 	})
+}
+
+// voteOf returns an oracle's vote in a round, if it has voted.
+func voteOf(r oracletypes.Round, operator string) (oracletypes.RecordedVote, bool) {
+	for _, v := range r.Votes {
+		if v.Operator == operator {
+			return v, true
+		}
+	}
+	return oracletypes.RecordedVote{}, false
 }
 
 // interruptedWatch follows a job and is told to stop, as by ctrl-C.

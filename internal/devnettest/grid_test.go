@@ -2,6 +2,7 @@ package devnettest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,18 +41,17 @@ type grid struct {
 	node      string
 }
 
-// newGrid builds the programs and the tasks and starts chain, registry and oracles.
-func newGrid(t *testing.T) *grid {
-	bin := t.TempDir()
+// newGrid builds the programs and the tasks and starts chain, registry and oracles, in a folder of its own.
+func newGrid(t *testing.T, options devnet.Options) *grid {
+	bin := programs(t)
 	g := &grid{bin: bin, work: t.TempDir(), fog: filepath.Join(bin, "fog")}
-	fogd := filepath.Join(bin, "fogd")
-	build(t, g.fog, "github.com/foggrid/fogd/cmd/fog")
-	build(t, fogd, "github.com/foggrid/fogd/cmd/fogd")
-	build(t, filepath.Join(g.work, "pi.wasm"), "github.com/foggrid/fogd/examples/pi", "GOOS=wasip1", "GOARCH=wasm")
-	build(t, filepath.Join(g.work, "spin.wasm"), "./testdata/spin", "GOOS=wasip1", "GOARCH=wasm")
+	for _, task := range []string{"pi.wasm", "spin.wasm"} {
+		require.NoError(t, os.Link(filepath.Join(bin, task), filepath.Join(g.work, task)))
+	}
 	home := filepath.Join(t.TempDir(), "net")
+	options.Home, options.Fogd, options.Fog, options.Step = home, filepath.Join(bin, "fogd"), g.fog, t.Logf
 	var err error
-	g.net, err = devnet.New(devnet.Options{Home: home, Validators: 1, Oracles: 4, Fogd: fogd, Fog: g.fog, Step: t.Logf})
+	g.net, err = devnet.New(options)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -69,6 +70,36 @@ func newGrid(t *testing.T) *grid {
 		}
 	})
 	return g
+}
+
+// built is where the programs are, once the first test has built them.
+var built struct {
+	once sync.Once
+	dir  string
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := os.RemoveAll(built.dir); err != nil { // of nothing, if nothing was built
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// programs builds fog, fogd and the tasks for all tests of the package and returns the folder that holds them.
+func programs(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		var err error
+		built.dir, err = os.MkdirTemp("", "devnettest")
+		require.NoError(t, err)
+		build(t, filepath.Join(built.dir, "fog"), "github.com/foggrid/fogd/cmd/fog")
+		build(t, filepath.Join(built.dir, "fogd"), "github.com/foggrid/fogd/cmd/fogd")
+		build(t, filepath.Join(built.dir, "pi.wasm"), "github.com/foggrid/fogd/examples/pi", "GOOS=wasip1", "GOARCH=wasm")
+		build(t, filepath.Join(built.dir, "spin.wasm"), "./testdata/spin", "GOOS=wasip1", "GOARCH=wasm")
+	})
+	return built.dir
 }
 
 func build(t *testing.T, out, pkg string, env ...string) {
@@ -137,13 +168,15 @@ func (g *grid) developer(t *testing.T, out any, args ...string) {
 type job struct {
 	name, module, args, cap, constraint string
 	tasks, deadline                     int
+	// cpu of a task; 250m if empty.
+	cpu string
 }
 
 // file writes the job's file and returns its path.
 func (g *grid) file(t *testing.T, j job) string {
 	t.Helper()
-	text := fmt.Sprintf("version: 1\nname: %s\nmodule: %s\nargs: [%s]\ntasks: %d\nresources: {cpu: 250m, memory: 64MiB, storage: 1MiB}\n"+
-		"price: {cap_per_task_hour: %s}\nmax_duration: 1h\ndeadline: %ds\n", j.name, j.module, j.args, max(1, j.tasks), j.cap, j.deadline)
+	text := fmt.Sprintf("version: 1\nname: %s\nmodule: %s\nargs: [%s]\ntasks: %d\nresources: {cpu: %s, memory: 64MiB, storage: 1MiB}\n"+
+		"price: {cap_per_task_hour: %s}\nmax_duration: 1h\ndeadline: %ds\n", j.name, j.module, j.args, max(1, j.tasks), cmp.Or(j.cpu, "250m"), j.cap, j.deadline)
 	if j.constraint != "" {
 		text += "constraints: {" + j.constraint + "}\n"
 	}
@@ -262,14 +295,14 @@ func (g *grid) account(t *testing.T, id string) escrowtypes.Account {
 	return resp.Account
 }
 
-// broadcaster signs with the main key of a home.
-func (g *grid) broadcaster(t *testing.T, home string) *chain.Broadcaster {
+// broadcaster signs with a key of a home.
+func (g *grid) broadcaster(t *testing.T, home, key string) *chain.Broadcaster {
 	t.Helper()
 	p, err := profile.Load(home)
 	require.NoError(t, err)
 	store, err := p.OpenSecrets(home, nil)
 	require.NoError(t, err)
-	b, err := p.Broadcaster(t.Context(), g.chain, store, devnet.KeyMain)
+	b, err := p.Broadcaster(t.Context(), g.chain, store, key)
 	require.NoError(t, err)
 	return b
 }

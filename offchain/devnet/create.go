@@ -47,7 +47,7 @@ func (d *Devnet) create(ctx context.Context) error {
 		ports = ports[1:]
 		return p
 	}
-	s := State{ChainID: fmt.Sprintf("fog-devnet-%d", time.Now().Unix())}
+	s := State{ChainID: fmt.Sprintf("fog-devnet-%d", time.Now().Unix()), SnapshotInterval: d.opts.SnapshotInterval}
 	for i := range d.opts.Validators {
 		s.Validators = append(s.Validators, Validator{
 			Service: Service{Name: fmt.Sprintf("validator-%d", i), Address: next()}, Home: d.path("validators", strconv.Itoa(i)),
@@ -147,7 +147,7 @@ func (d *Devnet) makeValidators(ctx context.Context, codec *chain.Codec, s *Stat
 	}
 	first := s.Validators[0]
 	genesis := filepath.Join(first.Home, "config", "genesis.json")
-	if err := editGenesis(genesis, codec, funds, s.Oracles); err != nil {
+	if err := d.editGenesis(genesis, codec, funds, s.Oracles); err != nil {
 		return err
 	}
 	gentxs := filepath.Join(first.Home, "config", "gentx")

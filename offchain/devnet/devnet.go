@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
+	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
 // Options of a devnet.
@@ -30,6 +32,12 @@ type Options struct {
 	Home string
 	// Validators and Oracles to run; only asked when the devnet is made.
 	Validators, Oracles int
+	// SnapshotInterval is how many blocks lie between two snapshots for state sync, zero: as many as fogd's configuration says; only
+	// asked when the devnet is made.
+	SnapshotInterval uint64
+	// NodesParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
+	NodesParams  func(*nodestypes.Params)
+	OracleParams func(*oracletypes.Params)
 	// Fogd and Fog are the programs.
 	Fogd, Fog string
 	// Step tells a person what is happening.
@@ -52,7 +60,10 @@ type Devnet struct {
 
 // State is what has to be remembered between two commands.
 type State struct {
-	ChainID    string      `json:"chain_id"`
+	ChainID string `json:"chain_id"`
+	// SnapshotInterval of every validator; zero if fogd's configuration says it.
+	SnapshotInterval uint64 `json:"snapshot_interval,omitempty"`
+
 	Validators []Validator `json:"validators"`
 	Oracles    []Oracle    `json:"oracles"`
 	Registry   Service     `json:"registry"`

@@ -39,7 +39,7 @@ type fund struct {
 }
 
 // editGenesis funds accounts, admits the oracles and shortens what a developer would otherwise wait for.
-func editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle) error {
+func (d *Devnet) editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle) error {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle
 	}); err != nil {
 		return err
 	}
-	if err := tune(cdc, state); err != nil {
+	if err := d.tune(cdc, state); err != nil {
 		return err
 	}
 	if doc["app_state"], err = json.Marshal(state); err != nil {
@@ -103,7 +103,7 @@ func editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle
 
 // tune shortens the clocks and makes no new coins, so that every ufog can be counted. Prices, shares, quorums and penalties are those
 // of production.
-func tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
+func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
 	if err := edit(cdc, state, minttypes.ModuleName, func(g *minttypes.GenesisState) error {
 		zero := sdkmath.LegacyZeroDec()
 		g.Minter.Inflation, g.Minter.AnnualProvisions = zero, zero
@@ -117,6 +117,9 @@ func tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
 		g.Params.LostGrace = 20
 		// With a single machine, tasks that come one at a time would make every job a queue.
 		g.Params.ProbationTasks = 0
+		if d.opts.NodesParams != nil {
+			d.opts.NodesParams(&g.Params)
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -131,6 +134,9 @@ func tune(cdc codec.JSONCodec, state map[string]json.RawMessage) error {
 		g.Params.Epoch = 30
 		g.Params.UnbondingTime = 60
 		g.Params.DowntimeJail = 30
+		if d.opts.OracleParams != nil {
+			d.opts.OracleParams(&g.Params)
+		}
 		return nil
 	}); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,9 +87,16 @@ func (d *Devnet) StartValidator(i int) error {
 			peers = append(peers, other.NodeID+"@"+other.P2P)
 		}
 	}
-	pid, err := d.start(v.Name, d.opts.Fogd, "start", "--home", v.Home, "--log_level", "warn",
-		"--rpc.laddr", "tcp://"+v.Address, "--p2p.laddr", "tcp://"+v.P2P, "--p2p.persistent_peers", strings.Join(peers, ","),
-		"--rpc.pprof_laddr", "", "--grpc.address", v.GRPC, "--api.enable", "--api.address", "tcp://"+v.API, "--minimum-gas-prices", gasPrice, "--pruning", "nothing")
+	args := []string{
+		"start", "--home", v.Home, "--log_level", "warn",
+		"--rpc.laddr", "tcp://" + v.Address, "--p2p.laddr", "tcp://" + v.P2P, "--p2p.persistent_peers", strings.Join(peers, ","),
+		"--rpc.pprof_laddr", "", "--grpc.address", v.GRPC, "--api.enable", "--api.address", "tcp://" + v.API,
+		"--minimum-gas-prices", gasPrice, "--pruning", "nothing",
+	}
+	if n := d.state.SnapshotInterval; n > 0 {
+		args = append(args, "--state-sync.snapshot-interval", strconv.FormatUint(n, 10))
+	}
+	pid, err := d.start(v.Name, d.opts.Fogd, args...)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type devnetFlags struct {
 	dir                 string
 	validators, oracles int
 	noAgent             bool
+	snapshotInterval    uint64
 }
 
 // newDevnetCmd is `fog devnet`.
@@ -42,6 +43,8 @@ func newDevnetCmd(a *app) *cobra.Command {
 	up.Flags().IntVar(&f.validators, "validators", 1, "validators of a new devnet")
 	up.Flags().IntVar(&f.oracles, "oracles", 4, "oracles of a new devnet")
 	up.Flags().BoolVar(&f.noAgent, "no-agent", false, "register no node and start no agent")
+	up.Flags().Uint64Var(&f.snapshotInterval, "snapshot-interval", 0,
+		"blocks between two snapshots, from which other nodes of a new devnet can start by state sync; 0: as fogd's app.toml says")
 	cmd.AddCommand(
 		up,
 		&cobra.Command{
@@ -81,7 +84,8 @@ func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
 		return nil, err
 	}
 	return devnet.New(devnet.Options{
-		Home: dir, Validators: max(1, f.validators), Oracles: max(1, f.oracles), Fogd: fogd, Fog: self, Step: a.say, Log: a.log,
+		Home: dir, Validators: max(1, f.validators), Oracles: max(1, f.oracles), SnapshotInterval: f.snapshotInterval,
+		Fogd: fogd, Fog: self, Step: a.say, Log: a.log,
 	})
 }
 

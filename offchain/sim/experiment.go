@@ -19,6 +19,8 @@ type Experiment struct {
 	Seeds []uint64
 	// Workers is the number of runs at a time, at least one; more than one spoils the decisions' times.
 	Workers int
+	// Alone leaves the references out, for worlds in which looking at every node for each job takes hours. Ratios are then zero.
+	Alone bool
 	// Clock counts nanoseconds for the decisions' times; without it they are zero.
 	Clock func() int64
 	// Progress, if set, is told how many jobs of all runs are done. Calls do not overlap.
@@ -35,7 +37,7 @@ func (x *Experiment) Run(ctx context.Context) (*Result, error) {
 	}
 	names := slices.Clone(x.Policies)
 	for _, ref := range references {
-		if !slices.Contains(names, ref) {
+		if !x.Alone && !slices.Contains(names, ref) {
 			names = append(names, ref)
 		}
 	}

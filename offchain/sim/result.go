@@ -41,13 +41,12 @@ type PolicyResult struct {
 
 // Means over seeds, in dollars.
 type Means struct {
-	Loss                 float64 `json:"loss"`
-	CostPerSuccess       float64 `json:"cost_per_success"`
-	RegretLastQuarter    float64 `json:"regret_last_quarter"`
-	Unplaced             float64 `json:"unplaced"`
-	Lost                 float64 `json:"lost"`
-	LossRatioMinusFog    float64 `json:"loss_ratio_minus_fog"`
-	LossRatioMinusOracle float64 `json:"loss_ratio_minus_oracle"`
+	Loss              float64 `json:"loss"`
+	CostPerSuccess    float64 `json:"cost_per_success"`
+	RegretLastQuarter float64 `json:"regret_last_quarter"`
+	Unplaced          float64 `json:"unplaced"`
+	Lost              float64 `json:"lost"`
+	LossRatioMinusFog float64 `json:"loss_ratio_minus_fog"`
 }
 
 // Interval is a 95 % confidence interval by Student's t over the seeds; with one seed it is a point.
@@ -134,10 +133,14 @@ func (x *Experiment) result(names []string, rows [][]*Seed) *Result {
 	for _, row := range rows {
 		out.Seeds = append(out.Seeds, row[0].Seed)
 		for _, s := range row {
-			s.LossRatio = ratio(s.Loss, row[oracle].Loss)
-			s.CostPerSuccessRatio = ratio(s.CostPerSuccess, row[oracle].CostPerSuccess)
-			s.FailureRatio = ratio(s.FailureRate, row[oracle].FailureRate)
-			s.RegretRatioLastQuarter = ratio(s.RegretLastQuarter, row[random].RegretLastQuarter)
+			if oracle >= 0 {
+				s.LossRatio = ratio(s.Loss, row[oracle].Loss)
+				s.CostPerSuccessRatio = ratio(s.CostPerSuccess, row[oracle].CostPerSuccess)
+				s.FailureRatio = ratio(s.FailureRate, row[oracle].FailureRate)
+			}
+			if random >= 0 {
+				s.RegretRatioLastQuarter = ratio(s.RegretLastQuarter, row[random].RegretLastQuarter)
+			}
 		}
 	}
 	fog := slices.Index(names, "fog")
@@ -175,7 +178,7 @@ func summarise(rows [][]*Seed, p, fog int) *PolicyResult {
 		CostPerSuccess:    mean(func(s *Seed) float64 { return s.CostPerSuccess }),
 		RegretLastQuarter: mean(func(s *Seed) float64 { return s.RegretLastQuarter }),
 		Unplaced:          mean(func(s *Seed) float64 { return float64(s.Unplaced) }),
-		Lost:              mean(func(s *Seed) float64 { return float64(s.Lost) }), LossRatioMinusOracle: r.LossRatio - 1,
+		Lost:              mean(func(s *Seed) float64 { return float64(s.Lost) }),
 	}
 	if fog >= 0 {
 		values := make([]float64, len(rows))

@@ -25,6 +25,7 @@ type simFlags struct {
 	jobs, seeds     int
 	first           uint64
 	workers         int
+	alone           bool
 }
 
 func newSimRunCmd(a *app) *cobra.Command {
@@ -47,6 +48,7 @@ an object for each policy, --output html one page with plots.`,
 	fl.IntVar(&f.seeds, "seeds", 3, "worlds")
 	fl.Uint64Var(&f.first, "first-seed", 1, "seed of the first world; the others follow")
 	fl.IntVar(&f.workers, "workers", 1, "runs at a time; more than one spoils the times of decisions")
+	fl.BoolVar(&f.alone, "alone", false, "leave out the references oracle and random, which look at every node for each job; ratios are then 0")
 	return cmd
 }
 
@@ -55,7 +57,7 @@ func (f simFlags) experiment() (*sim.Experiment, error) {
 	if f.jobs < 100 || f.seeds < 1 || f.workers < 1 {
 		return nil, usagef("--jobs is %d, --seeds %d, --workers %d; give at least 100, 1 and 1", f.jobs, f.seeds, f.workers)
 	}
-	x := &sim.Experiment{Scenario: sim.DefaultScenario(), Policies: f.policies, Jobs: f.jobs, Workers: f.workers}
+	x := &sim.Experiment{Scenario: sim.DefaultScenario(), Policies: f.policies, Jobs: f.jobs, Workers: f.workers, Alone: f.alone}
 	for i := range f.seeds {
 		x.Seeds = append(x.Seeds, f.first+uint64(i))
 	}

@@ -25,6 +25,15 @@ func reportTypes() map[string]oracletypes.ReportType {
 				return nodestypes.NewMsgRecordLiveness(authority, result.Subject, bodies(result), result.Quorum)
 			},
 		},
+		// A model is fitted by the proposer; the others vote for it if it is no worse than their own.
+		nodestypes.RoundKindModel: {
+			Rule:         oracletypes.ROUND_RULE_CLAIM,
+			ProposerOnly: true,
+			ValidateBody: nodestypes.ValidateModelBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return nodestypes.NewMsgRecordModel(authority, result.Body)
+			},
+		},
 		// Everybody computes the same batch, and it can be long: one posts it, the others vote for its hash.
 		jobstypes.RoundKindMatches: {
 			Rule:         oracletypes.ROUND_RULE_CLAIM,

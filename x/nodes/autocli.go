@@ -38,6 +38,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				},
 				{RpcMethod: "RecordBenchmark", Skip: true}, // executed by x/oracle only
 				{RpcMethod: "RecordLiveness", Skip: true},
+				{RpcMethod: "RecordModel", Skip: true},
 			},
 		},
 		Query: &autocliv1.ServiceCommandDescriptor{
@@ -47,7 +48,8 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					RpcMethod: "Node", Use: "node [id]", Short: "Show a node",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "id"}},
 				},
-				{RpcMethod: "Nodes", Use: "list", Short: "List nodes, with --owner, --status and --region only some"},
+				{RpcMethod: "Nodes", Use: "list", Short: "List nodes, with --owner, --status, --region and --class only some"},
+				{RpcMethod: "Model", Use: "model", Short: "Show the model of the classes and their profiles"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the params of x/nodes"},
 			},
 		},

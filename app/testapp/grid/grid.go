@@ -130,6 +130,7 @@ func setGenesis(cdc codec.JSONCodec, state map[string]json.RawMessage, cfg Confi
 
 	var nodes nodestypes.GenesisState
 	cdc.MustUnmarshalJSON(state[nodestypes.ModuleName], &nodes)
+	nodes.Params.ModelMinNodes = 1 << 30 // the grid's oracles fit no models
 	if cfg.Nodes != nil {
 		cfg.Nodes(&nodes.Params)
 	}

@@ -18,7 +18,7 @@ const (
 	gasBenchmark = 60_000
 )
 
-// EndBlock opens the rounds that are due: benchmarks that were asked for, and liveness by the clock.
+// EndBlock opens the rounds that are due: benchmarks that were asked for, liveness and models by the clock.
 func (k Keeper) EndBlock(ctx context.Context) error {
 	p, err := k.Params.Get(ctx)
 	if err != nil {
@@ -27,7 +27,10 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	if err := k.openBenchmarks(ctx, p); err != nil {
 		return err
 	}
-	return k.openLiveness(ctx, p)
+	if err := k.openLiveness(ctx, p); err != nil {
+		return err
+	}
+	return k.openModel(ctx, p)
 }
 
 // askBenchmark has the declaration of a node measured, one at a time; the caller stores the node.

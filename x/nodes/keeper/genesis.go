@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	"cosmossdk.io/collections"
 
@@ -47,6 +48,11 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 		if err := k.Ratings.Set(ctx, id, r.Ratings); err != nil {
+			return err
+		}
+	}
+	if g.Model != nil {
+		if err := k.Model.Set(ctx, *g.Model); err != nil {
 			return err
 		}
 	}
@@ -138,6 +144,12 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 		return false, nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	model, err := k.LastModel(ctx)
+	if err == nil {
+		g.Model = &model
+	} else if !errors.Is(err, types.ErrNoModel) {
 		return nil, err
 	}
 	return &g, k.ToBenchmark.Walk(ctx, nil, func(id escrowtypes.ID) (bool, error) {

@@ -46,6 +46,8 @@ type Keeper struct {
 	Condemned collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
 	// Ratings are the parts of the ratings of live nodes.
 	Ratings collections.Map[escrowtypes.ID, types.Ratings]
+	// Model of the classes, once there is one.
+	Model collections.Item[types.Model]
 }
 
 // NewKeeper makes the keeper.
@@ -73,6 +75,7 @@ func NewKeeper(
 		Schedule:    collections.NewItem(sb, types.SchedulePrefix, "schedule", codec.CollValue[types.RoundSchedule](cdc)),
 		ToBenchmark: collections.NewKeySet(sb, types.ToBenchmarkPrefix, "to_benchmark", escrowtypes.IDKey),
 		Ratings:     collections.NewMap(sb, types.RatingsPrefix, "ratings", escrowtypes.IDKey, codec.CollValue[types.Ratings](cdc)),
+		Model:       collections.NewItem(sb, types.ModelPrefix, "model", codec.CollValue[types.Model](cdc)),
 		Condemned: collections.NewKeySet(sb, types.CondemnedPrefix, "condemned",
 			collections.PairKeyCodec(sdk.AccAddressKey, escrowtypes.IDKey)),
 	}

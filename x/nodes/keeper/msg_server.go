@@ -73,6 +73,14 @@ func (s msgServer) RecordLiveness(ctx context.Context, msg *types.MsgRecordLiven
 	return &types.MsgRecordLivenessResponse{}, s.k.recordLiveness(ctx, msg)
 }
 
+func (s msgServer) RecordModel(ctx context.Context, msg *types.MsgRecordModel) (*types.MsgRecordModelResponse, error) {
+	if err := s.reported(msg.Authority); err != nil {
+		return nil, err
+	}
+	moved, err := s.k.recordModel(ctx, msg.Report)
+	return &types.MsgRecordModelResponse{Moved: moved}, err
+}
+
 // reported checks that a quorum of oracles says so.
 func (s msgServer) reported(authority string) error {
 	if authority != s.k.reporter {

@@ -98,5 +98,14 @@ func (s queryServer) nodesOfOwner(ctx context.Context, req *types.QueryNodesRequ
 }
 
 func wanted(req *types.QueryNodesRequest, n types.Node) bool {
-	return (req.Status == types.NODE_STATUS_UNSPECIFIED || n.Status == req.Status) && (req.Region == "" || n.Region == req.Region)
+	return (req.Status == types.NODE_STATUS_UNSPECIFIED || n.Status == req.Status) && (req.Region == "" || n.Region == req.Region) &&
+		(req.Class == 0 || n.Class == req.Class)
+}
+
+func (s queryServer) Model(ctx context.Context, _ *types.QueryModelRequest) (*types.QueryModelResponse, error) {
+	model, err := s.k.LastModel(ctx)
+	if errors.Is(err, types.ErrNoModel) {
+		return nil, status.Error(codes.NotFound, err.Error())
+	}
+	return &types.QueryModelResponse{Model: model, Hash: model.Hash()}, err
 }

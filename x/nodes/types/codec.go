@@ -27,6 +27,6 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 func allMsgs() []sdk.Msg {
 	return []sdk.Msg{
 		&MsgRegisterNode{}, &MsgUpdateNode{}, &MsgDrainNode{}, &MsgResumeNode{}, &MsgRetireNode{},
-		&MsgUpdateParams{}, &MsgRecordBenchmark{}, &MsgRecordLiveness{},
+		&MsgUpdateParams{}, &MsgRecordBenchmark{}, &MsgRecordLiveness{}, &MsgRecordModel{},
 	}
 }

@@ -30,4 +30,6 @@ var (
 	ErrStaleReport = errorsmod.Register(ModuleName, 14, "stale report")
 	// ErrUnderWay says that the node is being benchmarked.
 	ErrUnderWay = errorsmod.Register(ModuleName, 15, "benchmark is under way")
+	// ErrNoModel says that no model of the classes has been recorded yet.
+	ErrNoModel = errorsmod.Register(ModuleName, 16, "no model")
 )

@@ -16,6 +16,13 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 	if g.Schedule.NextLiveness < 0 {
 		return ErrInvalidGenesis.Wrapf("schedule.next_liveness is %d; it must not be negative", g.Schedule.NextLiveness)
 	}
+	nextClass := uint32(1)
+	if g.Model != nil {
+		if err := g.Model.Validate(); err != nil {
+			return ErrInvalidGenesis.Wrapf("model: %s", err)
+		}
+		nextClass = g.Model.NextClass
+	}
 	ids, indexes, keys := map[string]bool{}, map[uint32]bool{}, map[string]bool{}
 	for i, n := range g.Nodes {
 		if err := n.Validate(addresses); err != nil {
@@ -25,6 +32,10 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 			return ErrInvalidGenesis.Wrapf("nodes[%d].id %s is there twice", i, n.Id)
 		}
 		ids[n.Id] = true
+		if n.Class >= nextClass || n.ClassCandidate >= nextClass {
+			return ErrInvalidGenesis.Wrapf("nodes[%d].class %d and class_candidate %d must be below the model's next_class, %d",
+				i, n.Class, n.ClassCandidate, nextClass)
+		}
 		if n.Index != 0 {
 			if indexes[n.Index] || n.Index >= g.NextIndex {
 				return ErrInvalidGenesis.Wrapf("nodes[%d].index %d must be unique and below next_index %d", i, n.Index, g.NextIndex)

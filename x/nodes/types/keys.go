@@ -32,6 +32,7 @@ var (
 	ToBenchmarkPrefix  = collections.NewPrefix(7)
 	CondemnedPrefix    = collections.NewPrefix(8)
 	RatingsPrefix      = collections.NewPrefix(9)
+	ModelPrefix        = collections.NewPrefix(10)
 )
 
 // NodeID is the id of the node that an owner registers with a salt.

@@ -17,6 +17,9 @@ func DefaultParams() Params {
 		BenchmarkWindow:       180,
 		MaxDrain:              24 * 3600,
 		MinUptimePercent:      95,
+		ModelPeriod:           3600,
+		ModelWindow:           600,
+		ModelMinNodes:         16,
 	}
 }
 
@@ -41,6 +44,9 @@ func (p Params) Validate() error {
 		{"benchmark_window", p.BenchmarkWindow, 1, 24 * 3600},
 		{"max_drain", p.MaxDrain, 1, year},
 		{"min_uptime_percent", uint64(p.MinUptimePercent), 0, 100},
+		{"model_period", p.ModelPeriod, 1, year},
+		{"model_window", p.ModelWindow, 1, 24 * 3600},
+		{"model_min_nodes", uint64(p.ModelMinNodes), 2, 1 << 30},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)

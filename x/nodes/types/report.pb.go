@@ -195,37 +195,198 @@ func (m *LivenessObservation) GetRestarted() []Restart {
 	return nil
 }
 
+// ClassMove gives nodes another class or candidate.
+type ClassMove struct {
+	Class     uint32 `protobuf:"varint,1,opt,name=class,proto3" json:"class,omitempty"`
+	Candidate uint32 `protobuf:"varint,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// nodes: strictly increasing indexes.
+	Nodes []uint32 `protobuf:"varint,3,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`
+}
+
+func (m *ClassMove) Reset()         { *m = ClassMove{} }
+func (m *ClassMove) String() string { return proto.CompactTextString(m) }
+func (*ClassMove) ProtoMessage()    {}
+func (*ClassMove) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7eba498c03fbe7b5, []int{3}
+}
+func (m *ClassMove) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *ClassMove) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_ClassMove.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *ClassMove) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_ClassMove.Merge(m, src)
+}
+func (m *ClassMove) XXX_Size() int {
+	return m.Size()
+}
+func (m *ClassMove) XXX_DiscardUnknown() {
+	xxx_messageInfo_ClassMove.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_ClassMove proto.InternalMessageInfo
+
+func (m *ClassMove) GetClass() uint32 {
+	if m != nil {
+		return m.Class
+	}
+	return 0
+}
+
+func (m *ClassMove) GetCandidate() uint32 {
+	if m != nil {
+		return m.Candidate
+	}
+	return 0
+}
+
+func (m *ClassMove) GetNodes() []uint32 {
+	if m != nil {
+		return m.Nodes
+	}
+	return nil
+}
+
+// ModelReport is the body of a vote in a model round, posted by the proposer. The claim is its SHA-256.
+type ModelReport struct {
+	Version uint64 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Height  int64  `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`
+	// model in the canonical encoding.
+	Model     []byte `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	NextClass uint32 `protobuf:"varint,4,opt,name=next_class,json=nextClass,proto3" json:"next_class,omitempty"`
+	// classes by strictly increasing id.
+	Classes []Class `protobuf:"bytes,5,rep,name=classes,proto3" json:"classes"`
+	// moves by strictly increasing class and candidate.
+	Moves []ClassMove `protobuf:"bytes,6,rep,name=moves,proto3" json:"moves"`
+}
+
+func (m *ModelReport) Reset()         { *m = ModelReport{} }
+func (m *ModelReport) String() string { return proto.CompactTextString(m) }
+func (*ModelReport) ProtoMessage()    {}
+func (*ModelReport) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7eba498c03fbe7b5, []int{4}
+}
+func (m *ModelReport) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *ModelReport) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_ModelReport.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *ModelReport) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_ModelReport.Merge(m, src)
+}
+func (m *ModelReport) XXX_Size() int {
+	return m.Size()
+}
+func (m *ModelReport) XXX_DiscardUnknown() {
+	xxx_messageInfo_ModelReport.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_ModelReport proto.InternalMessageInfo
+
+func (m *ModelReport) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *ModelReport) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
+func (m *ModelReport) GetModel() []byte {
+	if m != nil {
+		return m.Model
+	}
+	return nil
+}
+
+func (m *ModelReport) GetNextClass() uint32 {
+	if m != nil {
+		return m.NextClass
+	}
+	return 0
+}
+
+func (m *ModelReport) GetClasses() []Class {
+	if m != nil {
+		return m.Classes
+	}
+	return nil
+}
+
+func (m *ModelReport) GetMoves() []ClassMove {
+	if m != nil {
+		return m.Moves
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*BenchmarkObservation)(nil), "fog.nodes.v1.BenchmarkObservation")
 	proto.RegisterType((*Restart)(nil), "fog.nodes.v1.Restart")
 	proto.RegisterType((*LivenessObservation)(nil), "fog.nodes.v1.LivenessObservation")
+	proto.RegisterType((*ClassMove)(nil), "fog.nodes.v1.ClassMove")
+	proto.RegisterType((*ModelReport)(nil), "fog.nodes.v1.ModelReport")
 }
 
 func init() { proto.RegisterFile("fog/nodes/v1/report.proto", fileDescriptor_7eba498c03fbe7b5) }
 
 var fileDescriptor_7eba498c03fbe7b5 = []byte{
-	// 335 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x54, 0x91, 0xb1, 0x6e, 0xea, 0x30,
-	0x14, 0x86, 0xe3, 0x90, 0x7b, 0x2f, 0x98, 0x4b, 0x07, 0x97, 0xaa, 0x29, 0x43, 0x88, 0x90, 0x2a,
-	0x65, 0x4a, 0x04, 0x9d, 0xe8, 0x52, 0x89, 0xb9, 0x52, 0xa5, 0x8c, 0xdd, 0x12, 0x72, 0x30, 0x51,
-	0x8b, 0x4f, 0x64, 0x3b, 0x29, 0x7d, 0x8b, 0x3e, 0x42, 0x1f, 0x87, 0x91, 0xb1, 0x53, 0x55, 0xc1,
-	0xd2, 0xc7, 0xa8, 0x70, 0x10, 0x85, 0xc9, 0xbf, 0x7f, 0x7f, 0x47, 0xff, 0x39, 0x3e, 0xf4, 0x6a,
-	0x86, 0x3c, 0x12, 0x98, 0x81, 0x8a, 0xaa, 0x61, 0x24, 0xa1, 0x40, 0xa9, 0xc3, 0x42, 0xa2, 0x46,
-	0xf6, 0x7f, 0x86, 0x3c, 0x34, 0x4f, 0x61, 0x35, 0xec, 0xb9, 0x27, 0x60, 0x6d, 0x1b, 0xae, 0xd7,
-	0xe5, 0xc8, 0xd1, 0xc8, 0x68, 0xa7, 0x6a, 0x77, 0xa0, 0x68, 0x77, 0x02, 0x62, 0x3a, 0x5f, 0x24,
-	0xf2, 0xe9, 0x21, 0x55, 0x20, 0xab, 0x44, 0xe7, 0x28, 0xd8, 0x98, 0x36, 0x17, 0x90, 0xa8, 0x52,
-	0x42, 0xe6, 0x12, 0x9f, 0x04, 0xed, 0xd1, 0x65, 0x78, 0x1c, 0x14, 0x1e, 0xaa, 0x26, 0xce, 0xea,
-	0xb3, 0x6f, 0xc5, 0x07, 0x9c, 0xf9, 0xb4, 0x5d, 0x0a, 0x09, 0xc9, 0x74, 0x9e, 0xa4, 0xcf, 0xe0,
-	0xda, 0x3e, 0x09, 0x9a, 0xf1, 0xb1, 0x35, 0x18, 0xd3, 0x7f, 0x31, 0x28, 0x9d, 0x48, 0xcd, 0xba,
-	0xf4, 0x4f, 0x2e, 0x32, 0x58, 0x9a, 0x90, 0x4e, 0x5c, 0x5f, 0x18, 0xa3, 0x4e, 0x8a, 0xa8, 0x4d,
-	0x6d, 0x2b, 0x36, 0xfa, 0xd6, 0xf9, 0x7e, 0xef, 0x93, 0x81, 0xa6, 0xe7, 0xf7, 0x79, 0x05, 0x02,
-	0x94, 0x3a, 0x6e, 0x97, 0x51, 0x27, 0xc3, 0x17, 0xe1, 0x12, 0xbf, 0x11, 0x74, 0x62, 0xa3, 0xd9,
-	0x19, 0xb5, 0xcb, 0xc2, 0xb5, 0x8d, 0x63, 0x97, 0x05, 0x1b, 0xd3, 0x96, 0xac, 0x53, 0x21, 0x73,
-	0x1b, 0x7e, 0x23, 0x68, 0x8f, 0x2e, 0x4e, 0x67, 0xda, 0x37, 0xb5, 0x9f, 0xe8, 0x97, 0x9e, 0xdc,
-	0xad, 0x36, 0x1e, 0x59, 0x6f, 0x3c, 0xf2, 0xb5, 0xf1, 0xc8, 0xdb, 0xd6, 0xb3, 0xd6, 0x5b, 0xcf,
-	0xfa, 0xd8, 0x7a, 0xd6, 0xe3, 0x35, 0xcf, 0xf5, 0xbc, 0x4c, 0xc3, 0x29, 0x2e, 0xa2, 0x19, 0x72,
-	0x2e, 0xf3, 0x6c, 0x77, 0x66, 0xd1, 0x72, 0xbf, 0x05, 0xfd, 0x5a, 0x80, 0x4a, 0xff, 0x9a, 0xdf,
-	0xbe, 0xf9, 0x09, 0x00, 0x00, 0xff, 0xff, 0xcf, 0x01, 0xfd, 0xe0, 0xc8, 0x01, 0x00, 0x00,
+	// 479 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x6c, 0x52, 0x41, 0x6f, 0xda, 0x30,
+	0x14, 0xc6, 0x90, 0x42, 0x31, 0x65, 0x07, 0x97, 0xad, 0x5e, 0xb5, 0xa5, 0x11, 0xd2, 0x24, 0x4e,
+	0x89, 0x5a, 0x4e, 0xec, 0x32, 0x89, 0x5d, 0x57, 0x4d, 0xb2, 0xb4, 0xcb, 0x2e, 0x53, 0xc0, 0x8f,
+	0x10, 0x0d, 0xec, 0xc8, 0x76, 0x32, 0xf6, 0x2f, 0xf6, 0x13, 0xf6, 0x73, 0x7a, 0xec, 0x71, 0xa7,
+	0x6a, 0x82, 0xcb, 0x7e, 0xc6, 0x64, 0x3b, 0xb4, 0x20, 0xf5, 0x94, 0xf7, 0x3d, 0x7f, 0x9f, 0xbf,
+	0xef, 0xbd, 0x18, 0xbf, 0x5e, 0xc8, 0x2c, 0x11, 0x92, 0x83, 0x4e, 0xaa, 0xeb, 0x44, 0x41, 0x21,
+	0x95, 0x89, 0x0b, 0x25, 0x8d, 0x24, 0x67, 0x0b, 0x99, 0xc5, 0xee, 0x28, 0xae, 0xae, 0x2f, 0xe9,
+	0x11, 0xd1, 0xb7, 0x1d, 0xef, 0x72, 0x90, 0xc9, 0x4c, 0xba, 0x32, 0xb1, 0x95, 0xef, 0x0e, 0x35,
+	0x1e, 0x4c, 0x41, 0xcc, 0x97, 0xeb, 0x54, 0x7d, 0xff, 0x3c, 0xd3, 0xa0, 0xaa, 0xd4, 0xe4, 0x52,
+	0x90, 0x09, 0x3e, 0x5d, 0x43, 0xaa, 0x4b, 0x05, 0x9c, 0xa2, 0x08, 0x8d, 0x7a, 0x37, 0x17, 0xf1,
+	0xa1, 0x51, 0xfc, 0xa8, 0x9a, 0x06, 0x77, 0x0f, 0x57, 0x0d, 0xf6, 0x48, 0x27, 0x11, 0xee, 0x95,
+	0x42, 0x41, 0x3a, 0x5f, 0xa6, 0xb3, 0x15, 0xd0, 0x66, 0x84, 0x46, 0xa7, 0xec, 0xb0, 0x35, 0x9c,
+	0xe0, 0x0e, 0x03, 0x6d, 0x52, 0x65, 0xc8, 0x00, 0x9f, 0xe4, 0x82, 0xc3, 0xc6, 0x99, 0xf4, 0x99,
+	0x07, 0x84, 0xe0, 0x60, 0x26, 0xa5, 0x71, 0xda, 0x2e, 0x73, 0xf5, 0xfb, 0xe0, 0xdf, 0xef, 0x2b,
+	0x34, 0x34, 0xf8, 0xfc, 0x53, 0x5e, 0x81, 0x00, 0xad, 0x0f, 0xe3, 0x12, 0x1c, 0x70, 0xf9, 0x43,
+	0x50, 0x14, 0xb5, 0x46, 0x7d, 0xe6, 0x6a, 0xf2, 0x02, 0x37, 0xcb, 0x82, 0x36, 0x5d, 0xa7, 0x59,
+	0x16, 0x64, 0x82, 0xbb, 0xca, 0xbb, 0x02, 0xa7, 0xad, 0xa8, 0x35, 0xea, 0xdd, 0xbc, 0x3c, 0x9e,
+	0xa9, 0x0e, 0x55, 0x4f, 0xf4, 0xc4, 0x1e, 0x7e, 0xc1, 0xdd, 0x8f, 0xab, 0x54, 0xeb, 0x5b, 0x59,
+	0x81, 0x8d, 0x3c, 0xb7, 0x60, 0x1f, 0xd9, 0x01, 0xf2, 0x06, 0x77, 0xe7, 0xa9, 0xe0, 0x39, 0x4f,
+	0x8d, 0x9f, 0xb9, 0xcf, 0x9e, 0x1a, 0x56, 0xe3, 0x5c, 0x9c, 0x6f, 0x9f, 0x79, 0x30, 0x7c, 0x40,
+	0xb8, 0x77, 0x2b, 0x39, 0xac, 0x98, 0xfb, 0xa1, 0x84, 0xe2, 0x4e, 0x05, 0x4a, 0xe7, 0x52, 0xb8,
+	0xbb, 0x03, 0xb6, 0x87, 0xe4, 0x15, 0x6e, 0x2f, 0x21, 0xcf, 0x96, 0x7e, 0x25, 0x2d, 0x56, 0x23,
+	0x7b, 0xef, 0xda, 0x5e, 0x40, 0x5b, 0x11, 0x1a, 0x9d, 0x31, 0x0f, 0xc8, 0x5b, 0x8c, 0x05, 0x6c,
+	0xcc, 0x37, 0x1f, 0x33, 0xf0, 0x61, 0x6c, 0xc7, 0x0d, 0x41, 0xc6, 0xb8, 0xe3, 0x4e, 0x40, 0xd3,
+	0x13, 0xb7, 0x86, 0xf3, 0xe3, 0x35, 0x38, 0x56, 0xbd, 0x84, 0x3d, 0x93, 0x8c, 0xad, 0x53, 0x05,
+	0x9a, 0xb6, 0x9d, 0xe4, 0xe2, 0x19, 0x89, 0xdd, 0x4e, 0x2d, 0xf3, 0xdc, 0xe9, 0x87, 0xbb, 0x6d,
+	0x88, 0xee, 0xb7, 0x21, 0xfa, 0xbb, 0x0d, 0xd1, 0xaf, 0x5d, 0xd8, 0xb8, 0xdf, 0x85, 0x8d, 0x3f,
+	0xbb, 0xb0, 0xf1, 0xf5, 0x5d, 0x96, 0x9b, 0x65, 0x39, 0x8b, 0xe7, 0x72, 0x9d, 0x2c, 0x64, 0x96,
+	0xa9, 0x9c, 0xdb, 0x2f, 0x4f, 0x36, 0xf5, 0xeb, 0x35, 0x3f, 0x0b, 0xd0, 0xb3, 0xb6, 0x7b, 0xa5,
+	0xe3, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff, 0xc6, 0x61, 0xf8, 0xb3, 0x00, 0x03, 0x00, 0x00,
 }
 
 func (this *Restart) Equal(that interface{}) bool {
@@ -406,6 +567,130 @@ func (m *LivenessObservation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *ClassMove) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *ClassMove) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *ClassMove) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Nodes) > 0 {
+		dAtA7 := make([]byte, len(m.Nodes)*10)
+		var j6 int
+		for _, num := range m.Nodes {
+			for num >= 1<<7 {
+				dAtA7[j6] = uint8(uint64(num)&0x7f | 0x80)
+				num >>= 7
+				j6++
+			}
+			dAtA7[j6] = uint8(num)
+			j6++
+		}
+		i -= j6
+		copy(dAtA[i:], dAtA7[:j6])
+		i = encodeVarintReport(dAtA, i, uint64(j6))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Candidate != 0 {
+		i = encodeVarintReport(dAtA, i, uint64(m.Candidate))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Class != 0 {
+		i = encodeVarintReport(dAtA, i, uint64(m.Class))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *ModelReport) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *ModelReport) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *ModelReport) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Moves) > 0 {
+		for iNdEx := len(m.Moves) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Moves[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintReport(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	if len(m.Classes) > 0 {
+		for iNdEx := len(m.Classes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Classes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintReport(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if m.NextClass != 0 {
+		i = encodeVarintReport(dAtA, i, uint64(m.NextClass))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Model) > 0 {
+		i -= len(m.Model)
+		copy(dAtA[i:], m.Model)
+		i = encodeVarintReport(dAtA, i, uint64(len(m.Model)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Height != 0 {
+		i = encodeVarintReport(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Version != 0 {
+		i = encodeVarintReport(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintReport(dAtA []byte, offset int, v uint64) int {
 	offset -= sovReport(v)
 	base := offset
@@ -469,6 +754,62 @@ func (m *LivenessObservation) Size() (n int) {
 	}
 	if len(m.Restarted) > 0 {
 		for _, e := range m.Restarted {
+			l = e.Size()
+			n += 1 + l + sovReport(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *ClassMove) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Class != 0 {
+		n += 1 + sovReport(uint64(m.Class))
+	}
+	if m.Candidate != 0 {
+		n += 1 + sovReport(uint64(m.Candidate))
+	}
+	if len(m.Nodes) > 0 {
+		l = 0
+		for _, e := range m.Nodes {
+			l += sovReport(uint64(e))
+		}
+		n += 1 + sovReport(uint64(l)) + l
+	}
+	return n
+}
+
+func (m *ModelReport) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Version != 0 {
+		n += 1 + sovReport(uint64(m.Version))
+	}
+	if m.Height != 0 {
+		n += 1 + sovReport(uint64(m.Height))
+	}
+	l = len(m.Model)
+	if l > 0 {
+		n += 1 + l + sovReport(uint64(l))
+	}
+	if m.NextClass != 0 {
+		n += 1 + sovReport(uint64(m.NextClass))
+	}
+	if len(m.Classes) > 0 {
+		for _, e := range m.Classes {
+			l = e.Size()
+			n += 1 + l + sovReport(uint64(l))
+		}
+	}
+	if len(m.Moves) > 0 {
+		for _, e := range m.Moves {
 			l = e.Size()
 			n += 1 + l + sovReport(uint64(l))
 		}
@@ -898,6 +1239,379 @@ func (m *LivenessObservation) Unmarshal(dAtA []byte) error {
 			}
 			m.Restarted = append(m.Restarted, Restart{})
 			if err := m.Restarted[len(m.Restarted)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipReport(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthReport
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *ClassMove) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowReport
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: ClassMove: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: ClassMove: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Class", wireType)
+			}
+			m.Class = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Class |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Candidate", wireType)
+			}
+			m.Candidate = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Candidate |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType == 0 {
+				var v uint32
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowReport
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= uint32(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.Nodes = append(m.Nodes, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowReport
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return ErrInvalidLengthReport
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return ErrInvalidLengthReport
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.Nodes) == 0 {
+					m.Nodes = make([]uint32, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v uint32
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return ErrIntOverflowReport
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= uint32(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.Nodes = append(m.Nodes, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field Nodes", wireType)
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipReport(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthReport
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *ModelReport) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowReport
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: ModelReport: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: ModelReport: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Model", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthReport
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthReport
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Model = append(m.Model[:0], dAtA[iNdEx:postIndex]...)
+			if m.Model == nil {
+				m.Model = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NextClass", wireType)
+			}
+			m.NextClass = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NextClass |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Classes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthReport
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthReport
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Classes = append(m.Classes, Class{})
+			if err := m.Classes[len(m.Classes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Moves", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowReport
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthReport
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthReport
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Moves = append(m.Moves, ClassMove{})
+			if err := m.Moves[len(m.Moves)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

@@ -33,7 +33,7 @@ const (
 	quorumMissed   = 3
 	quorumJail     = 15
 	// quorumRounds of a task are some seconds of work, in which an oracle can be killed.
-	quorumRounds = 60_000_000
+	quorumRounds = 150_000_000
 	// quorumSnapshots is the number of blocks between two.
 	quorumSnapshots = 10
 )

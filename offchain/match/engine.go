@@ -33,6 +33,7 @@ type record struct {
 	group    int32
 	mean     uint32 // prior, frozen: chance of success in Q32
 	strength uint32 // of the prior, in units of 1/One outcomes
+	x        features
 }
 
 // column is what a decision reads of a node in the blocks that it looks at.
@@ -81,7 +82,7 @@ func (e *Engine) Add(n Node) (Ref, error) {
 		e.cold, e.hot = append(e.cold, record{}), append(e.hot, column{})
 	}
 	e.cold[r] = record{Node: n, alive: true, group: e.learnt.join(n.Owner, n.Class)}
-	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{})
+	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{}, featuresOf(&n))
 	e.refs[n.ID] = r
 	e.refresh(r)
 	e.index.insert(r, &e.hot[r])
@@ -162,16 +163,22 @@ func (e *Engine) Priors() Priors { return e.learnt.priors }
 func (e *Engine) Epoch(at int64) {
 	l := &e.learnt
 	l.now = at
-	own := func(i int) (Stats, int32) {
-		if !e.cold[i].alive {
-			return Stats{}, -1
+	own := func(i int) sample {
+		n := &e.cold[i]
+		if !n.alive {
+			return sample{group: -1}
 		}
-		return e.cold[i].Stats.Idle(at), e.cold[i].group
+		return sample{Stats: n.Stats.Idle(at), group: n.group, x: n.x}
+	}
+	for i := range e.cold {
+		if e.cold[i].alive {
+			e.cold[i].x = featuresOf(&e.cold[i].Node)
+		}
 	}
 	l.fit(len(e.cold), own)
 	for i := range e.cold {
-		if s, group := own(i); group >= 0 {
-			e.cold[i].mean, e.cold[i].strength = l.before(group, l.weigh(s))
+		if s := own(i); s.group >= 0 {
+			e.cold[i].mean, e.cold[i].strength = l.before(s.group, l.weigh(s.Stats), s.x)
 			e.rated(Ref(i))
 		}
 	}

@@ -19,6 +19,8 @@ const (
 	// initialMean is the chance of success that is assumed before any outcome, 0.9, with the weight of meanEvidence.
 	initialMean  = oneP / 10 * 9
 	meanEvidence = 8 * One
+	// maxPrior is the most that is believed without outcomes: 0.995.
+	maxPrior = oneP / 200 * 199
 	// speedEvidence is the weight of a claimed speed against measured ones.
 	speedEvidence = One / 2
 	// leastVariance of an outcome, 0.01, where almost all succeed.
@@ -43,6 +45,7 @@ type pool struct {
 	squares           uint64 // Σ trials², Q16
 	noise             uint64 // Σ trials·noiseOf, in units of 1/One outcomes
 	nodes             uint32
+	centre            centre // of the features, weighted as trials
 }
 
 // group is an owner's nodes of one class.
@@ -70,6 +73,7 @@ type learner struct {
 	priors  Priors
 	share   uint64 // ρ of nodes within an owner, Q24
 	between uint64 // ρ of owners within a class, Q24
+	slopes  slopes
 	groups  []group
 	byKey   map[groupKey]int32
 	unused  []int32
@@ -120,15 +124,17 @@ func (l *learner) leave(at int32) {
 
 // before is the prior of a node with its own part left out of what its owner has: the mean in Q32 and the strength in
 // units of 1/One outcomes.
-func (l *learner) before(at int32, own pool) (mean, strength uint32) {
+func (l *learner) before(at int32, own pool, x features) (mean, strength uint32) {
 	g := &l.groups[at]
+	c := &l.classes[g.at]
 	others, successes := g.trials-min(g.trials, own.trials), g.successes-min(g.successes, own.successes)
-	classMean := l.classes[g.at].mean
-	start := max(classMean-min(classMean, l.priors.Handicap), minP)
+	start := max(c.mean-min(c.mean, l.priors.Handicap), minP)
 	evidence := uint64(l.priors.OwnerStrength)
-	m := ratio(successes, others, start, evidence)
+	m := int64(ratio(successes, others, start, evidence))
+	from := g.centre.mean(c.centre.mean(x, One), evidence)
+	m += l.slopes.at(x, from)
 	share := l.share + l.between*evidence/(others+evidence)
-	return uint32(min(m, oneP-1)), strengthOf(share)
+	return uint32(min(max(m, minP), maxPrior)), strengthOf(share)
 }
 
 // ratio is (successes + weight·mean)/(trials + weight) in Q32, where mean is in Q32.

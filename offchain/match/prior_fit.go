@@ -1,22 +1,31 @@
 package match
 
-// fit learns ρ of nodes, ρ of owners and the means from the counts of all nodes, and freezes them. own gives the aged
-// counts of the i-th of n nodes and its group, or -1.
-func (l *learner) fit(n int, own func(i int) (Stats, int32)) {
+// sample is what fit reads of a node: its aged counts, its group or -1, and its features.
+type sample struct {
+	Stats
+	group int32
+	x     features
+}
+
+// fit learns the slopes, ρ of nodes, ρ of owners and the means from the counts of all n nodes, and freezes them.
+func (l *learner) fit(n int, own func(i int) sample) {
 	for i := range l.groups {
 		l.groups[i].pool = pool{nodes: l.groups[i].nodes}
 	}
+	for c := range l.classes {
+		l.classes[c].pool = pool{}
+	}
 	for i := range n {
-		if s, at := own(i); at >= 0 {
-			g := &l.groups[at]
+		if s := own(i); s.group >= 0 && s.Trials > 0 {
+			g := &l.groups[s.group]
 			g.rawTrials += s.Trials
 			g.rawSum += s.Successes
 			g.squares += (s.Trials >> 8) * (s.Trials >> 8)
 			g.noise += s.Trials * noiseOf(s.Trials) >> 16
+			w := discounted(s.Trials, initialShare)
+			g.centre.add(w, s.x)
+			l.classes[g.at].centre.add(w, s.x)
 		}
-	}
-	for c := range l.classes {
-		l.classes[c].pool = pool{}
 	}
 	for i := range l.groups {
 		g := &l.groups[i]
@@ -26,16 +35,32 @@ func (l *learner) fit(n int, own func(i int) (Stats, int32)) {
 			c.rawSum += g.rawSum
 		}
 	}
+	l.slopes = l.regress(n, own)
 	l.share = l.withinOwners(n, own)
 	l.between = l.betweenOwners()
 	for i := range n {
-		if s, at := own(i); at >= 0 {
-			weighted := l.weigh(s)
-			l.groups[at].trials += weighted.trials
-			l.groups[at].successes += weighted.successes
+		if s := own(i); s.group >= 0 {
+			weighted := l.weigh(s.Stats)
+			l.groups[s.group].trials += weighted.trials
+			l.groups[s.group].successes += weighted.successes
 		}
 	}
 	l.means()
+}
+
+// regress finds how the chance of success goes with the features among the nodes of one owner.
+func (l *learner) regress(n int, own func(i int) sample) slopes {
+	var sums normal
+	for i := range n {
+		s := own(i)
+		if s.group < 0 || s.Trials == 0 {
+			continue
+		}
+		g := &l.groups[s.group]
+		p := int64(ratio(s.Successes, s.Trials, 0, 0)) - int64(ratio(g.rawSum, g.rawTrials, 0, 0))
+		sums.add(discounted(s.Trials, initialShare), s.x, g.centre.mean(s.x, 0), p)
+	}
+	return sums.solve()
 }
 
 // weigh is what a node's counts give to its owner's.
@@ -75,20 +100,21 @@ func variance(p uint64) uint64 {
 }
 
 // withinOwners is the share of the variance between nodes of one owner.
-func (l *learner) withinOwners(n int, own func(i int) (Stats, int32)) uint64 {
+func (l *learner) withinOwners(n int, own func(i int) sample) uint64 {
 	var sum moments
 	for i := range n {
-		s, at := own(i)
-		if at < 0 || s.Trials == 0 {
+		s := own(i)
+		if s.group < 0 || s.Trials == 0 {
 			continue
 		}
-		g := &l.groups[at]
+		g := &l.groups[s.group]
 		if g.rawTrials <= s.Trials {
 			continue // alone: no deviation from the owner's mean
 		}
 		c := &l.classes[g.at]
 		v := variance(ratio(c.rawSum, c.rawTrials, initialMean, meanEvidence))
-		sum.seen += deviation(s.Trials, ratio(s.Successes, s.Trials, 0, 0), ratio(g.rawSum, g.rawTrials, 0, 0), v)
+		expected := int64(ratio(g.rawSum, g.rawTrials, 0, 0)) + l.slopes.at(s.x, g.centre.mean(s.x, 0))
+		sum.seen += deviation(s.Trials, ratio(s.Successes, s.Trials, 0, 0), uint64(min(max(expected, 0), oneP)), v)
 		rest := mulDiv(g.rawTrials-s.Trials, One, g.rawTrials)
 		sum.none += noiseOf(s.Trials) * rest >> 16
 		sum.full += s.Trials * rest >> 16

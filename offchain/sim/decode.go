@@ -151,13 +151,21 @@ func (d *scenarioDecoder) value(n *yaml.Node, at string, to any) {
 	}
 }
 
-// suggest names the field that has the same last name elsewhere, or begins alike.
+// suggest names the fields that have the same last name elsewhere, or else those that begin alike.
 func (d *scenarioDecoder) suggest(at string) string {
 	_, leaf := split(at)
 	var near []string
-	for path := range d.fields {
-		if _, other := split(path); other == leaf || len(leaf) > 3 && len(other) > 3 && other[:3] == leaf[:3] {
-			near = append(near, path)
+	for _, alike := range []func(other string) bool{
+		func(other string) bool { return other == leaf },
+		func(other string) bool { return len(leaf) > 3 && len(other) > 3 && other[:3] == leaf[:3] },
+	} {
+		for path := range d.fields {
+			if _, other := split(path); alike(other) {
+				near = append(near, path)
+			}
+		}
+		if len(near) > 0 {
+			break
 		}
 	}
 	if len(near) == 0 {

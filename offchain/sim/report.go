@@ -17,7 +17,7 @@ pre{background:#f5f5f5;padding:1em;overflow:auto;font-size:12px}`
 func WriteReport(w io.Writer, r *Result) error {
 	p := &page{w: w}
 	name := html.EscapeString(r.Scenario.Name)
-	p.f("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>fog sim: %s</title>\n<style>%s</style></head><body>\n", name, reportStyle)
+	p.f("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/><title>fog sim: %s</title>\n<style>%s</style></head><body>\n", name, reportStyle)
 	p.f("<h1>Matching policies, scenario “%s”</h1>\n<p>%d nodes, %d jobs, %d seeds. Loss and cost are over the oracle's, which knows the hidden "+
 		"reliability and speed of each node; regret is over that of random choice, in the last quarter of the jobs. ± is half of the 95 %% interval "+
 		"over the seeds, paired with the reference.</p>\n", name, r.Nodes, r.Jobs, len(r.Seeds))

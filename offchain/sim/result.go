@@ -87,8 +87,8 @@ type Seed struct {
 	bins []bin
 }
 
-// DriftResult counts nodes that had at least five jobs and then went bad: how many jobs they got while bad, and whether those that
-// recovered got any again.
+// DriftResult counts nodes that had at least five jobs and then went bad: how many jobs they got while bad for which there was a better
+// node, and whether those that recovered got any again.
 type DriftResult struct {
 	Nodes           int `json:"nodes"`
 	AvoidedWithin50 int `json:"avoided_within_50"`

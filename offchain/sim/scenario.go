@@ -77,7 +77,7 @@ func DefaultScenario() Scenario {
 		Jobs:    JobModel{WorkMedian: 0.5, WorkSigma: 0.8, TailAlpha: 1.5, MaxCPUs: 32},
 		Loss:    LossModel{Failure: 0.15, RTT: 5e-5},
 		Hidden:  HiddenModel{Base: 2.6, Markup: 0.6, Speed: 0.4, Vendor: 0.7, Node: 0.9, Price: 0.35, SpeedSigma: 0.08, SlowShare: 0.05, RunSigma: 0.05},
-		Drift:   DriftModel{Logit: -1, RecoverHours: 0},
+		Drift:   DriftModel{Logit: -2},
 		Liars:   LiarModel{Factor: 1.4},
 		Offline: OfflineModel{Hours: 8, LeadHours: 2},
 		Outages: OutageModel{Hours: 2},

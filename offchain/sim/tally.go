@@ -65,7 +65,7 @@ func (t *tally) bin(j *Job) *bin {
 
 // decided counts a decision: its true loss, the least one there was (not a number if that is not known), and the time it took.
 func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
-	if phase, follows := t.phase[node]; follows {
+	if phase, follows := t.phase[node]; follows && (phase != 1 || !(loss <= best)) { // for a few jobs a bad node may be the best there is
 		[]map[int]int{t.before, t.during, t.after}[phase][node]++
 	}
 	if !t.counts(j) {

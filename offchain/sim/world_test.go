@@ -135,7 +135,7 @@ func TestWorldStaysWhole(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sc := DefaultScenario()
 		sc.Nodes = rapid.IntRange(1, 40).Draw(t, "nodes")
-		sc.Load = rapid.Float64Range(0.1, 20).Draw(t, "load")
+		sc.Load = rapid.Float64Range(0.1, 4).Draw(t, "load")
 		sc.Attempts = rapid.IntRange(1, 4).Draw(t, "attempts")
 		sc.Churn.PerHour = rapid.Float64Range(0, 0.5).Draw(t, "churn")
 		sc.Drift = DriftModel{Share: rapid.Float64Range(0, 1).Draw(t, "drift"), Logit: -1, RecoverHours: rapid.Float64Range(0, 10).Draw(t, "recover")}
@@ -143,7 +143,7 @@ func TestWorldStaysWhole(t *testing.T) {
 		sc.Outages = OutageModel{PerDay: rapid.Float64Range(0, 50).Draw(t, "outages"), Hours: 1}
 		w := newWorld(Generate(20, 3), &sc, rapid.Uint64().Draw(t, "seed"))
 		p := &watched{w: w, t: t, r: NewRand(1)}
-		tally, err := simulate(context.Background(), w, p, 300, func() int64 { return 0 }, func(int) {})
+		tally, err := simulate(context.Background(), w, p, 120, func() int64 { return 0 }, func(int) {})
 		require.NoError(t, err)
 		require.Equal(t, p.chosen, p.observed, "each run is heard of once")
 		require.Equal(t, p.lost, tally.losses)
@@ -174,9 +174,9 @@ func (p *watched) Choose(j *Job) int {
 		return i
 	}
 	p.chosen++
-	require.Zero(p.t, p.w.closed[i])
-	require.LessOrEqual(p.t, p.w.usedCPU[i]+j.CPU, p.w.CPU[i])
-	require.LessOrEqual(p.t, p.w.usedMemory[i]+j.Memory, p.w.Memory[i])
+	if p.w.closed[i] != 0 || p.w.usedCPU[i]+j.CPU > p.w.CPU[i] || p.w.usedMemory[i]+j.Memory > p.w.Memory[i] {
+		p.t.Fatalf("node %d is shown with room that it has not", i)
+	}
 	return i
 }
 

@@ -22,7 +22,8 @@ import (
 
 func newNodeCmd(a *app) *cobra.Command {
 	return group("node", "Register this machine as a node, and manage nodes",
-		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newProviderWithdrawCmd(a),
+		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newNodePriceCmd(a),
+		newProviderWithdrawCmd(a),
 		a.nodeChange("drain", "Take no more work; what runs goes on", drainNode),
 		a.nodeChange("resume", "Take work again, or be benchmarked again", resumeNode),
 		a.nodeChange("retire", "End the registration of a node without work, and free its deposit", retireNode),

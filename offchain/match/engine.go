@@ -155,6 +155,9 @@ func (e *Engine) SetStats(r Ref, s Stats) {
 	e.rated(r)
 }
 
+// Chance is the expected chance of success of a node, in Q32.
+func (e *Engine) Chance(r Ref) uint64 { return uint64(e.hot[r].p) }
+
 // Priors are those of the present epoch.
 func (e *Engine) Priors() Priors { return e.learnt.priors }
 

@@ -8,7 +8,7 @@ import (
 // Reason is why a node does not take a task: the first constraint that it breaks, in the order of this list.
 type Reason uint8
 
-// The reasons; those up to ReasonBudget do not pass while job and node stay as they are.
+// The reasons. Those up to ReasonBudget, and ReasonWhere, do not pass while job and node stay as they are.
 const (
 	ReasonOwnJob         Reason = iota + 1 // the node belongs to the job's owner
 	ReasonEarlierAttempt                   // the node had an earlier attempt
@@ -29,6 +29,10 @@ const (
 	ReasonGPU
 	ReasonProbation  // the node takes one task at a time and has one
 	ReasonCollateral // the owner's free balance is too small
+	ReasonWhere      // breaks the job's own condition; checked after ReasonBudget
+	ReasonAffinity   // runs, or does not run, another job
+	ReasonLimit      // the most tasks of the job on the node or its owner's nodes are reached
+	ReasonGang       // not all tasks of the gang would run at once
 )
 
 var reasonTexts = [...]string{
@@ -51,6 +55,10 @@ var reasonTexts = [...]string{
 	ReasonGPU:            "too few GPUs free",
 	ReasonProbation:      "new, takes one task at a time",
 	ReasonCollateral:     "its owner's balance does not cover the collateral",
+	ReasonWhere:          "breaks the job's condition",
+	ReasonAffinity:       "runs, or does not run, the job of an affinity",
+	ReasonLimit:          "has as many tasks of the job as the job allows",
+	ReasonGang:           "has no room for the whole gang",
 }
 
 // String says the reason of a node.
@@ -103,6 +111,9 @@ func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
 	t, ok := s.params.terms(q.price, p.MaxDuration)
 	if !ok || t.need > p.TaskBudget {
 		return offer{}, ReasonBudget
+	}
+	if p.Where != "" && !s.where(p.Where).holds(s.facts(n, p, q.price)) {
+		return offer{}, ReasonWhere
 	}
 	return offer{price: q.price, collateral: t.collateral}, 0
 }
@@ -198,6 +209,11 @@ func (s *state) explain(p *Pending) []ReasonCount {
 		}
 		counts[reason]++
 	}
+	return listed(counts[:])
+}
+
+// listed are the counts above zero, by reason.
+func listed(counts []uint32) []ReasonCount {
 	var found []ReasonCount
 	for reason, nodes := range counts[1:] {
 		if nodes > 0 {

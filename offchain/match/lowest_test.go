@@ -160,6 +160,7 @@ func TestReasons(t *testing.T) {
 		ReasonGPU:            func(n *Node, _ *Pending, _ *Snapshot) { n.Free.GPUs = 0 },
 		ReasonProbation:      func(n *Node, _ *Pending, _ *Snapshot) { n.Probation, n.Running = true, 1 },
 		ReasonCollateral:     func(_ *Node, _ *Pending, s *Snapshot) { s.Funds[0].Available-- },
+		ReasonWhere:          func(_ *Node, p *Pending, _ *Snapshot) { p.Where = `region == "us"` },
 	} {
 		t.Run(reason.String(), func(t *testing.T) {
 			n, p, s := fitting()
@@ -177,7 +178,7 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, []Unmatched{{Job: p.Job, Tasks: 1, Reasons: want}}, batch.Unmatched)
 		})
 	}
-	require.Len(t, reasonTexts, int(ReasonCollateral)+1, "each reason has a case above")
+	require.Len(t, reasonTexts, int(ReasonGang)+1, "each reason has a text")
 }
 
 func TestFasterNodeMayCostMore(t *testing.T) {

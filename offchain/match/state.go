@@ -13,11 +13,15 @@ type state struct {
 	nodes  []nodeState // by id
 	funds  []Funds     // by owner
 	shapes map[Resources]*shape
+	// conditions by source; what does not compile is kept as an error.
+	conditions map[string]condition
 }
 
 type nodeState struct {
 	Node
 	funds int // index into state.funds, -1 if the owner has none
+	// reliability is the expected share of successes in thousandths, where it is known.
+	reliability int64
 }
 
 // shape is what the nodes ask for tasks that take the same resources; jobs have few shapes.
@@ -64,6 +68,7 @@ func newState(s Snapshot) (*state, error) {
 	}
 	st := &state{
 		params: s.Params, funds: slices.Clone(s.Funds), nodes: make([]nodeState, len(s.Nodes)), shapes: map[Resources]*shape{},
+		conditions: map[string]condition{},
 	}
 	slices.SortFunc(st.funds, func(a, b Funds) int { return compareIDs(a.Owner, b.Owner) })
 	for i := 1; i < len(st.funds); i++ {

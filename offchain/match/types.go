@@ -118,7 +118,61 @@ type Pending struct {
 	// ExcludedNodes had an earlier attempt; nodes of ExcludedOwners must not rerun the tasks.
 	ExcludedNodes  []ID
 	ExcludedOwners []ID
+	// Where is a further constraint in the language of package constraint; empty allows all.
+	Where string
+	// Wishes are what the job asks beyond its hard constraints. LowestCost does not look at them.
+	Wishes Wishes
 }
+
+// Wishes weigh nodes against each other and say how the tasks of a job lie. The zero value asks for nothing.
+type Wishes struct {
+	// Work of a task: its run time in seconds times the CPUSingle of the core that it takes that on. Zero is half of
+	// MaxDuration on the median node.
+	Work uint64
+	// FailureCost Φ is what a lost attempt costs the developer in ufog. Zero is the task's budget.
+	FailureCost uint64
+	// LatencyPrice λ is ufog for a second of round trip to Place.
+	LatencyPrice uint64
+	Place        Place
+	// Prefer are conditions that a node had better meet.
+	Prefer []Preference
+	// Affinity is to nodes that run tasks of other jobs.
+	Affinity []Affinity
+	// Spread puts as equal numbers of tasks as possible into each part of the grid.
+	Spread Scope
+	// Pack in ufog is what a node that runs nothing must be better by.
+	Pack uint64
+	// PerNode and PerOwner are the most tasks of the job on a node and on all nodes of an owner; zero is no limit.
+	PerNode, PerOwner uint32
+	// Gang takes all tasks of the slice or none.
+	Gang bool
+}
+
+// Preference is a soft condition: a node that does not meet it must be better by Weight ufog.
+type Preference struct {
+	Where  string
+	Weight uint64
+}
+
+// Affinity is to the nodes that run tasks of a job, or away from them.
+type Affinity struct {
+	Job   ID
+	Apart bool
+	// Weight in ufog is what a node on the wrong side must be better by; zero is a hard constraint.
+	Weight uint64
+}
+
+// Scope is the part of the grid that a spread counts in.
+type Scope uint8
+
+// The scopes.
+const (
+	ScopeNone Scope = iota
+	ScopeNode
+	ScopeOwner
+	ScopeDatacenter
+	ScopeRegion
+)
 
 // Funds is the free balance of a provider account, from which collateral is locked. An owner without an entry has none.
 type Funds struct {
@@ -142,6 +196,16 @@ type Snapshot struct {
 	Pending []Pending
 	Funds   []Funds
 	Params  Params
+	// Time of the block in Unix seconds, by which the nodes' counts age.
+	Time int64
+	// Residents are the tasks that run, for affinities, spreads and limits.
+	Residents []Resident
+}
+
+// Resident says that tasks of a job run on a node.
+type Resident struct {
+	Job, Node ID
+	Tasks     uint32
 }
 
 // Item gives the first Count tasks that are left of a pending slice to a node. Several items of one slice follow each

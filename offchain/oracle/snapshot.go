@@ -17,7 +17,7 @@ import (
 )
 
 // maxPending slices, the first of the queue, are looked at for one batch: the rest waits for the next one.
-const maxPending = 1_000
+const maxPending = 2_000
 
 // Snapshot reads what matching depends on, as it stood after the block at height. It is part of the claim path: every oracle must get
 // the same from the same height.

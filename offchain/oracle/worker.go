@@ -18,6 +18,7 @@ import (
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/match"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
@@ -240,6 +241,8 @@ func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error 
 		return w.answerLiveness(ctx, round)
 	case oracletypes.KindMatches:
 		return w.answerMatches(ctx, round)
+	case nodestypes.RoundKindModel:
+		return w.answerModel(ctx, round)
 	case oracletypes.KindOutcome:
 		return w.answerOutcome(ctx, round)
 	}

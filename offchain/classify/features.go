@@ -34,8 +34,8 @@ func NodeFeatures() []Feature {
 		{Name: "memory_bandwidth", Log: true, Floor: tenth},
 		{Name: "rtt", Log: true, Unit: 1000, Floor: tenth},
 		{Name: "jitter", Log: true, Unit: 1000, Floor: tenth},
-		{Name: "loss", Unit: million, Floor: 0.002},
-		{Name: "reliability", Unit: million, Floor: 0.02},
+		{Name: "loss", Unit: million, Floor: 0.02},
+		{Name: "reliability", Unit: million, Floor: 0.05},
 	}
 }
 

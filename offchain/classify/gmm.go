@@ -14,6 +14,7 @@ type GMMOptions struct {
 	MaxIterations int      // over all rows: 200
 	Tolerance     float64  // it ends when the log-likelihood of a row has less than this to gain: 1e-5
 	Prior         float64  // strength of the prior: 1, of more than 1000 rows 1000/rows; negative: none
+	Noise         float64  // least standard deviation along any axis, in the rows' unit, so that classes are not made of less; 0: 1/1000 of the columns'
 	Warm          *Mixture // where a refit begins, in place of the starts
 }
 
@@ -38,7 +39,7 @@ func FitGMM(ctx context.Context, d *Data, o GMMOptions, src Source) (*GMM, error
 		return nil, err
 	}
 	o = o.withDefaults()
-	p := newPrior(d, o.K, o.Covariance, o.Prior)
+	p := newPrior(d, o.K, o.Covariance, o.Prior, o.Noise)
 	var start *Mixture
 	if o.Warm != nil {
 		if err := o.Warm.Validate(); err != nil {
@@ -92,7 +93,7 @@ func startGMM(ctx context.Context, d *Data, o GMMOptions, src Source) (*Mixture,
 	parameters := o.K * (1 + d.Dim + packedLen(d.Dim))
 	size := max(4096, 16*parameters)
 	s := d.sample(size, src)
-	p := newPrior(s, o.K, o.Covariance, o.Prior)
+	p := newPrior(s, o.K, o.Covariance, o.Prior, o.Noise)
 	points, mean := s.standard(p.axis)
 	runs := make([]emResult, 0, o.Starts)
 	for range o.Starts {
@@ -120,7 +121,7 @@ func startGMM(ctx context.Context, d *Data, o GMMOptions, src Source) (*Mixture,
 	for _, size := range ladder(size, d.Rows) {
 		var err error
 		s := d.sample(size, src)
-		if r, err = newEM(s, newPrior(s, o.K, o.Covariance, o.Prior)).run(ctx, r.m, o.MaxIterations, o.Tolerance); err != nil {
+		if r, err = newEM(s, newPrior(s, o.K, o.Covariance, o.Prior, o.Noise)).run(ctx, r.m, o.MaxIterations, o.Tolerance); err != nil {
 			return nil, err
 		}
 	}

@@ -20,7 +20,7 @@ var shapes = []Covariance{Full, Diagonal, Tied}
 
 // truthful is the mixture moulded on known labels.
 func truthful(d *Data, labels []int, k int, shape Covariance) *Mixture {
-	p := newPrior(d, k, shape, 0)
+	p := newPrior(d, k, shape, 0, 0)
 	m := &KMeans{K: k, Dim: d.Dim, Centres: make([]float64, k*d.Dim), Labels: make([]int32, d.Rows)}
 	for i, l := range labels {
 		m.Labels[i] = int32(l)
@@ -42,9 +42,10 @@ func TestEMNeverFalls(t *testing.T) {
 		shape := rapid.SampledFrom(shapes).Draw(t, "shape")
 		k := rapid.IntRange(1, min(4, d.Rows)).Draw(t, "k")
 		strength := rapid.SampledFrom([]float64{0, 0.1, -1}).Draw(t, "strength")
+		noise := rapid.SampledFrom([]float64{0, 0.5}).Draw(t, "noise")
 		labels := rapid.SliceOfN(rapid.IntRange(0, k-1), d.Rows, d.Rows).Draw(t, "labels")
 		m := truthful(d, labels, k, shape)
-		e := newEM(d, newPrior(d, k, shape, strength))
+		e := newEM(d, newPrior(d, k, shape, strength, noise))
 		before := math.Inf(-1)
 		for step := range 15 {
 			x, err := e.expect(m)

@@ -59,7 +59,7 @@ func Judge(ctx context.Context, q *quant.Model, t *Integers, features []Feature,
 		if m.K > scaled.Rows {
 			return Verdict{Reason: fmt.Sprintf("the model has %d components for %d rows", m.K, scaled.Rows)}, nil
 		}
-		g, err := FitGMM(ctx, scaled, GMMOptions{K: m.K}, src)
+		g, err := FitGMM(ctx, scaled, GMMOptions{K: m.K, Noise: ScaledNoise}, src)
 		if err != nil {
 			return Verdict{}, err
 		}

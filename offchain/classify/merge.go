@@ -156,7 +156,7 @@ func (g *merger) cost(p *piece) float64 {
 
 // least variance of column i.
 func (g *merger) least(i int) float64 {
-	return float64(g.prior.floor * float64(g.prior.axis[i]*g.prior.axis[i]))
+	return float64(g.prior.floor * float64(g.prior.unit[i]*g.prior.unit[i]))
 }
 
 func (g *merger) sums(k, stride int) sums {

@@ -9,14 +9,17 @@ type prior struct {
 	scale    []float64 // of each axis
 	exponent float64   // of the determinant: ν + d + 1
 	alpha    float64   // pseudo-rows a level
-	axis     []float64 // deviation of each column over all rows: the unit of the floor
-	floor    float64   // of the eigenvalues, in units of axis
+	axis     []float64 // deviation of each column over all rows
+	unit     []float64 // of each axis, for the floor
+	floor    float64   // of the eigenvalues
 }
 
 // newPrior has the scale of the columns' variances over k^(2/d), and ν = d+2, both times strength. Of strength 0 is the default, 1 for
 // up to priorRows rows and beyond in inverse proportion to them, since what is feared, a component on a handful of rows, is then held off
 // by the rest, and the likelihood should not be pulled; below 0 there is no prior but the floor.
-func newPrior(d *Data, k int, shape Covariance, strength float64) prior {
+//
+// No eigenvalue of a covariance may be below eigenvalueFloor in units of the columns' variances, or, if noise is given, below its square.
+func newPrior(d *Data, k int, shape Covariance, strength, noise float64) prior {
 	if strength == 0 {
 		strength = min(1, priorRows/float64(d.Rows))
 	}
@@ -35,7 +38,19 @@ func newPrior(d *Data, k int, shape Covariance, strength float64) prior {
 		p.axis[j] = math.Sqrt(v)
 		p.scale[j] = float64(strength*v) / shrink
 	}
+	p.unit = p.axis
+	if noise > 0 {
+		p.floor, p.unit = float64(noise*noise), ones(d.Dim)
+	}
 	return p
+}
+
+func ones(n int) []float64 {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return v
 }
 
 const (
@@ -266,7 +281,7 @@ func (p *prior) finish(m *Mixture, cov []float64, n float64) {
 	n += p.exponent
 	if m.Covariance == Diagonal {
 		for i := range cov {
-			cov[i] = max((cov[i]+p.scale[i])/max(n, 1e-100), float64(p.floor*float64(p.axis[i]*p.axis[i])))
+			cov[i] = max((cov[i]+p.scale[i])/max(n, 1e-100), float64(p.floor*float64(p.unit[i]*p.unit[i])))
 		}
 		return
 	}
@@ -276,7 +291,7 @@ func (p *prior) finish(m *Mixture, cov []float64, n float64) {
 	for i := range cov {
 		cov[i] /= max(n, 1e-100)
 	}
-	raiseEigenvalues(cov, p.axis, m.Dim, p.floor)
+	raiseEigenvalues(cov, p.unit, m.Dim, p.floor)
 }
 
 // leastProbability keeps a level that no row has from being impossible.

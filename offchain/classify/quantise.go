@@ -27,13 +27,9 @@ func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model,
 	for _, c := range m.Categories {
 		q.Categories = append(q.Categories, quant.Category{Name: c.Name, Levels: c.Levels})
 	}
-	unit := make([]float64, m.Dim)
-	for i := range unit {
-		unit[i] = 1
-	}
 	full := m.full()
 	for c := range m.K {
-		raiseEigenvalues(full.covariance(c), unit, m.Dim, eigenvalueFloor)
+		raiseEigenvalues(full.covariance(c), ones(m.Dim), m.Dim, eigenvalueFloor)
 	}
 	k := newKernel(full)
 	if k == nil {

@@ -22,8 +22,12 @@ type Scaled struct {
 	Center, Range float64
 }
 
-// Clip is the largest size of a scaled value.
-const Clip = 4
+// Clip is the largest size of a scaled value, and ScaledNoise the least deviation of a class that is fitted to scaled values: where many values
+// are equal, as losses are, a class of just these would otherwise be worth more than any that means something.
+const (
+	Clip        = 4
+	ScaledNoise = 0.1
+)
 
 // Scaler puts columns of different kinds on one scale, robustly: by median and interquartile range.
 type Scaler []Scaled

@@ -201,6 +201,9 @@ func (m *modelFile) fitKMeans(ctx context.Context, d *classify.Data, f fitFlags,
 
 func (m *modelFile) fitGMM(ctx context.Context, d *classify.Data, f fitFlags, k int, shape classify.Covariance, v *fitView, src classify.Source) ([]int32, error) {
 	o := classify.GMMOptions{K: k, Covariance: shape, Starts: f.starts, MaxIterations: f.iterations}
+	if f.scale == "robust" {
+		o.Noise = classify.ScaledNoise
+	}
 	if f.warm != "" {
 		w, err := m.warm(f.warm)
 		if err != nil {

@@ -162,3 +162,28 @@ func (s *search) explore(k key) {
 		}
 	}
 }
+
+// Evaluate is what a query would find of one node, whatever the node has free and whatever the query accepts. It returns
+// false if no node could take the task.
+func (e *Engine) Evaluate(q *Query, seed Seed, r Ref) (c Choice, shift int, ok bool) {
+	w, ok := q.weigh()
+	if !ok {
+		return Choice{}, 0, false
+	}
+	h := &e.hot[r]
+	c = Choice{Ref: r, Run: w.runCost(&h.rates), P: uint64(h.p), Failure: w.failCost(h.odds)}
+	rtt := h.rtt
+	if w.placed {
+		rtt = RTT(rtt, h.place, w.place)
+	}
+	c.Latency = w.latencyCost(rtt)
+	if e.cfg.Mode == ModeThompson {
+		c.P = noisy(h.p, h.sigma, draw(newKey(seed, q.Job, q.Number)[0], h.key))
+		c.Failure = w.failCost(oddsOf(c.P))
+	}
+	if q.Penalty != nil {
+		c.Penalty = shiftUp(q.Penalty(r, &e.cold[r].Node), w.shift)
+	}
+	c.Loss = c.Run + c.Failure + c.Latency + c.Penalty
+	return c, w.shift, true
+}

@@ -78,10 +78,10 @@ func (r *round) run(until func(p *Pending) bool) Batch {
 		full := len(r.batch.Items) >= most
 		left, reason := p.Count, Reason(0)
 		if !full {
-			left, reason = r.place(p)
+			left, reason, full = r.place(p)
 		}
 		if left > 0 {
-			u := Unmatched{Job: p.Job, Slice: p.Slice, Tasks: left, Full: len(r.batch.Items) == most || full}
+			u := Unmatched{Job: p.Job, Slice: p.Slice, Tasks: left, Full: full}
 			if !u.Full {
 				u.Reasons = r.explain(p, reason)
 			}
@@ -113,9 +113,9 @@ func (r *round) query(p *Pending) *Query {
 // runnersUp are kept of each decision: exploration draws from them, and people are shown them.
 const runnersUp = 3
 
-// place gives the tasks of one slice to nodes and returns how many are left, and why if the slice as a whole forbids what
-// was found.
-func (r *round) place(p *Pending) (left uint32, reason Reason) {
+// place gives the tasks of one slice to nodes and returns how many are left, why if the slice as a whole forbids what was
+// found, and whether the batch was full before all nodes were tried.
+func (r *round) place(p *Pending) (left uint32, reason Reason, full bool) {
 	l := r.newLayout(p)
 	q := r.query(p)
 	q.Accept = func(ref Ref, _ *Node) bool { return l.accepts(ref) }
@@ -146,11 +146,12 @@ func (r *round) place(p *Pending) (left uint32, reason Reason) {
 		left -= count
 	}
 	l.done()
+	full = left > 0 && len(r.batch.Items) == int(r.params.MaxItems)
 	if left > 0 && p.Wishes.Gang {
 		r.takeBack(p, from)
-		return p.Count, ReasonGang
+		return p.Count, ReasonGang, full
 	}
-	return left, 0
+	return left, 0, full
 }
 
 // offer is what a node asks for a task of p, or the first lasting reason against it.

@@ -40,75 +40,81 @@ func TestOrderOfInputsDoesNotMatter(t *testing.T) {
 	})
 }
 
-// What the chain will check, added up over the whole batch.
 func TestNeverOverCapacityOrCollateral(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, seed := generate(t), drawSeed(t)
 		batch, err := LowestCost{}.Match(s, seed)
 		require.NoError(t, err)
-		require.LessOrEqual(t, len(batch.Items), int(s.Params.MaxItems))
-
-		nodes, funds, left := map[ID]Node{}, map[ID]uint64{}, map[ID]map[uint32]*Pending{}
-		for _, n := range s.Nodes {
-			nodes[n.ID] = n
-		}
-		for _, f := range s.Funds {
-			funds[f.Owner] = f.Available
-		}
-		for _, p := range s.Pending {
-			if left[p.Job] == nil {
-				left[p.Job] = map[uint32]*Pending{}
-			}
-			left[p.Job][p.Slice] = &p
-		}
-		for _, item := range batch.Items {
-			p, n := left[item.Job][item.Slice], nodes[item.Node]
-			require.Equal(t, p.First, item.First, "from the front")
-			require.Positive(t, item.Count)
-			require.LessOrEqual(t, item.Count, min(p.Count, s.Params.MaxSliceTasks))
-			p.First, p.Count = p.First+item.Count, p.Count-item.Count
-
-			for _, r := range []struct{ free, need *uint64 }{
-				{&n.Free.CPUMilli, &p.Task.CPUMilli}, {&n.Free.MemoryMiB, &p.Task.MemoryMiB},
-				{&n.Free.StorageMiB, &p.Task.StorageMiB}, {&n.Free.GPUs, &p.Task.GPUs},
-			} {
-				need := *r.need * uint64(item.Count)
-				require.LessOrEqual(t, need, *r.free)
-				*r.free -= need
-			}
-			n.Running += item.Count
-			require.False(t, n.Probation && n.Running > 1, "one at a time")
-			nodes[item.Node] = n
-
-			price, _ := bruteMoney(s, *p, n)
-			require.Equal(t, price.Uint64(), item.Price)
-			// The chain rounds up once for the item, on the sum of the tasks' budgets.
-			budget := (item.Price*p.MaxDuration + 3599) / 3600 * uint64(item.Count)
-			collateral := (budget*uint64(s.Params.Collateral) + 9999) / 10_000
-			require.LessOrEqual(t, collateral, funds[n.Owner])
-			funds[n.Owner] -= collateral
-		}
-		for _, u := range batch.Unmatched {
-			p := left[u.Job][u.Slice]
-			require.Equal(t, p.Count, u.Tasks)
-			p.Count = 0
-			nodes := 0
-			for _, r := range u.Reasons {
-				nodes += int(r.Nodes)
-			}
-			if u.Full {
-				require.Len(t, batch.Items, int(s.Params.MaxItems))
-				require.Empty(t, u.Reasons)
-			} else {
-				require.Equal(t, len(s.Nodes), nodes, "each node has one reason")
-			}
-		}
-		for _, slices := range left {
-			for _, p := range slices {
-				require.Zero(t, p.Count, "matched or accounted for")
-			}
-		}
+		checkBatch(t, s, batch)
 	})
+}
+
+// checkBatch is what the chain will check, added up over the whole batch.
+func checkBatch(t require.TestingT, s Snapshot, batch Batch) {
+	require.LessOrEqual(t, len(batch.Items), int(s.Params.MaxItems))
+
+	nodes, funds, left := map[ID]Node{}, map[ID]uint64{}, map[ID]map[uint32]*Pending{}
+	for _, n := range s.Nodes {
+		nodes[n.ID] = n
+	}
+	for _, f := range s.Funds {
+		funds[f.Owner] = f.Available
+	}
+	for _, p := range s.Pending {
+		if left[p.Job] == nil {
+			left[p.Job] = map[uint32]*Pending{}
+		}
+		left[p.Job][p.Slice] = &p
+	}
+	for _, item := range batch.Items {
+		p, n := left[item.Job][item.Slice], nodes[item.Node]
+		require.Equal(t, p.First, item.First, "from the front")
+		require.Positive(t, item.Count)
+		require.LessOrEqual(t, item.Count, min(p.Count, s.Params.MaxSliceTasks))
+		p.First, p.Count = p.First+item.Count, p.Count-item.Count
+
+		for _, r := range []struct{ free, need *uint64 }{
+			{&n.Free.CPUMilli, &p.Task.CPUMilli}, {&n.Free.MemoryMiB, &p.Task.MemoryMiB},
+			{&n.Free.StorageMiB, &p.Task.StorageMiB}, {&n.Free.GPUs, &p.Task.GPUs},
+		} {
+			need := *r.need * uint64(item.Count)
+			require.LessOrEqual(t, need, *r.free)
+			*r.free -= need
+		}
+		n.Running += item.Count
+		require.False(t, n.Probation && n.Running > 1, "one at a time")
+		nodes[item.Node] = n
+
+		price, _ := bruteMoney(s, *p, n)
+		require.Equal(t, price.Uint64(), item.Price)
+		// The chain rounds up once for the item, on the sum of the tasks' budgets.
+		budget := (item.Price*p.MaxDuration + 3599) / 3600 * uint64(item.Count)
+		collateral := (budget*uint64(s.Params.Collateral) + 9999) / 10_000
+		require.LessOrEqual(t, collateral, funds[n.Owner])
+		funds[n.Owner] -= collateral
+	}
+	for _, u := range batch.Unmatched {
+		p := left[u.Job][u.Slice]
+		require.Equal(t, p.Count, u.Tasks)
+		p.Count = 0
+		nodes := 0
+		for _, r := range u.Reasons {
+			nodes += int(r.Nodes)
+		}
+		if u.Full {
+			if !p.Wishes.Gang { // a gang gives its items back
+				require.Len(t, batch.Items, int(s.Params.MaxItems))
+			}
+			require.Empty(t, u.Reasons)
+		} else {
+			require.Equal(t, len(s.Nodes), nodes, "each node has one reason")
+		}
+	}
+	for _, slices := range left {
+		for _, p := range slices {
+			require.Zero(t, p.Count, "matched or accounted for")
+		}
+	}
 }
 
 // fitting is a node and a task that fit each other in every way.

@@ -28,14 +28,16 @@ type fresh struct {
 	chain     *chain.Client
 	cmd       *exec.Cmd
 	log       *os.File
-	ended     chan error
+	// ended is closed when the process has ended, with what.
+	ended chan struct{}
+	with  error
 }
 
 // start makes and starts the node, which trusts the block at a height.
 func (f *fresh) start(t *testing.T, g *grid, trust int64) {
 	t.Helper()
 	state := g.net.State()
-	f.home, f.rpc, f.ended = filepath.Join(g.work, "fresh"), freePort(t), make(chan error, 1)
+	f.home, f.rpc, f.ended = filepath.Join(g.work, "fresh"), freePort(t), make(chan struct{})
 	g.fogd(t, "init", "fresh", "--chain-id", state.ChainID, "--home", f.home)
 	genesis, err := os.ReadFile(filepath.Join(state.Validators[0].Home, "config", "genesis.json"))
 	require.NoError(t, err)
@@ -67,7 +69,10 @@ func (f *fresh) start(t *testing.T, g *grid, trust int64) {
 		"--rpc.pprof_laddr", "", "--grpc.address", grpc, "--api.enable=false", "--pruning", "nothing")
 	f.cmd.Stdout, f.cmd.Stderr = f.log, f.log
 	require.NoError(t, f.cmd.Start())
-	go func() { f.ended <- f.cmd.Wait() }()
+	go func() {
+		f.with = f.cmd.Wait()
+		close(f.ended)
+	}()
 	f.chain, err = chain.Dial(chain.Config{GRPC: grpc, RPC: "http://" + f.rpc})
 	require.NoError(t, err)
 }
@@ -99,9 +104,8 @@ func (f *fresh) synced(t *testing.T) int64 {
 	var first int64
 	until(t, "the fresh node to follow the chain", func() bool {
 		select {
-		case err := <-f.ended:
-			f.ended <- err
-			t.Fatalf("the fresh node has ended: %v", err)
+		case <-f.ended:
+			t.Fatalf("the fresh node has ended: %v", f.with)
 		default:
 		}
 		s, err := f.chain.Status(t.Context())

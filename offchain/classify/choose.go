@@ -2,6 +2,7 @@ package classify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -58,7 +59,7 @@ func choose[T any](r Range, rows int, fit func(k int) (T, float64, error)) (T, e
 	return chosen, nil
 }
 
-// ChooseGMM fits mixtures of the numbers of components in r, of which o.K is left out of account, and returns the best by the criterion, polished.
+// ChooseGMM fits mixtures of the numbers of components in r, of which o.K is left out of account, and returns the best by the criterion, run to rest.
 func ChooseGMM(ctx context.Context, d *Data, o GMMOptions, by Criterion, r Range, src Source) (*GMM, error) {
 	if o.Warm != nil {
 		return nil, fmt.Errorf("a mixture to begin with has a number of components; ask for that number, or leave the mixture out")
@@ -77,11 +78,7 @@ func ChooseGMM(ctx context.Context, d *Data, o GMMOptions, by Criterion, r Range
 	if err != nil {
 		return nil, err
 	}
-	o.K, o.Warm = chosen.K, chosen.Mixture
-	if o.Tolerance == 0 {
-		o.Tolerance = polished
-	}
-	g, err := FitGMM(ctx, d, o, src)
+	g, err := polish(ctx, d, o, chosen, src)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +86,28 @@ func ChooseGMM(ctx context.Context, d *Data, o GMMOptions, by Criterion, r Range
 	return g, nil
 }
 
-// polished is the tolerance of the last run of a choice, which scores of fits are compared at.
-const polished = 1e-9
+// polish runs EM from a chosen mixture to rest. Criteria are defined at the maximum of the likelihood itself, so of many rows the default
+// prior, which has served in the search, is let go, unless the likelihood then rises by more than its parameters can account for: such a rise is a component
+// that shrinks onto a few rows.
+func polish(ctx context.Context, d *Data, o GMMOptions, chosen *GMM, src Source) (*GMM, error) {
+	const rest = 1e-8 // of the log-likelihood of all rows
+	o.K, o.Warm = chosen.K, chosen.Mixture
+	if o.Tolerance == 0 {
+		o.Tolerance = rest / float64(d.Rows)
+	}
+	if o.Prior == 0 && d.Rows > priorRows {
+		free := o
+		free.Prior = -1
+		g, err := FitGMM(ctx, d, free, src)
+		if err != nil && !errors.Is(err, errSingular) {
+			return nil, err
+		}
+		if err == nil && float64((g.LogLikelihood-chosen.LogLikelihood)*float64(d.Rows)) <= float64(g.Parameters())/2 {
+			return g, nil
+		}
+	}
+	return FitGMM(ctx, d, o, src)
+}
 
 // ChooseKMeans is ChooseGMM for k-means, by the BIC of the spheres of equal variance that it stands for.
 func ChooseKMeans(ctx context.Context, d *Data, o KMeansOptions, r Range, src Source) (*KMeans, error) {

@@ -280,9 +280,9 @@ func TestChoiceOfK(t *testing.T) {
 		src := SplitMix64(6)
 		g, err := ChooseGMM(context.Background(), d, GMMOptions{}, BIC, Range{Patience: 2}, &src)
 		require.NoError(t, err)
-		truth, err := FitGMM(context.Background(), d, GMMOptions{K: k, Warm: truthful(d, set.Labels, k, Full), Tolerance: polished}, &src)
+		truth, err := FitGMM(context.Background(), d, GMMOptions{K: k, Warm: truthful(d, set.Labels, k, Full), Prior: -1, Tolerance: 1e-9}, &src)
 		require.NoError(t, err)
-		require.LessOrEqual(t, g.BIC, truth.BIC+1e-3)
+		require.LessOrEqual(t, g.BIC, truth.BIC+1e-6)
 	}
 	set := gen.A(4000, 4, 3, 1)
 	d := &Data{Rows: 4000, Dim: 3, X: set.X}

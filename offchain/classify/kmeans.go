@@ -26,8 +26,8 @@ type KMeans struct {
 }
 
 // FitKMeans finds K centres of small inertia: Lloyd's algorithm with Hamerly's bounds ("Making k-means even faster", SDM 2010) from greedy k-means++ seeds, tried
-// on a sample of the rows and carried on with more of them. The labels are those of plain Lloyd, exactly. A row with missing values
-// counts with its centre's in their place (Chi, Chi and Baraniuk, "k-POD", 2016). An error is bad input or the end of ctx.
+// on a sample of the rows and carried on with more of them. The labels are those of plain Lloyd, exactly. Missing
+// values are left out of distances and means (as in Chi, Chi and Baraniuk, "k-POD", The American Statistician 70, 2016). An error is bad input or the end of ctx.
 func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMeans, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
@@ -71,22 +71,76 @@ func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMea
 	if err != nil {
 		return nil, err
 	}
-	const refills = 100
-	for round := 0; len(holes) > 0 && round < refills && m.Iterations < o.MaxIterations; round++ {
-		for _, at := range holes {
-			full.X[at] = m.Centres[int(m.Labels[at/d.Dim])*d.Dim+at%d.Dim]
-		}
-		before := m
-		if m, err = newHamerly(full.X, d.Dim, m.Centres).run(ctx, o.MaxIterations-before.Iterations, o.Tolerance); err != nil {
+	if len(holes) > 0 {
+		if err := m.overPresent(ctx, d, o.MaxIterations); err != nil {
 			return nil, err
-		}
-		m.Iterations += before.Iterations
-		if !(m.Inertia < float64(before.Inertia*(1-1e-9))) {
-			break
 		}
 	}
 	m.Inertia = d.inertia(m)
 	return m, nil
+}
+
+// overPresent goes on from a partition of rows that had been filled up, with Lloyd's algorithm over the values that are there: distances and means
+// leave the missing ones out.
+func (m *KMeans) overPresent(ctx context.Context, d *Data, most int) error {
+	cut := divide(d.Rows)
+	size := m.K * m.Dim
+	sums, counts := make([]float64, cut.count*size), make([]int, cut.count*size)
+	for m.Converged = false; m.Iterations < most; m.Iterations++ {
+		if err := canceled(ctx); err != nil {
+			return err
+		}
+		clear(sums)
+		clear(counts)
+		changed := make([]int, cut.count)
+		cut.each(func(chunk, from, to int) {
+			for i := from; i < to; i++ {
+				x := d.row(i)
+				c := m.nearest(x)
+				if c != m.Labels[i] {
+					m.Labels[i] = c
+					changed[chunk]++
+				}
+				at := chunk*size + int(c)*m.Dim
+				for j, v := range x {
+					if v == v {
+						sums[at+j] += v
+						counts[at+j]++
+					}
+				}
+			}
+		})
+		total := 0
+		for chunk, n := range changed {
+			total += n
+			for i := range size {
+				if chunk > 0 {
+					sums[i] += sums[chunk*size+i]
+					counts[i] += counts[chunk*size+i]
+				}
+			}
+		}
+		if m.Converged = total == 0; m.Converged {
+			return nil
+		}
+		for i, n := range counts[:size] {
+			if n > 0 {
+				m.Centres[i] = sums[i] / float64(n)
+			}
+		}
+	}
+	return nil
+}
+
+// nearest is the class of the nearest centre over the values that are there, of equals the first.
+func (m *KMeans) nearest(x []float64) int32 {
+	least, at := math.Inf(1), int32(0)
+	for c := range m.K {
+		if r := presentDistance(x, m.centre(c)); r < least {
+			least, at = r, int32(c)
+		}
+	}
+	return at
 }
 
 // startKMeans is where the run over all rows begins. The best of the starts on a sample are carried on in larger ones.
@@ -182,12 +236,7 @@ func (m *KMeans) Predict(d *Data) ([]int32, error) {
 	labels := make([]int32, d.Rows)
 	divide(d.Rows).each(func(_, from, to int) {
 		for i := from; i < to; i++ {
-			least := math.Inf(1)
-			for c := range m.K {
-				if r := presentDistance(d.row(i), m.centre(c)); r < least {
-					least, labels[i] = r, int32(c)
-				}
-			}
+			labels[i] = m.nearest(d.row(i))
 		}
 	})
 	return labels, nil

@@ -115,7 +115,7 @@ func (a *app) classifyFit(ctx context.Context, f fitFlags) error {
 		return err
 	}
 	// Nearly all memory is the rows: garbage beside them need not grow to their size.
-	const percent = 20
+	const percent = 5
 	defer debug.SetGCPercent(debug.SetGCPercent(percent))
 	rows, err := f.table.read(nil)
 	if err != nil {

@@ -91,7 +91,7 @@ func TestReadCSV(t *testing.T) {
 		{"", Columns{}, "the table is empty"},
 		{"a,b\n", Columns{}, "no rows"},
 		{"a,b\n1,2,3\n", Columns{}, "wrong number of fields"},
-		{"1,inf\n2,3\n3,x\n", Columns{}, `line 2`},
+		{"1,inf\n2,3\n3,x\n", Columns{}, `line 3, column "inf" holds "x"`},
 		{"1,2\n3,inf\n", Columns{}, `line 2, column "2" holds "inf"`},
 		{"a,b\n1,\n", Columns{Numbers: []string{"a"}, Categories: []string{"b"}}, `column "b" has no values`},
 		{"a,b\n1,\n", Columns{Categories: []string{"a", "b"}}, "0 columns of numbers"},

@@ -163,9 +163,13 @@ func (r *round) offer(n *nodeState, p *Pending) (offer, Reason) {
 // give adds an item and reserves what it takes.
 func (r *round) give(p *Pending, ref Ref, o offer, first, count uint32) {
 	n := &r.nodes[ref]
-	r.batch.Items = append(r.batch.Items, Item{
-		Job: p.Job, Slice: p.Slice, First: first, Count: count, Node: n.ID, NodeIndex: n.Index, Price: o.price,
-	})
+	item := Item{Job: p.Job, Slice: p.Slice, First: first, Count: count, Node: n.ID, NodeIndex: n.Index, Price: o.price}
+	for _, c := range r.decision.Choices {
+		if c.Ref != ref {
+			item.Runners = append(item.Runners, r.nodes[c.Ref].Index)
+		}
+	}
+	r.batch.Items = append(r.batch.Items, item)
 	r.reserve(n, p.Task, o, count)
 	r.engine.SetFree(ref, n.Free, n.Running)
 	r.presence.add(p.Job, ref, n.Owner, count)

@@ -52,8 +52,23 @@ type pool struct {
 type group struct {
 	owner ID
 	class uint32
-	at    int // index into Engine.classes
+	at    int // index into learner.classes
+	whose int // index into learner.owners
 	pool
+	deviation int64 // of the mean from what class and features tell, Q32
+}
+
+// ownerSum adds up what an owner's groups show beside their classes.
+type ownerSum struct {
+	trials    uint64 // weighted
+	deviation int64  // Σ trials·deviation, in outcomes Q8 and Q32
+}
+
+// add takes a group in, or out with a negative sign.
+func (o ownerSum) add(g *group, sign int64) ownerSum {
+	o.trials = uint64(int64(o.trials) + sign*int64(g.trials))
+	o.deviation += sign * int64(g.trials>>8) * (g.deviation >> 8)
+	return o
 }
 
 type class struct {
@@ -75,6 +90,8 @@ type learner struct {
 	between uint64 // ρ of owners within a class, Q24
 	slopes  slopes
 	groups  []group
+	owners  []ownerSum
+	byOwner map[ID]int
 	byKey   map[groupKey]int32
 	unused  []int32
 	classes []class
@@ -82,7 +99,7 @@ type learner struct {
 }
 
 func newLearner() learner {
-	l := learner{share: initialShare, between: initialShare, byKey: map[groupKey]int32{}, byClass: map[uint32]int{}}
+	l := learner{share: initialShare, between: initialShare, byKey: map[groupKey]int32{}, byClass: map[uint32]int{}, byOwner: map[ID]int{}}
 	l.priors = Priors{Mean: initialMean, Strength: strengthOf(l.share), OwnerStrength: strengthOf(l.between)}
 	l.priors.Handicap = l.handicap(initialMean)
 	return l
@@ -106,7 +123,13 @@ func (l *learner) join(owner ID, classID uint32) int32 {
 			l.classes = append(l.classes, class{id: classID, mean: l.priors.Mean})
 			l.byClass[classID] = c
 		}
-		l.groups[at] = group{owner: owner, class: classID, at: c}
+		o, found := l.byOwner[owner]
+		if !found {
+			o = len(l.owners)
+			l.owners = append(l.owners, ownerSum{})
+			l.byOwner[owner] = o
+		}
+		l.groups[at] = group{owner: owner, class: classID, at: c, whose: o}
 		l.byKey[key] = at
 	}
 	l.groups[at].nodes++
@@ -128,9 +151,12 @@ func (l *learner) before(at int32, own pool, x features) (mean, strength uint32)
 	g := &l.groups[at]
 	c := &l.classes[g.at]
 	others, successes := g.trials-min(g.trials, own.trials), g.successes-min(g.successes, own.successes)
-	start := max(c.mean-min(c.mean, l.priors.Handicap), minP)
 	evidence := uint64(l.priors.OwnerStrength)
-	m := int64(ratio(successes, others, start, evidence))
+	// What the owner's nodes of other classes show, and what is left of the handicap beside it.
+	elsewhere := l.owners[g.whose].add(g, -1)
+	known := int64((elsewhere.trials + evidence) >> 8)
+	start := int64(c.mean) + elsewhere.deviation/known<<8 - int64(mulDiv(l.priors.Handicap, evidence>>8, uint64(known)))
+	m := int64(ratio(successes, others, uint64(min(max(start, minP), maxPrior)), evidence))
 	from := g.centre.mean(c.centre.mean(x, One), evidence)
 	m += l.slopes.at(x, from)
 	share := l.share + l.between*evidence/(others+evidence)

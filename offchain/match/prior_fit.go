@@ -168,4 +168,19 @@ func (l *learner) means() {
 		c := &l.classes[i]
 		c.mean = ratio(c.successes, c.trials, l.priors.Mean, meanEvidence)
 	}
+	for i := range l.owners {
+		l.owners[i] = ownerSum{}
+	}
+	for i := range l.groups {
+		g := &l.groups[i]
+		if g.nodes == 0 || g.trials == 0 {
+			g.deviation = 0
+			continue
+		}
+		c := &l.classes[g.at]
+		x := c.centre.mean(features{}, 0)
+		expected := int64(c.mean) + l.slopes.at(g.centre.mean(x, 0), x)
+		g.deviation = int64(ratio(g.successes, g.trials, 0, 0)) - expected
+		l.owners[g.whose] = l.owners[g.whose].add(g, 1)
+	}
 }

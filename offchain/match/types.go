@@ -219,6 +219,8 @@ type Item struct {
 	NodeIndex uint32
 	// Price in ufog per task-hour.
 	Price uint64
+	// Runners are the indexes of the next best nodes, the best first, for the record; LowestCost names none.
+	Runners []uint32
 }
 
 // Unmatched says why tasks of a pending slice found no node.

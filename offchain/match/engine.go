@@ -11,6 +11,9 @@ type Config struct {
 	Mode Mode
 	// Explore is the number of decisions of 10,000 in which ModeGreedy takes a runner-up.
 	Explore uint32
+	// Noise is the part of the posterior's deviation that ModeThompson draws with, in hundredths. Zero is all of it, as
+	// Thompson has it; less explores less.
+	Noise uint32
 }
 
 // Engine answers queries over a set of nodes that changes all the time. It is exact: Decide finds what a look at every
@@ -265,6 +268,9 @@ func (e *Engine) refreshChance(r Ref) {
 		seen := s.Trials + uint64(n.strength) + uint64(n.Running)*One + One
 		v, _ := bits.Div64(spread>>48, spread<<16, seen)
 		h.sigma = uint32(isqrt(v))
+		if part := uint64(e.cfg.Noise); part > 0 {
+			h.sigma = uint32(min(uint64(h.sigma)*part/100, 1<<32-1))
+		}
 		h.bestOdds = oddsOf(noisy(h.p, h.sigma, zMax))
 	}
 }

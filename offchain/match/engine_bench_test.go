@@ -120,3 +120,32 @@ func (t times) report(b *testing.B) {
 	b.ReportMetric(float64(sorted[len(sorted)/2].Nanoseconds()), "p50-ns")
 	b.ReportMetric(float64(sorted[len(sorted)*99/100].Nanoseconds()), "p99-ns")
 }
+
+// BenchmarkLearned has the shapes of Nomad's scheduler benchmark: equal machines in racks, a job of equal tasks, spread
+// over the racks or not. Each round includes putting the snapshot into the engine, learning the priors and reserving.
+func BenchmarkLearned(b *testing.B) {
+	for _, size := range []int{1000, 5000} {
+		for _, spread := range []Scope{ScopeNone, ScopeDatacenter} {
+			b.Run(fmt.Sprintf("nodes=%d/spread=%v", size, spread != ScopeNone), func(b *testing.B) {
+				s := crowd(size, 1, 1200)
+				s.Params.MaxItems = 5000
+				for i := range s.Nodes {
+					s.Nodes[i].Datacenter = fmt.Sprint("rack", i%75)
+				}
+				s.Pending[0].Wishes = Wishes{Spread: spread, PerNode: 1}
+				placed := 0
+				for b.Loop() {
+					batch, err := Learned{DefaultConfig()}.Match(s, Seed{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					for _, item := range batch.Items {
+						placed += int(item.Count)
+					}
+				}
+				b.ReportMetric(float64(placed)/float64(b.N), "placed/op")
+				b.ReportMetric(float64(placed)/b.Elapsed().Seconds(), "placements/s")
+			})
+		}
+	}
+}

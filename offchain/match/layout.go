@@ -47,43 +47,57 @@ type layout struct {
 	// level is the number of tasks of the job that each part may have while tasks are spread.
 	level uint32
 	// next is the least number of tasks of a part that was refused because of the level.
-	next  uint32
-	parts map[string]uint32 // by part, for datacenters and regions
+	next uint32
+	// of is each node's part and parts the tasks of the job in each, when tasks are spread wider than over nodes.
+	of    []int32
+	parts []uint32
 	// shut are nodes that have reached the level: closed in the index until it rises.
 	shut []Ref
 }
 
 func (r *round) newLayout(p *Pending) *layout {
 	l := &layout{r: r, p: p, level: 1, next: ^uint32(0)}
-	if p.Wishes.Spread == ScopeDatacenter || p.Wishes.Spread == ScopeRegion {
-		l.parts = map[string]uint32{}
+	if scope := p.Wishes.Spread; scope > ScopeNode && scope <= ScopeRegion {
+		l.of, l.parts = r.partition(scope)
 		for i := range r.nodes {
-			l.parts[l.part(Ref(i))] += r.presence.nodes[jobNode{p.Job, Ref(i)}]
+			l.parts[l.of[i]] += r.presence.nodes[jobNode{p.Job, Ref(i)}]
 		}
 	}
 	return l
 }
 
-// part names a node's part of the grid for a spread over datacenters or regions.
-func (l *layout) part(ref Ref) string {
-	n := &l.r.nodes[ref]
-	if l.p.Wishes.Spread == ScopeDatacenter {
-		return n.Region + "\x00" + n.Datacenter
+// partition numbers the parts of the grid and returns each node's, and a count for each part.
+func (r *round) partition(scope Scope) (of []int32, counts []uint32) {
+	if r.partitions[scope] == nil {
+		numbers := map[string]int32{}
+		of = make([]int32, len(r.nodes))
+		for i := range r.nodes {
+			n := &r.nodes[i]
+			name := n.Region
+			switch scope {
+			case ScopeOwner:
+				name = string(n.Owner[:])
+			case ScopeDatacenter:
+				name = n.Region + "\x00" + n.Datacenter
+			}
+			number, known := numbers[name]
+			if !known {
+				number = int32(len(numbers))
+				numbers[name] = number
+			}
+			of[i] = number
+		}
+		r.partitions[scope], r.parts[scope] = of, len(numbers)
 	}
-	return n.Region
+	return r.partitions[scope], make([]uint32, r.parts[scope])
 }
 
 // here is the number of tasks of the job in a node's part.
 func (l *layout) here(ref Ref) uint32 {
-	switch l.p.Wishes.Spread {
-	case ScopeNode:
-		return l.r.presence.nodes[jobNode{l.p.Job, ref}]
-	case ScopeOwner:
-		return l.r.presence.owners[jobOwner{l.p.Job, l.r.nodes[ref].Owner}]
-	case ScopeDatacenter, ScopeRegion:
-		return l.parts[l.part(ref)]
+	if l.parts != nil {
+		return l.parts[l.of[ref]]
 	}
-	return 0
+	return l.r.presence.nodes[jobNode{l.p.Job, ref}]
 }
 
 // limit is how many more tasks of the job a node may have.
@@ -133,23 +147,19 @@ func (l *layout) wrongSide(a Affinity, ref Ref) bool {
 	return (l.r.presence.nodes[jobNode{a.Job, ref}] > 0) == a.Apart
 }
 
-// accepts reports whether a node may take a task in this decision.
+// accepts reports whether a node may take a task in this decision. The spread comes first: most nodes that a decision
+// looks at fail it.
 func (l *layout) accepts(ref Ref) bool {
-	if l.reject(ref) != 0 {
-		return false
+	if l.p.Wishes.Spread != ScopeNone {
+		if here := l.here(ref); here >= l.level {
+			l.next = min(l.next, here)
+			return false
+		}
 	}
-	if l.p.Wishes.Spread == ScopeNone {
-		return true
-	}
-	here := l.here(ref)
-	if here >= l.level {
-		l.next = min(l.next, here)
-		return false
-	}
-	return true
+	return l.reject(ref) == 0
 }
 
-// relax raises the level to where a refused node may take a task; it returns false if there is none.
+// relax raises the level to where a refused node might take a task; it returns false if none was refused.
 func (l *layout) relax() bool {
 	for _, ref := range l.shut {
 		l.next = min(l.next, l.here(ref))
@@ -168,7 +178,7 @@ func (l *layout) placed(ref Ref) {
 	w := &l.p.Wishes
 	if l.parts != nil {
 		items := l.r.batch.Items
-		l.parts[l.part(ref)] += items[len(items)-1].Count
+		l.parts[l.of[ref]] += items[len(items)-1].Count
 	}
 	if w.Spread == ScopeNode && l.here(ref) >= l.level || w.Spread == ScopeNone && l.limit(ref) == 0 {
 		l.r.engine.SetOpen(ref, false)

@@ -10,11 +10,14 @@ type Learned struct {
 	Config Config
 }
 
+// DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
+func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 45} }
+
 var _ Policy = Learned{}
 
 // Version names the policy in records: what it decides depends on this, the snapshot and the seed alone.
 func (l Learned) Version() string {
-	return fmt.Sprintf("learned/1 mode=%s explore=%d", l.Config.Mode, l.Config.Explore)
+	return fmt.Sprintf("learned/1 mode=%s explore=%d noise=%d", l.Config.Mode, l.Config.Explore, l.Config.Noise)
 }
 
 // Match computes the batch.
@@ -36,6 +39,9 @@ type round struct {
 	presence presence
 	batch    Batch
 	decision Decision
+	// partitions are each node's part in a scope, and parts how many there are; made when a job asks for them.
+	partitions [ScopeRegion + 1][]int32
+	parts      [ScopeRegion + 1]int
 	// witness, if set, sees each decision before it is carried out.
 	witness func(p *Pending, q *Query, d *Decision)
 }

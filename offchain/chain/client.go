@@ -12,6 +12,7 @@ import (
 
 	rpchttp "github.com/cometbft/cometbft/rpc/client/http"
 	rpctypes "github.com/cometbft/cometbft/rpc/jsonrpc/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
@@ -203,14 +204,33 @@ func (c *Client) WaitForHeight(ctx context.Context, height int64) (int64, error)
 func (c *Client) BlockHash(ctx context.Context, height int64) ([]byte, error) {
 	call, cancel := context.WithTimeout(ctx, c.callTimeout)
 	defer cancel()
-	h, err := c.rpc.Header(call, &height)
+	h, err := c.header(call, height)
+	if err != nil {
+		return nil, err
+	}
+	return h.Hash(), nil
+}
+
+// BlockTime returns the time of the block at height, with the errors of BlockHash.
+func (c *Client) BlockTime(ctx context.Context, height int64) (time.Time, error) {
+	call, cancel := context.WithTimeout(ctx, c.callTimeout)
+	defer cancel()
+	h, err := c.header(call, height)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return h.Time, nil
+}
+
+func (c *Client) header(ctx context.Context, height int64) (*cmttypes.Header, error) {
+	h, err := c.rpc.Header(ctx, &height)
 	if err != nil {
 		return nil, c.heightError(ctx, "header", height, err)
 	}
 	if h.Header == nil {
 		return nil, fmt.Errorf("header at height %d: %w", height, ErrPruned)
 	}
-	return h.Header.Hash(), nil
+	return h.Header, nil
 }
 
 // heightError tells a height that the node cannot serve from other errors of the RPC.

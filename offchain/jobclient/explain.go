@@ -28,7 +28,7 @@ type Waiting struct {
 }
 
 // Explain says why slices of a job wait: how many of the active nodes each constraint excludes, as the oracles see it at the newest
-// height. Slices behind the first thousand of the queue are not looked at.
+// height. Slices behind the first two thousand of the queue are not looked at.
 func Explain(ctx context.Context, c *chain.Client, jobID string) ([]Waiting, error) {
 	id, err := escrowtypes.ParseID(jobstypes.JobHRP, jobID)
 	if err != nil {
@@ -38,7 +38,7 @@ func Explain(ctx context.Context, c *chain.Client, jobID string) ([]Waiting, err
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := oracle.Snapshot(ctx, c, height)
+	snapshot, _, err := oracle.Snapshot(ctx, c, height)
 	if err != nil {
 		return nil, err
 	}

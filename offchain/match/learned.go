@@ -11,7 +11,7 @@ type Learned struct {
 }
 
 // DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
-func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 45} }
+func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 50} }
 
 var _ Policy = Learned{}
 
@@ -42,8 +42,8 @@ type round struct {
 	// partitions are each node's part in a scope, and parts how many there are; made when a job asks for them.
 	partitions [ScopeRegion + 1][]int32
 	parts      [ScopeRegion + 1]int
-	// witness, if set, sees each decision before it is carried out.
-	witness func(p *Pending, q *Query, d *Decision)
+	// witness, if set, sees the choice of each item before it is carried out.
+	witness func(p *Pending, q *Query, d *Decision, at int)
 }
 
 // begin puts the snapshot's nodes into an engine: refs are indexes into the state's nodes.
@@ -116,8 +116,43 @@ func (r *round) query(p *Pending) *Query {
 	return q
 }
 
-// runnersUp are kept of each decision: exploration draws from them, and people are shown them.
-const runnersUp = 3
+const (
+	// runnersUp are kept of each decision: exploration draws from them, and people are shown them.
+	runnersUp = 3
+	// atOnce is how many nodes one decision fills where nothing but capacity depends on the nodes before.
+	atOnce = 32
+)
+
+// runners is how many runners-up the next decision keeps.
+func (r *round) runners(p *Pending, left uint32) int {
+	if r.engine.cfg.Mode == ModeGreedy || !p.independent() {
+		return runnersUp
+	}
+	return max(runnersUp, int(min(left, atOnce))-1)
+}
+
+// independent reports whether a task of the slice on one node makes no difference to the loss of other nodes.
+func (p *Pending) independent() bool {
+	w := &p.Wishes
+	return (w.Spread == ScopeNone || w.Spread == ScopeNode) && w.PerOwner == 0 && len(w.Affinity) == 0
+}
+
+// next reports whether the choice behind at may be taken in the same decision: the one before must be full, or it would
+// come first again.
+func (r *round) next(p *Pending, l *layout, ref Ref, at int) bool {
+	d := &r.decision
+	if r.engine.cfg.Mode == ModeGreedy || d.Taken != 0 || !p.independent() || at+1 >= len(d.Choices) ||
+		len(r.batch.Items) == int(r.params.MaxItems) {
+		return false
+	}
+	full := func(ref Ref) bool {
+		n := &r.nodes[ref]
+		o, _ := r.offer(n, p)
+		room, _ := r.room(n, p.Task, o)
+		return room == 0 || l.allowance(ref) == 0
+	}
+	return full(ref) && !full(d.Choices[at+1].Ref)
+}
 
 // place gives the tasks of one slice to nodes and returns how many are left, why if the slice as a whole forbids what was
 // found, and whether the batch was full before all nodes were tried.
@@ -132,24 +167,30 @@ func (r *round) place(p *Pending) (left uint32, reason Reason, full bool) {
 	left = p.Count
 	for left > 0 && len(r.batch.Items) < int(r.params.MaxItems) {
 		q.Number = first
+		q.Runners = r.runners(p, left)
 		if !r.engine.Decide(q, r.seed, &r.decision) {
 			if l.relax() {
 				continue
 			}
 			break
 		}
-		if r.witness != nil {
-			r.witness(p, q, &r.decision)
+		for at := r.decision.Taken; ; at++ {
+			ref := r.decision.Choices[at].Ref
+			n := &r.nodes[ref]
+			o, _ := r.offer(n, p)
+			room, _ := r.room(n, p.Task, o)
+			count := uint32(min(room, uint64(left), uint64(r.params.MaxSliceTasks), uint64(l.allowance(ref))))
+			if r.witness != nil {
+				r.witness(p, q, &r.decision, at)
+			}
+			r.give(p, ref, o, first, count)
+			l.placed(ref)
+			first += count
+			left -= count
+			if left == 0 || !r.next(p, l, ref, at) {
+				break
+			}
 		}
-		ref := r.decision.Best().Ref
-		n := &r.nodes[ref]
-		o, _ := r.offer(n, p)
-		room, _ := r.room(n, p.Task, o)
-		count := uint32(min(room, uint64(left), uint64(r.params.MaxSliceTasks), uint64(l.allowance(ref))))
-		r.give(p, ref, o, first, count)
-		l.placed(ref)
-		first += count
-		left -= count
 	}
 	l.done()
 	full = left > 0 && len(r.batch.Items) == int(r.params.MaxItems)

@@ -14,28 +14,44 @@ import (
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
-// Batch computes the body of a match round from the chain's state at its height and the hash of the next block.
-func Batch(ctx context.Context, c *chain.Client, policy match.Policy, height int64) ([]byte, error) {
+// Question is what a match round asks: the chain's state at its height, the seed, and the policy that the chain wants.
+type Question struct {
+	Height   int64
+	Snapshot match.Snapshot
+	Seed     match.Seed
+	// Version of the policy.
+	Version string
+}
+
+// ReadQuestion reads the question of a match round at height from the state there and the hash of the next block.
+func ReadQuestion(ctx context.Context, c *chain.Client, height int64) (Question, error) {
 	hash, err := c.BlockHash(ctx, height+1)
 	if err != nil {
-		return nil, err
+		return Question{}, err
 	}
 	if len(hash) != sha256.Size {
-		return nil, fmt.Errorf("hash of block %d has %d bytes", height+1, len(hash))
+		return Question{}, fmt.Errorf("hash of block %d has %d bytes", height+1, len(hash))
 	}
-	snapshot, err := Snapshot(ctx, c, height)
+	q := Question{Height: height, Seed: match.Seed(hash)}
+	q.Snapshot, q.Version, err = Snapshot(ctx, c, height)
+	return q, err
+}
+
+// Batch computes the body of the round.
+func (q Question) Batch() ([]byte, error) {
+	policy, known := match.Named(q.Version)
+	if !known {
+		return nil, fmt.Errorf("%w: this release does not know match policy %q; upgrade fog", errAbstain, q.Version)
+	}
+	batch, err := policy.Match(q.Snapshot, q.Seed)
 	if err != nil {
 		return nil, err
 	}
-	batch, err := policy.Match(snapshot, match.Seed(hash))
-	if err != nil {
-		return nil, err
-	}
-	body := jobstypes.MatchBatch{Height: height}
+	body := jobstypes.MatchBatch{Height: q.Height, Policy: q.Version}
 	for _, item := range batch.Items {
 		body.Items = append(body.Items, jobstypes.MatchItem{
 			JobId: escrowtypes.ID(item.Job).Bech32(jobstypes.JobHRP), Slice: item.Slice, Count: item.Count,
-			NodeIndex: item.NodeIndex, Price: item.Price,
+			NodeIndex: item.NodeIndex, Price: item.Price, RunnersUp: item.Runners,
 		})
 	}
 	return body.Marshal()
@@ -52,10 +68,14 @@ func (w *Worker) answerMatches(ctx context.Context, round oracletypes.Round) err
 	if _, err := w.cfg.Chain.WaitForHeight(ctx, height+1); err != nil {
 		return err
 	}
-	body, err := Batch(ctx, w.cfg.Chain, w.cfg.Policy, height)
+	question, err := ReadQuestion(ctx, w.cfg.Chain, height)
 	if errors.Is(err, chain.ErrFutureHeight) {
 		return fmt.Errorf("%w: %w", errNotYet, err)
 	}
+	if err != nil {
+		return err
+	}
+	body, err := question.Batch()
 	if err != nil {
 		return err
 	}

@@ -90,12 +90,14 @@ func TestModelsThatAnOracleVotesAgainst(t *testing.T) {
 	_, good := propose(t, p, 1)
 	require.NoError(t, p.check(context.Background(), good, source(2)))
 	for name, spoil := range map[string]func(*nodestypes.ModelReport){
-		"of another height":         func(r *nodestypes.ModelReport) { r.Height++ },
-		"bytes that are no model":   func(r *nodestypes.ModelReport) { r.Model = []byte("nonsense") },
-		"a profile of its own":      func(r *nodestypes.ModelReport) { r.Classes[0].Profile = "best of all" },
-		"a class that it skipped":   func(r *nodestypes.ModelReport) { r.NextClass++ },
-		"a friend's node moved":     func(r *nodestypes.ModelReport) { r.Moves[0].Nodes = r.Moves[0].Nodes[1:] },
-		"a node in another's class": func(r *nodestypes.ModelReport) { r.Moves[0].Nodes, r.Moves[1].Nodes = r.Moves[1].Nodes, r.Moves[0].Nodes },
+		"of another height":       func(r *nodestypes.ModelReport) { r.Height++ },
+		"bytes that are no model": func(r *nodestypes.ModelReport) { r.Model = []byte("nonsense") },
+		"a profile of its own":    func(r *nodestypes.ModelReport) { r.Classes[0].Profile = "best of all" },
+		"a class that it skipped": func(r *nodestypes.ModelReport) { r.NextClass++ },
+		"a friend's node moved":   func(r *nodestypes.ModelReport) { r.Moves[0].Nodes = r.Moves[0].Nodes[1:] },
+		"a node in another's class": func(r *nodestypes.ModelReport) {
+			r.Moves[0].Nodes, r.Moves[1].Nodes = r.Moves[1].Nodes, r.Moves[0].Nodes
+		},
 		"a worse fit, told truly": func(r *nodestypes.ModelReport) {
 			model, err := quant.Decode(r.Model)
 			require.NoError(t, err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/foggrid/fogd/offchain/chain"
-	"github.com/foggrid/fogd/offchain/match"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -22,7 +21,7 @@ type Replay struct {
 }
 
 // ReplayRound recomputes the batch of a match round that a quorum accepted. The node must still hold the state at its height.
-func ReplayRound(ctx context.Context, c *chain.Client, policy match.Policy, id uint64) (Replay, error) {
+func ReplayRound(ctx context.Context, c *chain.Client, id uint64) (Replay, error) {
 	resp, err := oracletypes.NewQueryClient(c.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: id})
 	if err != nil {
 		return Replay{}, err
@@ -44,7 +43,11 @@ func ReplayRound(ctx context.Context, c *chain.Client, policy match.Policy, id u
 	if accepted == nil {
 		return Replay{}, fmt.Errorf("round %d (%s) has no accepted batch", id, round.Status)
 	}
-	body, err := Batch(ctx, c, policy, height)
+	question, err := ReadQuestion(ctx, c, height)
+	if err != nil {
+		return Replay{}, err
+	}
+	body, err := question.Batch()
 	if err != nil {
 		return Replay{}, err
 	}
@@ -71,7 +74,7 @@ func difference(theirs, ours jobstypes.MatchBatch) string {
 			return fmt.Sprintf("item %d: not in the accepted batch, computed here: %s", i, ours.Items[i].String())
 		case i >= len(ours.Items):
 			return fmt.Sprintf("item %d: accepted %s, not computed here", i, theirs.Items[i].String())
-		case theirs.Items[i] != ours.Items[i]:
+		case !theirs.Items[i].Equal(ours.Items[i]):
 			return fmt.Sprintf("item %d: accepted %s, computed here %s", i, theirs.Items[i].String(), ours.Items[i].String())
 		}
 	}

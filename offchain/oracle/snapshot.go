@@ -3,6 +3,7 @@ package oracle
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"google.golang.org/grpc"
@@ -19,20 +20,24 @@ import (
 // maxPending slices, the first of the queue, are looked at for one batch: the rest waits for the next one.
 const maxPending = 2_000
 
-// Snapshot reads what matching depends on, as it stood after the block at height. It is part of the claim path: every oracle must get
-// the same from the same height.
-func Snapshot(ctx context.Context, c *chain.Client, height int64) (match.Snapshot, error) {
+// Snapshot reads what matching depends on, as it stood after the block at height, and the version of the policy. It is part of the
+// claim path: every oracle must get the same from the same height.
+func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snapshot, policy string, err error) {
 	conn := c.AtHeight(height)
 	addresses := c.Codec().Accounts()
-	var s match.Snapshot
 	jobsParams, err := jobstypes.NewQueryClient(conn).Params(ctx, &jobstypes.QueryParamsRequest{})
 	if err != nil {
-		return s, err
+		return s, "", err
 	}
 	nodesParams, err := nodestypes.NewQueryClient(conn).Params(ctx, &nodestypes.QueryParamsRequest{})
 	if err != nil {
-		return s, err
+		return s, "", err
 	}
+	at, err := c.BlockTime(ctx, height)
+	if err != nil {
+		return s, "", err
+	}
+	s.Time, policy = at.Unix(), jobsParams.Params.MatchPolicy
 	s.Params = match.Params{
 		MaxItems: jobsParams.Params.MaxBatchItems, MaxSliceTasks: jobstypes.MaxSliceTasks,
 		Fee: jobsParams.Params.Fee, Collateral: jobsParams.Params.Collateral,
@@ -45,13 +50,16 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (match.Snapsho
 		return match.ID(escrowtypes.ProviderAccountID(raw)), nil
 	}
 	if s.Nodes, err = readNodes(ctx, conn, uint64(nodesParams.Params.ProbationTasks), account); err != nil {
-		return s, err
+		return s, "", err
 	}
 	if s.Pending, err = readPending(ctx, conn, account); err != nil {
-		return s, err
+		return s, "", err
+	}
+	if s.Residents, err = readResidents(ctx, conn, s.Pending); err != nil {
+		return s, "", err
 	}
 	s.Funds, err = readFunds(ctx, conn, s.Nodes)
-	return s, err
+	return s, policy, err
 }
 
 type accountOf func(address string) (match.ID, error)
@@ -81,18 +89,40 @@ func readNodes(ctx context.Context, conn grpc.ClientConnInterface, probation uin
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", n.Id, err)
 		}
-		m := match.Node{
-			ID: match.ID(id), Index: n.Index, Owner: owner, Free: resources(free),
-			Prices: match.Prices{CPU: n.Prices.Cpu, Memory: n.Prices.Memory, Storage: n.Prices.Storage, GPU: n.Prices.Gpu},
-			Region: n.Region, Datacenter: n.Datacenter, Arch: n.Hardware.Arch, OS: n.Hardware.Os, CPUSingle: n.Measured.CpuSingle,
-			Probation: n.Statistics.Tasks < probation, Running: n.RunningTasks,
-		}
-		for _, a := range n.Attributes {
-			m.Attributes = append(m.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
-		}
-		out = append(out, m)
+		out = append(out, matchNode(n, match.ID(id), owner, resources(free), n.Statistics.Tasks < probation))
 	}
 	return out, nil
+}
+
+func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, probation bool) match.Node {
+	m := match.Node{
+		ID: id, Index: n.Index, Owner: owner, Free: free,
+		Prices: match.Prices{CPU: n.Prices.Cpu, Memory: n.Prices.Memory, Storage: n.Prices.Storage, GPU: n.Prices.Gpu},
+		Region: n.Region, Datacenter: n.Datacenter, Arch: n.Hardware.Arch, OS: n.Hardware.Os, CPUSingle: n.Measured.CpuSingle,
+		Probation: probation, Running: n.RunningTasks,
+		CPUAll: n.Measured.CpuAll, MemoryBandwidth: n.Measured.MemoryBandwidth, DiskRead: n.Measured.DiskRead,
+		CPUModel: n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
+		Class: n.Class, Place: placeOf(n.Location), RTT: uint32(min(n.Measured.RttUs, math.MaxUint32)),
+		Stats: match.Stats{
+			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials, Last: n.RatedTime,
+		},
+	}
+	for _, a := range n.Attributes {
+		m.Attributes = append(m.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
+	}
+	return m
+}
+
+// storageTypes as conditions name them.
+var storageTypes = map[nodestypes.StorageType]string{
+	nodestypes.STORAGE_TYPE_HDD: "hdd", nodestypes.STORAGE_TYPE_SSD: "ssd", nodestypes.STORAGE_TYPE_NVME: "nvme",
+}
+
+func placeOf(l *nodestypes.Location) match.Place {
+	if l == nil {
+		return match.Place{}
+	}
+	return match.PlaceAt(l.Latitude, l.Longitude)
 }
 
 func readPending(ctx context.Context, conn grpc.ClientConnInterface, account accountOf) ([]match.Pending, error) {
@@ -143,6 +173,10 @@ func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error)
 		Constraints: match.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,
 		},
+		Where: c.Where,
+	}
+	if m.Wishes, err = wishes(job.Wishes); err != nil {
+		return match.Pending{}, err
 	}
 	for _, a := range c.Attributes {
 		m.Constraints.Attributes = append(m.Constraints.Attributes, match.Attribute{Key: a.Key, Value: a.Value})

@@ -16,7 +16,6 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/link"
-	"github.com/foggrid/fogd/offchain/match"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
@@ -33,8 +32,6 @@ type Config struct {
 	// Listener takes the agents' connections; the worker closes it.
 	Listener net.Listener
 	Registry *client.Client
-	// Policy of matching; LowestCost if nil.
-	Policy match.Policy
 	// PingInterval is the pause between two liveness tests of a node, spread by a fifth; 30 s.
 	PingInterval time.Duration
 	// StartTimeout is how long an agent may take to start a slice; 120 s.
@@ -56,9 +53,6 @@ func (c *Config) validate() error {
 		return errors.New("oracle: no listener")
 	case c.Registry == nil:
 		return errors.New("oracle: no registry client")
-	}
-	if c.Policy == nil {
-		c.Policy = match.LowestCost{}
 	}
 	if c.PingInterval <= 0 {
 		c.PingInterval = 30 * time.Second

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/foggrid/fogd/offchain/match"
 	"github.com/foggrid/fogd/offchain/oracle"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
@@ -111,7 +110,7 @@ func (a *app) replayRound(ctx context.Context, round uint64) error {
 	if err != nil {
 		return err
 	}
-	replay, err := oracle.ReplayRound(ctx, chain, match.LowestCost{}, round)
+	replay, err := oracle.ReplayRound(ctx, chain, round)
 	if err != nil {
 		return fmt.Errorf("replay round %d: %w", round, err)
 	}

@@ -37,7 +37,7 @@ func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) 
 			break
 		}
 		cached, write := sdkCtx.CacheContext()
-		if err := k.match(cached, p, msg.Round, msg.Voters, item); err != nil {
+		if err := k.match(cached, p, msg, item); err != nil {
 			stale++
 			event := &types.EventMatchStale{JobId: item.JobId, Slice: item.Slice, NodeIndex: item.NodeIndex, Reason: err.Error()}
 			if err := emit(ctx, event); err != nil {
@@ -59,7 +59,7 @@ func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) 
 }
 
 // match gives the first tasks of a pending slice to a node.
-func (k Keeper) match(ctx context.Context, p types.Params, round uint64, voters []string, item types.MatchItem) error {
+func (k Keeper) match(ctx context.Context, p types.Params, msg *types.MsgRecordMatches, item types.MatchItem) error {
 	id, err := escrowtypes.ParseID(types.JobHRP, item.JobId)
 	if err != nil {
 		return err
@@ -90,7 +90,8 @@ func (k Keeper) match(ctx context.Context, p types.Params, round uint64, voters 
 	if err != nil {
 		return err
 	}
-	taken.MatchRound, taken.MatchedBy = round, voters
+	taken.MatchRound, taken.MatchedBy = msg.Round, msg.Voters
+	taken.MatchPolicy, taken.SnapshotHeight, taken.RunnersUp = msg.Batch.Policy, msg.Batch.Height, item.RunnersUp
 	if err := k.assign(ctx, j, taken, node, price); err != nil {
 		return err
 	}

@@ -138,6 +138,23 @@ func staleReason(t *testing.T, ctx sdk.Context) string {
 	return ""
 }
 
+// Anybody can ask later how a match came about.
+func TestMatchRecordsHowItCameAbout(t *testing.T) {
+	w := newWorld(t)
+	n := w.addNode("prov", 3, 7200)
+	job := w.submit(w.jobMsg("dev", "a", 2))
+	height := w.snapshot()
+	it := item(job.Id, 0, 2, n)
+	it.RunnersUp = []uint32{9, 4}
+	require.EqualValues(t, 1, w.recordMatches(height, it).Matched)
+	s := w.slice(job.Id, 0)
+	require.Equal(t, "greedy/1", s.MatchPolicy)
+	require.Equal(t, height, s.SnapshotHeight)
+	require.Equal(t, []uint32{9, 4}, s.RunnersUp)
+	require.Equal(t, n.Measured.CpuSingle, s.CpuSingle)
+	w.check()
+}
+
 func TestBatchOfAnotherSnapshotIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.submit(w.jobMsg("dev", "a", 1))
@@ -147,7 +164,7 @@ func TestBatchOfAnotherSnapshotIsRefused(t *testing.T) {
 		want  error
 	}{
 		{types.MatchBatch{Height: height + 1}, types.ErrStaleBatch},
-		{types.MatchBatch{Height: height, Items: make([]types.MatchItem, 501)}, types.ErrInvalidReport},
+		{types.MatchBatch{Height: height, Items: make([]types.MatchItem, types.MaxBatchItems+1)}, types.ErrInvalidReport},
 	} {
 		_, _, err := w.k.RecordMatches(w.Ctx, &types.MsgRecordMatches{Round: 1, Voters: w.oracles, Batch: c.batch})
 		require.ErrorIs(t, err, c.want)

@@ -106,6 +106,7 @@ func newJob(ctx context.Context, p types.Params, msg *types.MsgSubmitJob, id esc
 		MinSuccess:      minSuccess,
 		Resources:       msg.Resources,
 		Constraints:     msg.Constraints,
+		Wishes:          msg.Wishes,
 		PriceCap:        msg.PriceCap,
 		MaxDuration:     msg.MaxDuration,
 		Deadline:        now + int64(msg.Deadline),

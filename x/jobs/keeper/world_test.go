@@ -169,7 +169,7 @@ func (w *world) match(items ...types.MatchItem) *types.MsgRecordMatchesResponse 
 func (w *world) recordMatches(height int64, items ...types.MatchItem) *types.MsgRecordMatchesResponse {
 	w.tb.Helper()
 	w.round++
-	body, err := proto.Marshal(&types.MatchBatch{Height: height, Items: items})
+	body, err := proto.Marshal(&types.MatchBatch{Height: height, Items: items, Policy: "greedy/1"})
 	w.must(err, "batch")
 	w.must(types.ValidateMatchBody(types.EncodeMatchSubject(height), body), "validate batch")
 	msg, err := types.NewMsgRecordMatches(w.reporter, w.round, body, w.oracles)

@@ -48,7 +48,7 @@ func (c Constraints) Validate() error {
 			return invalid(fmt.Sprintf("constraints.attributes[%d].key", i), "%s is named twice", quote(a.Key))
 		}
 	}
-	return nil
+	return validateCondition("constraints.where", c.Where)
 }
 
 func validateNodeID(field, value string) error {

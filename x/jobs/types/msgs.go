@@ -44,7 +44,10 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	if m.Deadline == 0 {
 		return invalid("deadline", "0; give the seconds from now by which tasks must be matched")
 	}
-	return m.Constraints.Validate()
+	if err := m.Constraints.Validate(); err != nil {
+		return err
+	}
+	return m.Wishes.Validate()
 }
 
 // validateSupported refuses by name what the type can say and the network cannot do yet.

@@ -184,3 +184,34 @@ func TestOwnersAreCanonical(t *testing.T) {
 	upper := &types.MsgCancelJob{Owner: strings.ToUpper(text), JobId: jobID}
 	require.ErrorIs(t, upper.Validate(ac), types.ErrInvalidField, "the same owner in another text would pass for another owner")
 }
+
+func TestWishes(t *testing.T) {
+	valid := func() *types.Wishes {
+		return &types.Wishes{
+			Work: 1, FailureCost: 2, LatencyPrice: 3, Place: &nodestypes.Location{Latitude: 50_000_000, Longitude: 8_000_000},
+			Prefer: []types.Preference{{Where: `class == 3`, Weight: 4}}, Affinity: []types.Affinity{{JobId: jobID, Apart: true}},
+			Spread: types.SPREAD_REGION, Gang: true,
+		}
+	}
+	require.NoError(t, (*types.Wishes)(nil).Validate())
+	require.NoError(t, valid().Validate())
+	for want, spoil := range map[string]func(*types.Wishes){
+		"wishes.work: ":               func(w *types.Wishes) { w.Work = 1 << 46 },
+		"wishes.failure_cost: ":       func(w *types.Wishes) { w.FailureCost = 1 << 51 },
+		"wishes.pack: ":               func(w *types.Wishes) { w.Pack = 1 << 51 },
+		"wishes.spread: ":             func(w *types.Wishes) { w.Spread = -1 },
+		"wishes.place: latitude":      func(w *types.Wishes) { w.Place.Latitude = 90_000_001 },
+		"wishes.place: none":          func(w *types.Wishes) { w.Place = nil },
+		"wishes: 9 preferences":       func(w *types.Wishes) { w.Prefer = make([]types.Preference, 9) },
+		"wishes.prefer[0]: condition": func(w *types.Wishes) { w.Prefer[0].Weight = 0 },
+		"wishes.prefer[0].where: ":    func(w *types.Wishes) { w.Prefer[0].Where = "a\nb" },
+		"wishes.affinity[0].job_id: ": func(w *types.Wishes) { w.Affinity[0].JobId = nodeID },
+		"wishes.affinity[0].weight: ": func(w *types.Wishes) { w.Affinity[0].Weight = 1 << 51 },
+	} {
+		w := valid()
+		spoil(w)
+		err := w.Validate()
+		require.ErrorIs(t, err, types.ErrInvalidField, want)
+		require.ErrorContains(t, err, want)
+	}
+}

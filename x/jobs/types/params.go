@@ -27,6 +27,7 @@ func DefaultParams() Params {
 		MaxBatchItems:     2_000,
 		MatchWindow:       30,
 		MatchIdle:         15,
+		MatchPolicy:       "greedy/1",
 	}
 }
 
@@ -58,5 +59,5 @@ func (p Params) Validate() error {
 			return ErrInvalidParams.Wrapf("%s: %d; it must be %d to %d", c.name, c.value, c.min, c.max)
 		}
 	}
-	return nil
+	return validateLabel("match_policy", p.MatchPolicy)
 }

@@ -13,6 +13,8 @@ const (
 	MaxSliceTasks = 256
 	// MaxBatchItems is the most items of a match batch that any param can allow.
 	MaxBatchItems = 2_000
+	// MaxRunnersUp is the most nodes that an item names besides the one it takes.
+	MaxRunnersUp = 4
 	// MaxVoters bounds the quorum that a report names.
 	MaxVoters = 64
 )
@@ -50,6 +52,11 @@ func (b MatchBatch) Validate() error {
 	if len(b.Items) > MaxBatchItems {
 		return ErrInvalidReport.Wrapf("items: %d; at most %d", len(b.Items), MaxBatchItems)
 	}
+	if b.Policy != "" {
+		if err := validateLabel("policy", b.Policy); err != nil {
+			return ErrInvalidReport.Wrap(err.Error())
+		}
+	}
 	for i, item := range b.Items {
 		if _, err := escrowtypes.ParseID(JobHRP, item.JobId); err != nil {
 			return ErrInvalidReport.Wrapf("items[%d].job_id: %s", i, err)
@@ -59,6 +66,9 @@ func (b MatchBatch) Validate() error {
 		}
 		if item.NodeIndex == 0 {
 			return ErrInvalidReport.Wrapf("items[%d].node_index: 0; indexes start at 1", i)
+		}
+		if len(item.RunnersUp) > MaxRunnersUp {
+			return ErrInvalidReport.Wrapf("items[%d].runners_up: %d; at most %d", i, len(item.RunnersUp), MaxRunnersUp)
 		}
 	}
 	return nil

@@ -85,7 +85,11 @@ func TestMatchBody(t *testing.T) {
 		"items[1].job_id":                 {Height: 5, Items: []types.MatchItem{good, {Count: 1, NodeIndex: 1}}},
 		"items[0].count: 0":               {Height: 5, Items: []types.MatchItem{{JobId: jobID, NodeIndex: 1}}},
 		"items[0].count: 257":             {Height: 5, Items: []types.MatchItem{{JobId: jobID, NodeIndex: 1, Count: 257}}},
-		"items[0].node_index: 0":          {Height: 5, Items: []types.MatchItem{{JobId: jobID, Count: 1}}},
+		"items[0].runners_up: 5": {Height: 5, Items: []types.MatchItem{
+			{JobId: jobID, Count: 1, NodeIndex: 1, RunnersUp: make([]uint32, 5)},
+		}},
+		"policy: ":               {Height: 5, Policy: "two words"},
+		"items[0].node_index: 0": {Height: 5, Items: []types.MatchItem{{JobId: jobID, Count: 1}}},
 	} {
 		t.Run(says, func(t *testing.T) {
 			body, err := b.Marshal()

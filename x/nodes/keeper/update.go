@@ -21,6 +21,9 @@ func (k Keeper) update(ctx context.Context, msg *types.MsgUpdateNode) (bool, err
 	if msg.Prices != nil {
 		n.Prices = *msg.Prices
 	}
+	if msg.Location != nil {
+		n.Location = msg.Location
+	}
 	if msg.ReplaceAttributes {
 		n.Attributes = msg.Attributes
 	}

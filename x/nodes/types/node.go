@@ -36,6 +36,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.validateStatus,
 		n.validateOutages,
 		n.Rating.Validate,
+		n.Location.Validate,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -105,6 +106,17 @@ func (n Node) validateOutages() error {
 	}
 	if open := len(n.Outages) > 0 && n.Outages[len(n.Outages)-1].To == 0; n.Status == NODE_STATUS_INACTIVE && !open {
 		return ErrInvalidField.Wrap("status is INACTIVE, but no outage is open")
+	}
+	return nil
+}
+
+// Validate refuses a place that is not on the Earth; none is none.
+func (l *Location) Validate() error {
+	if l == nil {
+		return nil
+	}
+	if l.Latitude < -90_000_000 || l.Latitude > 90_000_000 || l.Longitude < -180_000_000 || l.Longitude > 180_000_000 {
+		return ErrInvalidField.Wrapf("latitude %d and longitude %d must lie within ±90 and ±180 degrees, in millionths", l.Latitude, l.Longitude)
 	}
 	return nil
 }

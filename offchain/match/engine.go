@@ -252,7 +252,8 @@ func (e *Engine) refreshFree(r Ref) {
 	}
 }
 
-// refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running.
+// refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
+// √((κ + 1)/(n + κ + 1)): less of it for nodes that are known well, whose small differences are not worth a search.
 func (e *Engine) refreshChance(r Ref) {
 	n, h := &e.cold[r], &e.hot[r]
 	if e.cfg.Mode == ModeLowestCost {
@@ -267,6 +268,7 @@ func (e *Engine) refreshChance(r Ref) {
 		spread := p * (oneP - p)
 		seen := s.Trials + uint64(n.strength) + uint64(n.Running)*One + One
 		v, _ := bits.Div64(spread>>48, spread<<16, seen)
+		v = mulDiv(v, uint64(n.strength)+One, s.Trials+uint64(n.strength)+One)
 		h.sigma = uint32(isqrt(v))
 		if part := uint64(e.cfg.Noise); part > 0 {
 			h.sigma = uint32(min(uint64(h.sigma)*part/100, 1<<32-1))

@@ -133,7 +133,7 @@ func BenchmarkLearned(b *testing.B) {
 					s.Nodes[i].Datacenter = fmt.Sprint("rack", i%75)
 				}
 				s.Pending[0].Wishes = Wishes{Spread: spread, PerNode: 1}
-				placed := 0
+				placed, since := 0, cpuTime()
 				for b.Loop() {
 					batch, err := Learned{DefaultConfig()}.Match(s, Seed{})
 					if err != nil {
@@ -145,6 +145,7 @@ func BenchmarkLearned(b *testing.B) {
 				}
 				b.ReportMetric(float64(placed)/float64(b.N), "placed/op")
 				b.ReportMetric(float64(placed)/b.Elapsed().Seconds(), "placements/s")
+				b.ReportMetric(float64(placed)/(cpuTime()-since).Seconds(), "placements/cpu-s")
 			})
 		}
 	}

@@ -67,9 +67,9 @@ func (l Learned) Why(snapshot Snapshot, seed Seed, job ID, slice uint32, nodes .
 	}
 	out := Why{Policy: l.Version()}
 	is := func(p *Pending) bool { return p.Job == job && p.Slice == slice }
-	r.witness = func(p *Pending, q *Query, d *Decision) {
+	r.witness = func(p *Pending, q *Query, d *Decision, at int) {
 		if is(p) {
-			out.Decisions = append(out.Decisions, r.tell(p, q, d, refs))
+			out.Decisions = append(out.Decisions, r.tell(p, q, d, at, refs))
 		}
 	}
 	found := false
@@ -97,9 +97,13 @@ func (l Learned) Why(snapshot Snapshot, seed Seed, job ID, slice uint32, nodes .
 }
 
 // tell turns a decision into what people read.
-func (r *round) tell(p *Pending, q *Query, d *Decision, asked []Ref) WhyDecision {
+func (r *round) tell(p *Pending, q *Query, d *Decision, at int, asked []Ref) WhyDecision {
 	out := WhyDecision{Explored: d.Taken != 0}
-	for i := range d.Choices {
+	first := 0
+	if d.Taken == 0 {
+		first = at // those before are full by now
+	}
+	for i := first; i < min(first+1+runnersUp, len(d.Choices)); i++ {
 		out.Considered = append(out.Considered, r.consideredOf(&d.Choices[i], d.Shift))
 	}
 	l := r.newLayout(p)

@@ -113,12 +113,12 @@ func (g *merger) cost(p *piece) float64 {
 	var sum float64
 	d := g.m.Dim
 	n := p.n + g.prior.exponent
-	switch {
-	case g.m.Covariance == Tied:
+	switch g.m.Covariance {
+	case Tied:
 		for i := range d {
 			sum += p.scatter[packedAt(i, i)] / float64(g.prior.axis[i]*g.prior.axis[i])
 		}
-	case g.m.Covariance == Diagonal:
+	case Diagonal:
 		for i, s := range p.scatter {
 			sum += float64(float64(0.5*p.n) * log(max((s+g.prior.scale[i])/n, g.least(i))))
 		}

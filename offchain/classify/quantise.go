@@ -3,12 +3,13 @@ package classify
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/foggrid/fogd/offchain/classify/quant"
 )
 
 // Quantise makes the integer model of a mixture that was fitted on rows scaled by s. ids and names are those of the classes, one a component.
-// An error says what does not fit into the integers.
+// Names are cut to the length that the chain allows. An error says what does not fit into the integers.
 func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model,
 	}
 	for c := range m.K {
 		p := quant.Component{
-			ID: ids[c], Name: names[c],
+			ID: ids[c], Name: cutName(names[c]),
 			Constant: fixed(max(k.constant[c], -1e6), quant.ScoreBits),
 			Mean:     fixeds(full.mean(c), quant.ScaledBits),
 			Factor:   fixeds(k.w[c*k.stride:(c+1)*k.stride], quant.FactorBits),
@@ -52,6 +53,14 @@ func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model,
 		return nil, fmt.Errorf("the mixture does not fit into the integers of the chain: %w", err)
 	}
 	return q, nil
+}
+
+// cutName is the name up to the last word that fits.
+func cutName(name string) string {
+	for len(name) > quant.MaxName {
+		name = name[:max(0, strings.LastIndexAny(name, ", "))]
+	}
+	return strings.TrimRight(name, ", ")
 }
 
 // full is a copy with a matrix for each component.

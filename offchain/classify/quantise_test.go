@@ -2,7 +2,9 @@ package classify
 
 import (
 	"context"
+	"encoding/hex"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,10 +12,10 @@ import (
 	"github.com/foggrid/fogd/offchain/classify/quant"
 )
 
-// fleet is n machines of four kinds, with measurements missing here and there; exact on every machine but for the products' order.
+// fleet is n machines of four kinds, with measurements missing here and there, the same on every platform.
 func fleet(n int, seed uint64) ([]Node, []int) {
 	src := SplitMix64(seed)
-	about := func(x float64) uint64 { return uint64(x * (0.8 + 0.4*(uniform(&src)+uniform(&src))/2)) }
+	about := func(x float64) uint64 { return uint64(x * (0.8 + float64(0.2*(uniform(&src)+uniform(&src))))) }
 	kinds := []struct {
 		memory, storage, price, single, all, rtt, jitter float64
 		storageType, arch                                string
@@ -130,6 +132,27 @@ func TestIntegersAgreeWithFloats(t *testing.T) {
 	require.Greater(t, agreement(labels, g.Labels, 4), 0.99)
 }
 
+// The model that a proposer makes of given machines is the same on every platform, to the bit.
+func TestModelIsTheSameEverywhere(t *testing.T) {
+	nodes, _ := fleet(2000, 3)
+	g, s, _ := fitFleet(t, Nodes(nodes), 4, 8)
+	ids, _ := numbered(4)
+	q, err := Quantise(g.Mixture, s, ids, Profiles(g.Mixture, featureNames()))
+	require.NoError(t, err)
+	b, err := q.Encode()
+	require.NoError(t, err)
+	hash := quant.Hash(b)
+	require.Equal(t, "22bad147a47bd23b63edd07861e5e3f6dd1781e555bde45d325fee2132a80b9e", hex.EncodeToString(hash[:]))
+}
+
+func featureNames() []string {
+	var names []string
+	for _, f := range NodeFeatures() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 func TestIntegerScoresAreTheLogDensities(t *testing.T) {
 	nodes, _ := fleet(3000, 5)
 	table := Nodes(nodes)
@@ -200,6 +223,12 @@ func TestJudge(t *testing.T) {
 	short := *q
 	short.Components = q.Components[:1]
 	require.Contains(t, judge(&short, table).Reason, "sum to")
+}
+
+func TestNamesAreCutAtAWord(t *testing.T) {
+	require.Equal(t, "fast CPU, much memory", cutName("fast CPU, much memory"))
+	require.Equal(t, "very high memory_bandwidth, very high passmark_single, very", cutName("very high memory_bandwidth, very high passmark_single, very low jitter"))
+	require.Empty(t, cutName(strings.Repeat("x", 100)))
 }
 
 func TestQuantiseRefuses(t *testing.T) {

@@ -152,6 +152,7 @@ func TestMatchRecordsHowItCameAbout(t *testing.T) {
 	require.Equal(t, height, s.SnapshotHeight)
 	require.Equal(t, []uint32{9, 4}, s.RunnersUp)
 	require.Equal(t, n.Measured.CpuSingle, s.CpuSingle)
+	w.NextBlock()
 	w.check()
 }
 

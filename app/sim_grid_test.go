@@ -50,10 +50,11 @@ func (*simGrid) WeightedOperations(module.SimulationState) []simtypes.WeightedOp
 
 // WeightedOperationsX are attestations. All oracles should get to vote in each block, since hours pass until the next.
 func (s *simGrid) WeightedOperationsX(weights simsx.WeightSource, reg simsx.Registry) {
-	reg.Add(weights.Get("msg_oracle_attest", 300), simulation.MsgAttestFactory(s.app.OracleKeeper, s.observe, &s.attested))
+	reg.Add(weights.Get("msg_oracle_attest", 800), simulation.MsgAttestFactory(s.app.OracleKeeper, s.observe, &s.attested))
 }
 
-// GenerateGenesisState bonds oracles, lets some providers have deposits, and stretches what happens within seconds over the hours between two blocks.
+// GenerateGenesisState bonds oracles, lets some providers have deposits, and stretches what happens within seconds over the hours
+// between two blocks.
 func (s *simGrid) GenerateGenesisState(state *module.SimulationState) {
 	r := state.Rand
 	oracle := simulation.RandomGenesis(r, state.Accounts)
@@ -78,6 +79,8 @@ func (s *simGrid) GenerateGenesisState(state *module.SimulationState) {
 		nodes.Params.BenchmarkWindow = seconds(r, 24)
 		nodes.Params.LivenessEpoch = seconds(r, 6)
 		nodes.Params.LostGrace = seconds(r, 6)
+		nodes.Params.ModelWindow = seconds(r, 24)
+		nodes.Params.ModelMinNodes = uint32(simtypes.RandIntBetween(r, 2, 16))
 		nodes.Params.ProbationTasks = uint32(r.Intn(3))
 	})
 	change(state, jobstypes.ModuleName, func(jobs *jobstypes.GenesisState) {
@@ -141,6 +144,8 @@ func (s *simGrid) observe(ctx context.Context, r *simsx.XRand, round oracletypes
 		seen, err = s.benchmark(ctx, round, untrue)
 	case nodestypes.RoundKindLiveness:
 		seen, err = s.liveness(ctx, round, untrue)
+	case nodestypes.RoundKindModel:
+		seen, err = s.model(ctx, round, untrue)
 	case jobstypes.RoundKindMatches:
 		seen, err = s.matches(ctx, r, round, untrue)
 	case jobstypes.RoundKindOutcome:
@@ -217,6 +222,37 @@ func (s *simGrid) liveness(ctx context.Context, round oracletypes.Round, untrue 
 	}
 
 	return &seen, nil
+}
+
+// model tells two classes apart by chance. Its encoded form is opaque to the chain.
+func (s *simGrid) model(ctx context.Context, round oracletypes.Round, untrue bool) (*nodestypes.ModelReport, error) {
+	version, height, err := nodestypes.DecodeModelSubject(round.Subject)
+	if err != nil {
+		return nil, err
+	}
+	next, err := s.app.NodesKeeper.NextIndex.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := &nodestypes.ModelReport{
+		Version: version, Height: height, Model: []byte{1}, NextClass: 3, Classes: []nodestypes.Class{{Id: 1}, {Id: 2}},
+	}
+	if untrue {
+		report.Model = []byte{0}
+	}
+	for _, class := range report.Classes {
+		move := nodestypes.ClassMove{Class: class.Id}
+		for index := uint32(1); index < next; index++ {
+			if first := chance(round.Id, index) < 50; first == (class.Id == 1) {
+				move.Nodes = append(move.Nodes, index)
+			}
+		}
+		if len(move.Nodes) > 0 {
+			report.Moves = append(report.Moves, move)
+		}
+	}
+
+	return report, nil
 }
 
 // matches gives what waits to nodes that may run it, in turn from any of them. It keeps no account of what it gave away, so some items

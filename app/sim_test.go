@@ -189,6 +189,9 @@ func requireLife(t testing.TB, simulated *app.App) {
 		if node.Activated {
 			count["nodes that were ACTIVE"]++
 		}
+		if node.Class != 0 {
+			count["nodes with a class"]++
+		}
 	}
 	for _, slice := range jobs.Slices {
 		if slice.Status == jobstypes.SLICE_STATUS_SETTLED {
@@ -211,8 +214,8 @@ func requireLife(t testing.TB, simulated *app.App) {
 	count["transactions of votes that failed"] = uint64(attested.Failed)
 
 	for _, what := range []string{
-		"nodes that were ACTIVE", "slices that are SETTLED", "jobs that are CLOSED", "ufog paid to providers", "ufog paid to oracles",
-		"ufog back to developers", "votes taken", "votes that were false", "votes refused beside others",
+		"nodes that were ACTIVE", "nodes with a class", "slices that are SETTLED", "jobs that are CLOSED", "ufog paid to providers",
+		"ufog paid to oracles", "ufog back to developers", "votes taken", "votes that were false", "votes refused beside others",
 		"transactions of votes that failed",
 	} {
 		t.Logf("%s: %d", what, count[what])

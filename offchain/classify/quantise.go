@@ -55,12 +55,12 @@ func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model,
 	return q, nil
 }
 
-// cutName is the name up to the last word that fits.
+// cutName is the traits of a profile that fit.
 func cutName(name string) string {
 	for len(name) > quant.MaxName {
-		name = name[:max(0, strings.LastIndexAny(name, ", "))]
+		name = name[:max(0, strings.LastIndex(name, ", "))]
 	}
-	return strings.TrimRight(name, ", ")
+	return name
 }
 
 // full is a copy with a matrix for each component.

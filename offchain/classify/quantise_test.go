@@ -225,9 +225,9 @@ func TestJudge(t *testing.T) {
 	require.Contains(t, judge(&short, table).Reason, "sum to")
 }
 
-func TestNamesAreCutAtAWord(t *testing.T) {
+func TestNamesAreCutAtATrait(t *testing.T) {
 	require.Equal(t, "fast CPU, much memory", cutName("fast CPU, much memory"))
-	require.Equal(t, "very high memory_bandwidth, very high passmark_single, very", cutName("very high memory_bandwidth, very high passmark_single, very low jitter"))
+	require.Equal(t, "very high memory_bandwidth, very high passmark_single", cutName("very high memory_bandwidth, very high passmark_single, very low jitter"))
 	require.Empty(t, cutName(strings.Repeat("x", 100)))
 }
 

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"image/color"
@@ -83,8 +84,23 @@ func (a *app) classifyPlot(ctx context.Context, f plotFlags) error {
 	if err != nil {
 		return err
 	}
-	const width, height = 24 * vg.Centimeter, 17 * vg.Centimeter
-	if err := p.Save(width, height, f.out); err != nil {
+	const width, height, beside = 30 * vg.Centimeter, 17 * vg.Centimeter, 11 * vg.Centimeter // the legend stands beside the points
+	canvas, err := draw.NewFormattedCanvas(width, height, ext[1:])
+	if err != nil {
+		return err
+	}
+	paper := draw.New(canvas)
+	paper.SetColor(color.White)
+	paper.Fill(paper.Rectangle.Path())
+	legend := p.Legend
+	p.Legend = plot.NewLegend()
+	p.Draw(draw.Crop(paper, 0, -beside, 0, 0))
+	legend.Top, legend.Left, legend.TextStyle.Font.Size = true, true, vg.Points(9)
+	legend.Draw(draw.Crop(paper, width-beside, 0, 0, -vg.Centimeter))
+	if err := writeFile(f.out, func(w *bufio.Writer) error {
+		_, err := canvas.WriteTo(w)
+		return err
+	}); err != nil {
 		return err
 	}
 	return a.print(map[string]any{"plot": f.out, "rows": len(labels)}, func(w io.Writer) error {
@@ -182,7 +198,6 @@ func (f *plotFlags) draw(m *modelFile, labels []uint32, x, y axis) (*plot.Plot, 
 	p := plot.New()
 	p.Title.Text = fmt.Sprintf("%d classes of %d rows (%s)", len(points), len(labels), filepath.Base(f.table.input))
 	p.X.Label.Text, p.Y.Label.Text = x.name, y.name
-	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
 	for c, xys := range points {
 		if len(xys) == 0 {

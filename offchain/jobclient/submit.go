@@ -49,13 +49,44 @@ func Message(f *jobfile.File, p Packed, owner, salt string) *jobstypes.MsgSubmit
 		Constraints: jobstypes.Constraints{
 			Regions: f.Constraints.Regions, Datacenters: f.Constraints.Datacenters, Arch: f.Constraints.Arch, Os: f.Constraints.OS,
 			MinCpuSingle: f.Constraints.MinCPUSingle, Nodes: f.Constraints.Nodes, ExcludeNodes: f.Constraints.ExcludeNodes,
+			Where: jobfile.OneLine(f.Constraints.Where),
 		},
 		PriceCap: uint64(f.Price.CapPerTaskHour), MaxDuration: uint64(f.MaxDuration), Deadline: uint64(f.Deadline), MinSuccess: f.Required(),
+		Wishes: wishes(f.Wishes),
 	}
 	for _, a := range f.Constraints.AttributeList() {
 		m.Constraints.Attributes = append(m.Constraints.Attributes, nodestypes.Attribute{Key: a.Key, Value: a.Value})
 	}
 	return m
+}
+
+var spreads = map[string]jobstypes.Spread{
+	jobfile.SpreadNode: jobstypes.SPREAD_NODE, jobfile.SpreadOwner: jobstypes.SPREAD_OWNER,
+	jobfile.SpreadDatacenter: jobstypes.SPREAD_DATACENTER, jobfile.SpreadRegion: jobstypes.SPREAD_REGION,
+}
+
+// wishes in the message's form, nil if there are none.
+func wishes(w jobfile.Wishes) *jobstypes.Wishes {
+	if !w.Given() {
+		return nil
+	}
+	out := &jobstypes.Wishes{
+		Work: w.Work, FailureCost: uint64(w.FailureCost), LatencyPrice: uint64(w.LatencyPrice), Spread: spreads[w.Spread], Pack: uint64(w.Pack),
+		PerNode: w.MaxPerNode, PerOwner: w.MaxPerOwner, Gang: w.Gang,
+	}
+	if w.Place != nil {
+		out.Place = &nodestypes.Location{Latitude: w.Place.Latitude, Longitude: w.Place.Longitude}
+	}
+	for _, p := range w.Prefer {
+		out.Prefer = append(out.Prefer, jobstypes.Preference{Where: jobfile.OneLine(p.Where), Weight: uint64(p.Weight)})
+	}
+	for _, a := range w.Affinity {
+		out.Affinity = append(out.Affinity, jobstypes.Affinity{JobId: a.Job, Weight: uint64(a.Weight)})
+	}
+	for _, a := range w.AntiAffinity {
+		out.Affinity = append(out.Affinity, jobstypes.Affinity{JobId: a.Job, Apart: true, Weight: uint64(a.Weight)})
+	}
+	return out
 }
 
 // Budget is what submitting the job takes from the owner's wallet, in ufog: cap × max_duration × tasks and the fee on it.
@@ -114,5 +145,5 @@ func (c *Client) Submit(ctx context.Context, f *jobfile.File, p Packed, salt str
 func same(job jobstypes.Job, msg *jobstypes.MsgSubmitJob) bool {
 	return job.SpecDigest == msg.SpecDigest && job.ImageDigest == msg.ImageDigest && job.Tasks == msg.Tasks &&
 		job.MinSuccess == msg.MinSuccess && job.PriceCap == msg.PriceCap && job.MaxDuration == msg.MaxDuration &&
-		job.Resources == msg.Resources && job.Constraints.String() == msg.Constraints.String()
+		job.Resources == msg.Resources && job.Constraints.String() == msg.Constraints.String() && job.Wishes.Equal(msg.Wishes)
 }

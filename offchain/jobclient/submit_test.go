@@ -17,6 +17,7 @@ import (
 	"github.com/foggrid/fogd/offchain/registry/client"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 const jobText = `version: 1
@@ -101,6 +102,61 @@ func TestSubmit(t *testing.T) {
 	budget, err := w.client.Budget(t.Context(), f)
 	require.NoError(t, err)
 	require.Equal(t, uint64(3*(83_334+834)), budget)
+}
+
+func TestSubmitConditionAndWishes(t *testing.T) {
+	w := newWorld(t)
+	other, far := w.job("other", 1), w.job("far", 1)
+	f := jobFile(t, jobText+`  where: >
+    region == "eu" && cpu_single >= 2000
+    && attr.tpm == true
+wishes:
+  work: 1000
+  failure_cost: 0.02FOG
+  place: -33.8688,151.2093
+  latency_price: 1FOG
+  prefer: [{where: class == 3, weight: 7}]
+  affinity: [{job: `+other+`, weight: 8}]
+  anti_affinity: [{job: `+far+`}]
+  spread: region
+  pack: 9
+  max_per_node: 1
+  max_per_owner: 2
+  gang: true
+`, "\x00asm1234")
+	p, err := Pack(t.Context(), f, t.TempDir(), nil)
+	require.NoError(t, err)
+	out, err := w.client.Submit(t.Context(), f, p, "salt") // validates the message
+	require.NoError(t, err)
+	msg := w.sent[0].(*jobstypes.MsgSubmitJob)
+	require.Equal(t, `region == "eu" && cpu_single >= 2000 && attr.tpm == true`, msg.Constraints.Where)
+	require.Equal(t, &jobstypes.Wishes{
+		Work: 1000, FailureCost: 20_000, LatencyPrice: 1_000_000, Place: &nodestypes.Location{Latitude: -33_868_800, Longitude: 151_209_300},
+		Prefer:   []jobstypes.Preference{{Where: "class == 3", Weight: 7}},
+		Affinity: []jobstypes.Affinity{{JobId: other, Weight: 8}, {JobId: far, Apart: true}},
+		Spread:   jobstypes.SPREAD_REGION, Pack: 9, PerNode: 1, PerOwner: 2, Gang: true,
+	}, msg.Wishes)
+
+	w.refuse = &chain.TxError{Codespace: jobstypes.ModuleName, Code: jobstypes.ErrJobExists.ABCICode()}
+	again, err := w.client.Submit(t.Context(), f, p, "salt")
+	require.NoError(t, err)
+	require.Equal(t, out.JobID, again.JobID)
+	f.Wishes.Gang = false
+	_, err = w.client.Submit(t.Context(), f, p, "salt")
+	require.ErrorIs(t, err, ErrSaltTaken, "a job with other wishes is another job")
+
+	none, err := jobfile.Parse([]byte("version: 1\nname: x\nmodule: x\nprice: {cap_per_task_hour: 1}\nmax_duration: 1s\n"))
+	require.NoError(t, err)
+	require.Nil(t, Message(none, p, w.owner, "s").Wishes)
+}
+
+// TestLimitsAreTheChains: what a job file may say the chain takes, and no less.
+func TestLimitsAreTheChains(t *testing.T) {
+	require.Equal(t, jobstypes.MaxCondition, jobfile.MaxCondition)
+	require.Equal(t, jobstypes.MaxPreferences, jobfile.MaxPreferences)
+	require.Equal(t, jobfile.Ufog(jobstypes.MaxWeight), jobfile.MaxWeight)
+	require.NoError(t, (&jobstypes.Wishes{Work: jobfile.MaxWork}).Validate())
+	require.Error(t, (&jobstypes.Wishes{Work: jobfile.MaxWork + 1}).Validate())
 }
 
 func TestSubmitIsIdempotent(t *testing.T) {

@@ -132,7 +132,7 @@ func (w *world) putSubmitted(m *jobstypes.MsgSubmitJob) {
 	id := jobstypes.JobID(bytes.Repeat([]byte{7}, 20), []byte(m.Salt)).Bech32(jobstypes.JobHRP)
 	w.jobs[id] = jobstypes.Job{
 		Id: id, Owner: m.Owner, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
-		Resources: m.Resources, Constraints: m.Constraints, PriceCap: m.PriceCap, MaxDuration: m.MaxDuration, Funded: 42,
+		Resources: m.Resources, Constraints: m.Constraints, PriceCap: m.PriceCap, MaxDuration: m.MaxDuration, Wishes: m.Wishes, Funded: 42,
 		Status: jobstypes.JOB_STATUS_OPEN, Counts: jobstypes.TaskCounts{Pending: m.Tasks},
 	}
 }

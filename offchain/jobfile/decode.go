@@ -88,6 +88,8 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 		d.decodeString(n, v, path)
 	case reflect.Uint32, reflect.Uint64:
 		d.decodeUint(n, v, path)
+	case reflect.Bool:
+		d.decodeBool(n, v, path)
 	default:
 		panic(fmt.Sprintf("jobfile: field %s has a type that the decoder does not know: %s", path, v.Type()))
 	}
@@ -136,6 +138,17 @@ func (d *decoder) decodeUint(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	v.SetUint(u)
+}
+
+func (d *decoder) decodeBool(n *yaml.Node, v reflect.Value, path string) {
+	if !d.isScalar(n, path) {
+		return
+	}
+	if n.Tag != "!!bool" {
+		d.fail(n, path, "is %q; write true or false", clip(n.Value))
+		return
+	}
+	v.SetBool(strings.EqualFold(n.Value, "true"))
 }
 
 func (d *decoder) decodeSlice(n *yaml.Node, v reflect.Value, path string) {

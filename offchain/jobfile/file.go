@@ -37,6 +37,7 @@ type File struct {
 	Deadline    Seconds           `yaml:"deadline" jsonschema:"default=1h" jsonschema_description:"How long after submission a task may wait for a node, such as 1h; then its money comes back."`
 	MinSuccess  *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
 	Constraints Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
+	Wishes      Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
 
 	// Fields of later releases.
 	Image    string `yaml:"image" jsonschema:"-"`
@@ -71,6 +72,7 @@ type Constraints struct {
 	MinCPUSingle uint64            `yaml:"min_cpu_single" jsonschema:"minimum=0" jsonschema_description:"Least measured single-core speed, in squarings per second (see: fog node status)."`
 	Nodes        []string          `yaml:"nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"The only nodes allowed (node1…)."`
 	ExcludeNodes []string          `yaml:"exclude_nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Nodes that are not allowed (node1…)."`
+	Where        string            `yaml:"where" jsonschema:"maxLength=1024" jsonschema_description:"A condition on the node's properties, such as: region == \"eu\" && cpu_single >= 2000 && attr.tpm == true"`
 }
 
 // Port is a port of a service; refused until services are supported.

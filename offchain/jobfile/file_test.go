@@ -52,6 +52,21 @@ func TestProblems(t *testing.T) {
 		"meaning-deadline-over":    `:6: deadline is 31d; use 1s to 30d`,
 		"meaning-node-id":          `:6: constraints.nodes[0] is "node1x"; use the id of a node (node1…), as fog node status shows it`,
 		"meaning-budget":           `:4: price.cap_per_task_hour times max_duration times tasks is more money than there is; lower one of them`,
+		"meaning-where":            `:8: constraints.where column 19: unknown name cpu_sngle; did you mean cpu_single?`,
+		"meaning-where-lines":      `:7: constraints.where has a character at column 13 that is not printable ASCII; write it in one line without such characters (YAML's >- joins lines)`,
+		"where-number":             `:7: constraints.where is "5", which YAML does not read as text; put it into quotes`,
+		"wishes-place":             `:7: wishes.place is "Frankfurt"; write LATITUDE,LONGITUDE in degrees, such as 50.11,8.68`,
+		"meaning-place-range":      `:7: wishes.place has the latitude 91; it must lie within ±90 degrees`,
+		"meaning-latency":          `:7: wishes.latency_price needs a place to measure from; write wishes.place, such as 50.11,8.68`,
+		"wishes-spread":            `:7: wishes.spread is "rack"; use node, owner, datacenter or region`,
+		"wishes-prefer-weight":     `:8: wishes.prefer[0].weight is missing or 0; say what a node that does not meet the condition must be better by, such as 0.001FOG`,
+		"meaning-prefer-where":     `:9: wishes.prefer[1].where column 7: a single = does not compare; write ==`,
+		"wishes-prefer-typo":       `:8: wishes.prefer[0].whre is not a field; did you mean wishes.prefer[0].where?`,
+		"wishes-affinity":          `:8: wishes.anti_affinity[0].job is "node1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"; use the id of a job (job1…), as fog job list shows it`,
+		"meaning-affinity-twice":   `:8: wishes.anti_affinity[0].job is "job1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq" again; remove one`,
+		"wishes-gang":              `:7: wishes.gang is "1"; write true or false`,
+		"wishes-work":              `:7: wishes.work is 35184372088833; use at most 35184372088832`,
+		"meaning-weight":           `:7: wishes.pack is 1125899906842625ufog; use at most 1125899906842624ufog`,
 		"meaning-twice":            `:6: name was already given in line 2; remove one`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -108,8 +123,19 @@ func TestValues(t *testing.T) {
 	require.Equal(t, uint32(999), f.Required())
 	require.Equal(t, []Attribute{{"disk", "nvme"}, {"tier", "gold"}}, f.Constraints.AttributeList())
 
+	require.Equal(t, `region != "eu-west" && (cpu_single >= 2000 || attr.tpm == true)`, f.Constraints.Where)
+	require.Equal(t, Wishes{
+		Work: 900_000, FailureCost: 20_000, Place: &Place{-33_868_800, 151_209_300}, LatencyPrice: 1_000_000,
+		Prefer:       []Prefer{{`storage_type == "nvme"`, 1000}, {"reliability >= 950", 500}},
+		Affinity:     []Affinity{{"job1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", 3}},
+		AntiAffinity: []Affinity{{"job1pqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq", 0}},
+		Spread:       SpreadDatacenter, Pack: 7, MaxPerNode: 2, MaxPerOwner: 5, Gang: true,
+	}, f.Wishes)
+	require.True(t, f.Wishes.Given())
+
 	f, err = Load("testdata/good/least.yaml")
 	require.NoError(t, err)
+	require.False(t, f.Wishes.Given())
 	require.Equal(t, uint32(1), f.Required())
 	require.Equal(t, Seconds(3600), f.Deadline)
 	require.Equal(t, Resources{CPU: 1000, Memory: 256, Storage: 64}, f.Resources)

@@ -33,6 +33,8 @@ func quantity(t reflect.Type) *generator.Schema {
 			{Type: "integer", Minimum: "1"},
 			{Type: "string", Pattern: `^[0-9]+(\.[0-9]+)? ?FOG$|^[0-9]+ ?ufog$|^[0-9]+$`},
 		}}
+	case reflect.TypeFor[Place]():
+		return &generator.Schema{Type: "string", Pattern: `^-?[0-9]+(\.[0-9]+)?, ?-?[0-9]+(\.[0-9]+)?$`}
 	case reflect.TypeFor[Seconds]():
 		return &generator.Schema{Type: "string", Pattern: `^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$`, MinLength: new(uint64(2))}
 	}

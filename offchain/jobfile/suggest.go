@@ -2,6 +2,7 @@ package jobfile
 
 import (
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -9,6 +10,7 @@ import (
 func (d *decoder) suggest(name, path string) string {
 	name = strings.ToLower(name)
 	best, least, limit := "", 0, max(1, len(name)/3)
+	kind := index.ReplaceAllString(path, "")
 	for _, at := range fieldPaths(d.root, "") {
 		group, leaf := "", at
 		if i := strings.LastIndexByte(at, '.'); i >= 0 {
@@ -18,7 +20,9 @@ func (d *decoder) suggest(name, path string) string {
 		if distance > 2*limit {
 			continue
 		}
-		if group != path {
+		if group == kind {
+			at = join(path, leaf)
+		} else {
 			distance++
 		}
 		if best == "" || distance < least {
@@ -31,7 +35,10 @@ func (d *decoder) suggest(name, path string) string {
 	return "; did you mean " + best + "?"
 }
 
-// fieldPaths are the paths of all fields, in the order of the structs.
+// index is the place of an entry in a list.
+var index = regexp.MustCompile(`\[[0-9]+\]`)
+
+// fieldPaths are the paths of all fields, in the order of the structs; those of a list's entries are without their index.
 func fieldPaths(t reflect.Type, group string) []string {
 	var paths []string
 	for i := range t.NumField() {
@@ -41,8 +48,12 @@ func fieldPaths(t reflect.Type, group string) []string {
 		}
 		at := join(group, f.Tag.Get("yaml"))
 		paths = append(paths, at)
-		if f.Type.Kind() == reflect.Struct {
-			paths = append(paths, fieldPaths(f.Type, at)...)
+		inner := f.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && f.Tag.Get("jsonschema") != "-" {
+			paths = append(paths, fieldPaths(inner, at)...)
 		}
 	}
 	return paths

@@ -51,6 +51,7 @@ func (f *File) Validate() error {
 	f.checkInputs(l)
 	f.checkAmounts(l)
 	f.Constraints.check(l)
+	f.Wishes.check(l)
 	return l.err()
 }
 
@@ -228,6 +229,7 @@ func (c Constraints) check(l *problemList) {
 			l.add("constraints.attributes."+clip(key), "is not valid; use 1 to %d printable characters without spaces for name and value", maxLabel)
 		}
 	}
+	checkCondition(l, "constraints.where", c.Where)
 }
 
 func checkList(l *problemList, field string, values []string, ok func(string) bool, rule string) {

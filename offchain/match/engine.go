@@ -231,7 +231,8 @@ func (e *Engine) refreshRates(r Ref) {
 	speed := max(n.CPUSingle, 1)
 	if e.cfg.Mode != ModeLowestCost {
 		s := n.Stats.Idle(e.learnt.now)
-		delivered := mulDiv(s.Speed+speedEvidence, One, s.SpeedTrials+speedEvidence)
+		claimed := speedEvidence * uint64(e.learnt.priors.Speed) / One
+		delivered := mulDiv(min(s.Speed, 8*s.SpeedTrials)+claimed, One, s.SpeedTrials+speedEvidence)
 		speed = max(mulDiv(min(speed, 1<<40), min(max(delivered, One/8), 8*One), One), 1)
 	}
 	for i, price := range n.Prices.columns() {

@@ -36,7 +36,7 @@ func TestOutcomesFade(t *testing.T) {
 
 // The tables of decay are powers of two; the tables of places and noise are what they say.
 func TestTables(t *testing.T) {
-	require.InDelta(t, math.Exp2(32-1.0/40), perOutcome, 0.51)
+	require.InDelta(t, math.Exp2(32-1.0/40), float64(perOutcome), 0.51)
 	for days, factor := range perIdleDay {
 		require.InDelta(t, math.Exp2(32-float64(days)/7), factor, 0.51)
 	}
@@ -124,7 +124,8 @@ func TestLossIsTheFormula(t *testing.T) {
 			continue
 		}
 		unit := math.Exp2(float64(-shift))
-		s := (float64(n.Stats.Idle(1e6).Speed) + speedEvidence) / (float64(n.Stats.Idle(1e6).SpeedTrials) + speedEvidence)
+		s := (float64(n.Stats.Idle(1e6).Speed) + speedEvidence*float64(e.Priors().Speed)/One) /
+			(float64(n.Stats.Idle(1e6).SpeedTrials) + speedEvidence)
 		speed := math.Max(math.Floor(float64(max(n.CPUSingle, 1))*math.Min(math.Max(s, 0.125), 8)), 1)
 		price := float64(q.Task.CPUMilli)/1000*float64(n.Prices.CPU) + float64(q.Task.MemoryMiB)/1024*float64(n.Prices.Memory) +
 			float64(q.Task.StorageMiB)/1024*float64(n.Prices.Storage) + float64(q.Task.GPUs)*float64(n.Prices.GPU)

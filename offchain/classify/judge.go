@@ -3,7 +3,6 @@ package classify
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/foggrid/fogd/offchain/classify/quant"
 )
@@ -24,7 +23,7 @@ const (
 
 // Judge compares a proposed model with a fit of one's own on rows t, scaled as the model scales: it is acceptable if it explains them no worse by
 // more than JudgeTolerance, and scales them about as one would oneself. own is the mixture to compare with if it is not nil, or else one of as many
-// components is fitted.
+// components of the same shape is fitted.
 func Judge(ctx context.Context, q *quant.Model, t *Integers, features []Feature, own *Mixture, src Source) (Verdict, error) {
 	m, s, err := Dequantise(q)
 	if err != nil {
@@ -41,11 +40,9 @@ func Judge(ctx context.Context, q *quant.Model, t *Integers, features []Feature,
 	if err != nil {
 		return Verdict{}, err
 	}
-	for i := range mine {
-		if ratio := s[i].Range / mine[i].Range; !(math.Abs(s[i].Center-mine[i].Center) <= float64(centerSlack*mine[i].Range) && ratio < rangeSlack && ratio > 1/rangeSlack) {
-			return Verdict{Reason: fmt.Sprintf("feature %q is scaled by centre %g and range %g; the rows have %g and %g",
-				s[i].Name, s[i].Center, s[i].Range, mine[i].Center, mine[i].Range)}, nil
-		}
+	if i := drifted(s, mine, centerSlack, rangeSlack); i >= 0 {
+		return Verdict{Reason: fmt.Sprintf("feature %q is scaled by centre %g and range %g; the rows have %g and %g",
+			s[i].Name, s[i].Center, s[i].Range, mine[i].Center, mine[i].Range)}, nil
 	}
 	scaled, err := s.Apply(d)
 	if err != nil {
@@ -59,7 +56,7 @@ func Judge(ctx context.Context, q *quant.Model, t *Integers, features []Feature,
 		if m.K > scaled.Rows {
 			return Verdict{Reason: fmt.Sprintf("the model has %d components for %d rows", m.K, scaled.Rows)}, nil
 		}
-		g, err := FitGMM(ctx, scaled, GMMOptions{K: m.K, Noise: ScaledNoise}, src)
+		g, err := FitGMM(ctx, scaled, GMMOptions{K: m.K, Covariance: m.Covariance, Noise: ScaledNoise}, src)
 		if err != nil {
 			return Verdict{}, err
 		}

@@ -9,7 +9,7 @@ import (
 // KMeansOptions say how k-means is fitted; the zero value of a field is its default.
 type KMeansOptions struct {
 	K             int
-	Starts        int       // on a sample, of which the best go on: 16
+	Starts        int       // at most, on a sample, of which the best go on: 16
 	MaxIterations int       // over all rows: 300
 	Tolerance     float64   // it ends when the centres' squared moves sum to less than this part of the mean variance: 1e-6; negative: only at rest
 	Centres       []float64 // K·Dim, where a refit begins, in place of the starts
@@ -143,12 +143,27 @@ func (m *KMeans) nearest(x []float64) int32 {
 	return at
 }
 
-// startKMeans is where the run over all rows begins. The best of the starts on a sample are carried on in larger ones.
+// again is how many runs have ended at the lowest inertia, as near as matters.
+func again(runs []*KMeans) int {
+	lowest, n := math.Inf(1), 0
+	for _, m := range runs {
+		lowest = min(lowest, m.Inertia)
+	}
+	for _, m := range runs {
+		if m.Inertia <= float64(lowest*(1+1e-5)) {
+			n++
+		}
+	}
+	return n
+}
+
+// startKMeans is where the run over all rows begins. The best of the starts on a sample are carried on in larger ones; when enough starts have ended
+// in the same place, no more are made.
 func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]float64, error) {
 	if o.Centres != nil {
 		return append([]float64(nil), o.Centres...), nil
 	}
-	const keep = 3
+	const keep, enough = 3, 5
 	size := max(8192, 256*o.K)
 	s := d.sample(size, src)
 	var runs []*KMeans
@@ -158,8 +173,12 @@ func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]f
 		if err != nil {
 			return nil, err
 		}
-		runs = best(append(runs, m), keep, func(m *KMeans) float64 { return -m.Inertia })
+		runs = append(runs, m)
+		if again(runs) >= enough {
+			break
+		}
 	}
+	runs = best(runs, keep, func(m *KMeans) float64 { return -m.Inertia })
 	for _, size := range ladder(size, d.Rows) {
 		s = d.sample(size, src)
 		for i, m := range runs {

@@ -118,7 +118,7 @@ func fixeds(x []float64, bits int) []int64 {
 	return out
 }
 
-// Dequantise is the mixture and the scaler that an integer model stands for.
+// Dequantise is the mixture and the scaler that an integer model stands for; its covariances are diagonal if all are, or else full.
 func Dequantise(q *quant.Model) (*Mixture, Scaler, error) {
 	if err := q.Validate(); err != nil {
 		return nil, nil, err
@@ -174,5 +174,23 @@ func Dequantise(q *quant.Model) (*Mixture, Scaler, error) {
 	for i := range m.Weights {
 		m.Weights[i] /= total
 	}
+	m.narrow()
 	return m, s, m.Validate()
+}
+
+// narrow makes full covariances diagonal if they are.
+func (m *Mixture) narrow() {
+	var variances []float64
+	for c := range m.K {
+		cov := m.covariance(c)
+		for i := range m.Dim {
+			for j := range i {
+				if cov[packedAt(i, j)] != 0 {
+					return
+				}
+			}
+			variances = append(variances, cov[packedAt(i, i)])
+		}
+	}
+	m.Covariance, m.Covariances = Diagonal, variances
 }

@@ -105,11 +105,10 @@ func TestIntegersAgreeWithFloats(t *testing.T) {
 		ids, names := numbered(g.K)
 		q, err := Quantise(g.Mixture, s, ids, names)
 		require.NoError(t, err)
+		results, err := ClassifyRows(q, table)
+		require.NoError(t, err)
 		same := 0
-		for i := range nodes {
-			values, levels := rowOf(table, i)
-			r, err := q.Classify(values, levels)
-			require.NoError(t, err)
+		for i, r := range results {
 			if r.Index == int(g.Labels[i]) {
 				same++
 			}
@@ -118,6 +117,7 @@ func TestIntegersAgreeWithFloats(t *testing.T) {
 
 		back, scaler, err := Dequantise(q)
 		require.NoError(t, err)
+		require.Equal(t, shape == Diagonal, back.Covariance == Diagonal)
 		again, err := scaler.Apply(d)
 		require.NoError(t, err)
 		score, err := back.Score(again, false)

@@ -26,6 +26,8 @@ type voterContext struct {
 	text     string
 	// sets that the operator was found in or not.
 	sets map[uint64]bool
+	// cast in this block so far.
+	cast *paper
 }
 
 // voterOf returns the voter that a feeder speaks for, or why it may not vote now.
@@ -51,7 +53,11 @@ func (k Keeper) voterOf(ctx context.Context, feeder sdk.AccAddress, p types.Para
 	case o.Bond < p.MinBond:
 		return nil, types.ErrNotActive.Wrapf("%s has a bond of %d ufog; bond at least %d", o.Operator, o.Bond, p.MinBond)
 	}
-	return &voterContext{k: k, p: p, operator: operator, text: o.Operator, sets: map[uint64]bool{}}, nil
+	cast, err := k.lastPaper(ctx, operator)
+	if err != nil {
+		return nil, err
+	}
+	return &voterContext{k: k, p: p, operator: operator, text: o.Operator, sets: map[uint64]bool{}, cast: cast}, nil
 }
 
 // attest keeps the votes of a feeder that can be taken and says why the others cannot. It writes the voter's own keys only, so that
@@ -70,6 +76,9 @@ func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.Ms
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	resp := &types.MsgAttestResponse{}
+	v.cast = &paper{
+		ballots: make([]ballot, 0, len(msg.Votes)), rounds: make(map[uint64]struct{}, len(msg.Votes)), before: v.cast,
+	}
 	var first error
 	for i := range msg.Votes {
 		vote := &msg.Votes[i]
@@ -84,7 +93,7 @@ func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.Ms
 			resp.Refused = append(resp.Refused, refusal)
 			continue
 		}
-		k.putVote(ctx, v.operator, vote.RoundId, types.RecordedVote{
+		v.cast.add(vote.RoundId, types.RecordedVote{
 			Operator: v.text, Claim: vote.Claim, Meter: vote.Meter, Body: vote.Body, Height: height,
 		})
 		resp.Recorded++
@@ -92,9 +101,8 @@ func (k Keeper) attest(ctx context.Context, feeder sdk.AccAddress, msg *types.Ms
 	if resp.Recorded == 0 {
 		return nil, errorsmod.Wrapf(first, "all %d votes were refused; the first", len(msg.Votes))
 	}
-	if n := len(resp.Refused); n > 0 {
-		k.addRefused(ctx, v.operator, uint64(n))
-	}
+	v.cast.refused = uint64(len(resp.Refused))
+	k.putPaper(ctx, v.operator, v.cast)
 	if !counted(sdk.UnwrapSDKContext(ctx)) {
 		if err := k.countWithoutExecution(ctx, p); err != nil {
 			return nil, err
@@ -159,7 +167,7 @@ func (v *voterContext) votable(ctx context.Context, id uint64) (types.Round, err
 	if !member {
 		return types.Round{}, types.ErrNotInSet.Wrapf("round %d was opened with set %d, without %s", id, round.Set, v.text)
 	}
-	if hasVoted(round.Votes, v.text) || v.k.votedNow(ctx, v.operator, id) {
+	if hasVoted(round.Votes, v.text) || v.cast.votedIn(id) {
 		return types.Round{}, types.ErrDuplicateVote.Wrapf("%s has voted in round %d; the first vote is final", v.text, id)
 	}
 	return round, nil

@@ -1,6 +1,9 @@
 package keeper_test
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +109,40 @@ func TestMessageIsTakenInPart(t *testing.T) {
 	require.EqualValues(t, 2, c.participation(t, 0).Refused, "the failed message counts nothing")
 	_, err = c.attest(0, claim(a, "ok", 0))
 	require.ErrorIs(t, err, types.ErrDuplicateVote, "in a later block")
+}
+
+func TestMessagesOfOneBlockAddUp(t *testing.T) {
+	c := withOracles(t, 4)
+	var ids []uint64
+	for i := range uint64(4) {
+		ids = append(ids, c.open(t, types.KindOutcome, fmt.Sprint("s", i), 60))
+	}
+	for i := range uint64(4) { // the highest round first, each with a refused vote; oracles not in the order of their addresses
+		for _, oracle := range []int{2, 0, 1} {
+			resp, err := c.attest(oracle, claim(ids[3-i], "ok", i), claim(99, "ok", 0))
+			require.NoError(t, err)
+			require.EqualValues(t, 1, resp.Recorded)
+		}
+		for _, voted := range ids[3-i:] {
+			_, err := c.attest(1, claim(voted, "ok", 0))
+			require.ErrorIs(t, err, types.ErrDuplicateVote)
+		}
+	}
+	c.NextBlock()
+	require.EqualValues(t, 4, c.participation(t, 0).Refused)
+	for i, id := range ids {
+		r := c.round(t, id)
+		require.Equal(t, types.ROUND_STATUS_EXECUTED, r.Status)
+		require.Len(t, r.Votes, 3)
+		require.EqualValues(t, 3-i, r.Votes[0].Meter)
+		var voters []sdk.AccAddress
+		for _, v := range r.Votes {
+			voter, err := c.Addresses.StringToBytes(v.Operator)
+			require.NoError(t, err)
+			voters = append(voters, voter)
+		}
+		require.True(t, slices.IsSortedFunc(voters, func(a, b sdk.AccAddress) int { return bytes.Compare(a, b) }))
+	}
 }
 
 func TestListsAreBounded(t *testing.T) {

@@ -1,49 +1,66 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
+	"slices"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/x/oracle/types"
 )
 
-// A vote waits in the object store until the block ends. Each key there holds the voter, so no two oracles' transactions write the
-// same key, and a round is written once a block instead of once a vote.
-const (
-	votePrefix byte = iota
-	refusedPrefix
-)
+// Votes wait in the object store until the block ends, under the voter's address: no two oracles' transactions write the same key, and
+// a round is written once a block instead of once a vote.
 
-func voteKey(round uint64, operator sdk.AccAddress) []byte {
-	key := make([]byte, 0, 1+8+len(operator))
-	key = binary.BigEndian.AppendUint64(append(key, votePrefix), round)
-	return append(key, operator...)
+// ballot is a vote in a round.
+type ballot struct {
+	round uint64
+	vote  types.RecordedVote
 }
 
-func refusedKey(operator sdk.AccAddress) []byte {
-	return append([]byte{refusedPrefix}, operator...)
+// paper holds what an operator cast in one message. It does not change once it is stored: executors keep several states.
+type paper struct {
+	ballots []ballot
+	rounds  map[uint64]struct{}
+	// refused votes of the message.
+	refused uint64
+	// before is the operator's last paper of this block; nil if this is the first.
+	before *paper
 }
 
-// putVote keeps a vote for EndBlock.
-func (k Keeper) putVote(ctx context.Context, operator sdk.AccAddress, round uint64, vote types.RecordedVote) {
-	sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots).Set(voteKey(round, operator), vote)
-}
-
-// votedNow says whether the operator has voted in the round in this block.
-func (k Keeper) votedNow(ctx context.Context, operator sdk.AccAddress, round uint64) bool {
-	return sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots).Has(voteKey(round, operator))
-}
-
-// addRefused counts refused votes of this block.
-func (k Keeper) addRefused(ctx context.Context, operator sdk.AccAddress, votes uint64) {
-	store := sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots)
-	if before, ok := store.Get(refusedKey(operator)).(uint64); ok {
-		votes += before
+// votedIn says whether the operator has voted in the round on this paper or one before.
+func (p *paper) votedIn(round uint64) bool {
+	for ; p != nil; p = p.before {
+		if _, voted := p.rounds[round]; voted {
+			return true
+		}
 	}
-	store.Set(refusedKey(operator), votes)
+	return false
+}
+
+// add casts a vote, the first of the operator in its round.
+func (p *paper) add(round uint64, vote types.RecordedVote) {
+	p.ballots = append(p.ballots, ballot{round: round, vote: vote})
+	p.rounds[round] = struct{}{}
+}
+
+// lastPaper of an operator in this block; nil if there is none.
+func (k Keeper) lastPaper(ctx context.Context, operator sdk.AccAddress) (*paper, error) {
+	switch last := sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots).Get(operator).(type) {
+	case nil:
+		return nil, nil
+	case *paper:
+		return last, nil
+	default:
+		return nil, fmt.Errorf("oracle: a paper is a %T", last)
+	}
+}
+
+// putPaper keeps a message's votes for EndBlock.
+func (k Keeper) putPaper(ctx context.Context, operator sdk.AccAddress, p *paper) {
+	sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots).Set(operator, p)
 }
 
 // roundVotes are the votes of one block in one round, by operator.
@@ -63,21 +80,29 @@ func (k Keeper) takeBallots(ctx context.Context) (votes []roundVotes, refused []
 	store := sdk.UnwrapSDKContext(ctx).ObjectStore(k.ballots)
 	iter := store.Iterator(nil, nil)
 	var keys [][]byte
+	place := make(map[uint64]int)
 	for ; iter.Valid(); iter.Next() {
-		key := iter.Key()
-		keys = append(keys, key)
-		switch value := iter.Value().(type) {
-		case types.RecordedVote:
-			round := binary.BigEndian.Uint64(key[1:])
-			if n := len(votes); n == 0 || votes[n-1].round != round {
-				votes = append(votes, roundVotes{round: round})
+		keys = append(keys, iter.Key())
+		last, ok := iter.Value().(*paper)
+		if !ok {
+			err = fmt.Errorf("oracle: a paper is a %T", iter.Value())
+			break
+		}
+		n := uint64(0)
+		for p := last; p != nil; p = p.before {
+			n += p.refused
+			for _, b := range p.ballots {
+				at, known := place[b.round]
+				if !known {
+					at = len(votes)
+					place[b.round] = at
+					votes = append(votes, roundVotes{round: b.round})
+				}
+				votes[at].votes = append(votes[at].votes, b.vote)
 			}
-			last := &votes[len(votes)-1]
-			last.votes = append(last.votes, value)
-		case uint64:
-			refused = append(refused, refusals{operator: key[1:], votes: value})
-		default:
-			err = fmt.Errorf("oracle: a ballot is a %T", value)
+		}
+		if n > 0 {
+			refused = append(refused, refusals{operator: iter.Key(), votes: n})
 		}
 	}
 	if closed := iter.Close(); err == nil {
@@ -86,6 +111,7 @@ func (k Keeper) takeBallots(ctx context.Context) (votes []roundVotes, refused []
 	for _, key := range keys {
 		store.Delete(key)
 	}
+	slices.SortFunc(votes, func(a, b roundVotes) int { return cmp.Compare(a.round, b.round) })
 	return votes, refused, err
 }
 

@@ -43,9 +43,11 @@ func reportTypes() map[string]oracletypes.ReportType {
 				return jobstypes.NewMsgRecordMatches(authority, result.Round, result.Body, result.Voters)
 			},
 		},
+		// A slice is matched once, what is queued again is a new one: no subject comes twice.
 		jobstypes.RoundKindOutcome: {
-			Rule:         oracletypes.ROUND_RULE_CLAIM,
-			ValidateBody: jobstypes.ValidateOutcomeBody,
+			Rule:          oracletypes.ROUND_RULE_CLAIM,
+			FreshSubjects: true,
+			ValidateBody:  jobstypes.ValidateOutcomeBody,
 			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
 				return jobstypes.NewMsgRecordOutcomes(authority, result.Round, result.Subject, result.Body, result.Meter, result.Voters)
 			},

@@ -24,12 +24,14 @@ func (k Keeper) OpenRound(ctx context.Context, kind string, subject []byte, dead
 	if now := blockSeconds(ctx); deadline <= now {
 		return 0, types.ErrInvalidField.Wrapf("deadline %d must be after the block's time %d", deadline, now)
 	}
-	open, err := k.OpenRounds.Has(ctx, collections.Join(kind, subject))
-	if err != nil {
-		return 0, err
-	}
-	if open {
-		return 0, types.ErrRoundExists.Wrapf("a round of kind %s on this subject is open; cancel it first", kind)
+	if !report.FreshSubjects {
+		open, err := k.OpenRounds.Has(ctx, collections.Join(kind, subject))
+		if err != nil {
+			return 0, err
+		}
+		if open {
+			return 0, types.ErrRoundExists.Wrapf("a round of kind %s on this subject is open; cancel it first", kind)
+		}
 	}
 	return k.open(ctx, types.Round{
 		Kind: kind, Rule: report.Rule, Subject: subject, Deadline: deadline, FinalDeadline: finalDeadline, Tries: 1,

@@ -45,6 +45,9 @@ type ReportType struct {
 	Rule RoundRule
 	// ProposerOnly: only the rank whose turn it is may post the body of a claim.
 	ProposerOnly bool
+	// FreshSubjects: whoever opens rounds of this kind never asks twice about one subject, so that OpenRound need not look for an open
+	// round on it. For a subject that is new this means a search on disk.
+	FreshSubjects bool
 	// ValidateBody refuses a body that the message could not be built from.
 	ValidateBody func(subject, body []byte) error
 	// BuildMsg makes the report, to be executed with the given authority.

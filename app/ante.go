@@ -89,7 +89,7 @@ func (d attestFees) AnteHandle(ctx sdk.Context, tx sdk.Tx, simulate bool, next s
 	}
 
 	if !simulate {
-		least := sdk.NewCoin(BondDenom, sdkmath.NewIntFromUint64(feeTx.GetGas()/gasPerFeeUnit).AddRaw(1))
+		least := sdk.NewCoin(BondDenom, sdkmath.NewIntFromUint64(feeTx.GetGas()/gasPerFeeUnit+min(feeTx.GetGas()%gasPerFeeUnit, 1)))
 		if paid := feeTx.GetFee().AmountOf(BondDenom); paid.LT(least.Amount) {
 			return ctx, errorsmod.Wrapf(sdkerrors.ErrInsufficientFee,
 				"these votes are not free (no open round takes one of them, the quota of the epoch is used up, the feeder is not that of an active oracle, or the gas limit is over %d) and offer %s%s; offer at least %s",

@@ -96,7 +96,7 @@ func TestVotesOfAStrangerPay(t *testing.T) {
 				return
 			}
 			require.Equal(t, sdkerrors.ErrInsufficientFee.ABCICode(), result.Code)
-			require.Contains(t, result.Log, "offer at least 2001ufog")
+			require.Contains(t, result.Log, "offer at least 2000ufog")
 			require.Equal(t, before, chain.Balance(stranger.Address))
 			stranger.SkipSequence(-1)
 		})

@@ -35,7 +35,7 @@ type ProposeOptions struct {
 // Propose fits the classes of a table. From a last model it refits: the same scaling and number of components, EM from where they are. It begins anew without one, when the
 // columns' medians and ranges have drifted from its scaling, or when a component has lost its rows; then ICL chooses the number and whether the covariances are
 // diagonal. Classes keep
-// their ids by Identities.
+// their ids, by Name.
 func Propose(ctx context.Context, t *Integers, features []Feature, last *Last, o ProposeOptions, src Source) (*Proposal, error) {
 	raw, err := t.Data(features)
 	if err != nil {
@@ -81,21 +81,54 @@ func Propose(ctx context.Context, t *Integers, features []Feature, last *Last, o
 			}
 		}
 	}
-	names := make([]string, len(features))
-	for i, f := range features {
-		names[i] = f.Name
+	temporary, names := make([]uint32, g.K), make([]string, g.K)
+	for i := range temporary {
+		temporary[i] = uint32(i)
 	}
-	ids, next := Identities(last.Classes, g.Labels, g.K, last.Next)
-	p.Next, p.LogLikelihood = next, g.LogLikelihood
-	if p.Model, err = Quantise(g.Mixture, scaler, ids, Profiles(g.Mixture, names)); err != nil {
+	p.LogLikelihood = g.LogLikelihood
+	if p.Model, err = Quantise(g.Mixture, scaler, temporary, names); err != nil {
+		return nil, err
+	}
+	if p.Results, p.Next, err = Name(p.Model, t, last.Classes, last.Next); err != nil {
 		return nil, err
 	}
 	if p.Encoded, err = p.Model.Encode(); err != nil {
 		return nil, err
 	}
 	p.Hash = quant.Hash(p.Encoded)
-	p.Results, err = ClassifyRows(p.Model, t)
-	return p, err
+	return p, nil
+}
+
+// Name gives the components of a model the ids (Identities) and names (Profiles) that follow from the model itself, the rows and their last classes, so that whoever
+// has these can check them. It returns where the rows belong and the next id that was never used.
+func Name(q *quant.Model, t *Integers, before []uint32, next uint32) ([]quant.Result, uint32, error) {
+	results, err := ClassifyRows(q, t)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(before) != len(results) {
+		return nil, 0, fmt.Errorf("the last classes are those of %d rows and the table has %d; give one for each row, 0 where there is none", len(before), len(results))
+	}
+	after := make([]int32, len(results))
+	for i, r := range results {
+		after[i] = int32(r.Index)
+	}
+	ids, next := Identities(before, after, len(q.Components), next)
+	m, s, err := Dequantise(q)
+	if err != nil {
+		return nil, 0, err
+	}
+	features := make([]string, len(s))
+	for i, f := range s {
+		features[i] = f.Name
+	}
+	for i, profile := range Profiles(m, features) {
+		q.Components[i].ID, q.Components[i].Name = ids[i], cutName(profile)
+	}
+	for i := range results {
+		results[i].Class = ids[results[i].Index]
+	}
+	return results, next, nil
 }
 
 // refit is EM from the last model, or nil if that is no place to begin.

@@ -81,8 +81,8 @@ func TestVotesOfAStrangerPay(t *testing.T) {
 		paid bool
 	}{
 		{"nothing", 0, false},
-		{"one short", testapp.DefaultFee, false},
-		{"enough", testapp.DefaultFee + 1, true},
+		{"one short", testapp.DefaultFee - 1, false},
+		{"enough", testapp.DefaultFee, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := chain.Balance(stranger.Address)

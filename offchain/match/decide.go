@@ -14,7 +14,7 @@ type search struct {
 
 // Decide finds the nodes of least loss for a query. It returns false if no node can take the task.
 func (e *Engine) Decide(q *Query, seed Seed, d *Decision) bool {
-	return e.decide(q, seed, d, func(s *search) { s.walk(e.index.choose(&s.w)) })
+	return e.decide(q, seed, d, func(s *search) { s.walk(e.pick(&s.w)) })
 }
 
 func (e *Engine) decide(q *Query, seed Seed, d *Decision, visit func(*search)) bool {

@@ -87,6 +87,7 @@ func (e *Engine) Add(n Node) (Ref, error) {
 	e.cold[r] = record{Node: n, alive: true, group: e.learnt.join(n.Owner, n.Class)}
 	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{}, featuresOf(&n))
 	e.refs[n.ID] = r
+	e.hot[r] = column{place: n.Place, rtt: n.RTT, key: binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])}
 	e.refresh(r)
 	e.index.insert(r, &e.hot[r])
 	return r, nil
@@ -238,8 +239,6 @@ func (e *Engine) refreshRates(r Ref) {
 	for i, price := range n.Prices.columns() {
 		h.rates[i] = rateOf(price, speed)
 	}
-	h.place, h.rtt = n.Place, n.RTT
-	h.key = binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])
 }
 
 func (e *Engine) refreshFree(r Ref) {

@@ -41,14 +41,18 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate touches nodes of an indexed engine in every way that a decision or the chain does.
+// BenchmarkUpdate touches nodes of an indexed engine in every way that a decision or the chain does, with one order of
+// the nodes and, once a query has asked for places, with both.
 func BenchmarkUpdate(b *testing.B) {
 	for _, size := range []int{10_000, 1_000_000} {
 		nodes := population(b, size)
-		for _, mode := range []Mode{ModeGreedy, ModeThompson} {
-			e := engineOf(b, Config{Mode: mode}, nodes)
+		for orders := 1; orders <= 2; orders++ {
+			e := engineOf(b, DefaultConfig(), nodes)
 			var d Decision
-			e.Decide(&queries(rand.New(rand.NewPCG(3, 4)), 1, 0)[0], Seed{}, &d)
+			e.Decide(&queries(rand.New(rand.NewPCG(3, 4)), 1, uint64(orders-1)*1e9)[0], Seed{}, &d)
+			if e.index.placed != (orders == 2) {
+				b.Fatal("not the orders that were asked for")
+			}
 			rng := rand.New(rand.NewPCG(5, 6))
 			refs := make([]Ref, 1<<16)
 			for i := range refs {
@@ -60,7 +64,7 @@ func BenchmarkUpdate(b *testing.B) {
 				b.ReportMetric(float64((cpuTime()-since).Nanoseconds())/float64(b.N), "cpu-ns/op")
 			}
 			next := func() Ref { i++; return refs[i%len(refs)] }
-			name := fmt.Sprintf("nodes=%d/%s/", size, mode)
+			name := fmt.Sprintf("nodes=%d/orders=%d/", size, orders)
 			b.Run(name+"reserve-release", func(b *testing.B) { // two touches
 				defer used(b, cpuTime())
 				for b.Loop() {

@@ -6,9 +6,11 @@ package match
 // typical is the task by whose cost nodes are ordered.
 var typical = [priced]uint64{1000, 2048, 10 * 1024, 0}
 
-// index is the orders of an engine.
+// index is the orders of an engine. The one by place is made when a query first asks for it: where none does, it costs
+// nothing to keep.
 type index struct {
 	byCost, byPlace sequence
+	placed          bool
 	built           int    // nodes in the orders when they were built; zero if they were not
 	low, middle     column // of cost, at 1/64 and at one half of the nodes
 	box             bound  // of all nodes when built
@@ -65,61 +67,96 @@ func (e *Engine) ready() {
 	}
 	x.byCost.build(e.hot, keys)
 	x.built = nodes
+	x.box = nothing
+	for i := range x.byCost.supers {
+		x.box.merge(&x.byCost.supers[i])
+	}
 	if nodes > 0 {
 		x.low, x.middle = e.hot[keys[nodes/64].ref], e.hot[keys[nodes/2].ref]
 	}
+	if x.placed {
+		e.buildByPlace(keys)
+	}
+}
+
+func (e *Engine) buildByPlace(keys []keyed) {
 	for i := range keys {
 		keys[i].key = e.hot[keys[i].ref].placeKey()
 	}
-	x.byPlace.build(e.hot, keys)
-	x.box = nothing
-	for i := range x.byPlace.supers {
-		x.box.merge(&x.byPlace.supers[i])
+	e.index.byPlace.build(e.hot, keys)
+}
+
+// pick is the order in which a query is answered.
+func (e *Engine) pick(w *weights) *sequence {
+	x := &e.index
+	if !x.nearFirst(w) {
+		return &x.byCost
 	}
+	if !x.placed {
+		x.placed = true
+		keys := make([]keyed, 0, len(e.refs))
+		for r := range e.cold {
+			if e.cold[r].alive {
+				keys = append(keys, keyed{ref: Ref(r)})
+			}
+		}
+		e.buildByPlace(keys)
+	}
+	return &x.byPlace
 }
 
 // insert takes a node in; before the orders are built there is nothing to do.
 func (x *index) insert(r Ref, h *column) {
-	if x.built > 0 {
-		x.byCost.insert(r, h, h.costKey())
+	if x.built == 0 {
+		return
+	}
+	x.byCost.insert(r, h, h.costKey())
+	if x.placed {
 		x.byPlace.insert(r, h, h.placeKey())
 	}
 }
 
 func (x *index) remove(r Ref) {
-	if x.built > 0 {
-		x.byCost.remove(r)
+	if x.built == 0 {
+		return
+	}
+	x.byCost.remove(r)
+	if x.placed {
 		x.byPlace.remove(r)
 	}
 }
 
 // change follows a change of anything but rates.
 func (x *index) change(r Ref, h *column) {
-	if x.built > 0 {
-		x.byCost.change(r, h)
+	if x.built == 0 {
+		return
+	}
+	x.byCost.change(r, h)
+	if x.placed {
 		x.byPlace.change(r, h)
 	}
 }
 
 // reprice follows a change of rates. By place a node stays where it is: its tile is the same.
 func (x *index) reprice(h *column, r Ref) {
-	if x.built > 0 {
-		x.byCost.reprice(h, r, h.costKey(), true)
+	if x.built == 0 {
+		return
+	}
+	x.byCost.reprice(h, r, h.costKey(), true)
+	if x.placed {
 		x.byPlace.reprice(h, r, h.placeKey(), false)
 	}
 }
 
-// choose is the order in which a query is answered.
-func (x *index) choose(w *weights) *sequence {
+// nearFirst reports whether distances tell nodes apart better than costs do: where λ·range is more than four times what
+// lies between a cheap node and the middle one.
+func (x *index) nearFirst(w *weights) bool {
 	if !w.placed || w.latency == 0 {
-		return &x.byCost
+		return false
 	}
 	middle, low := w.runCost(&x.middle.rates), w.runCost(&x.low.rates)
 	span := x.box.lo.Chord(x.box.hi)
-	if w.latencyCost(rttOver(0, span)) > 4*(middle-min(middle, low)) {
-		return &x.byPlace
-	}
-	return &x.byCost
+	return w.latencyCost(rttOver(0, span)) > 4*(middle-min(middle, low))
 }
 
 // lower is a bound of the loss of all nodes under b, and whether any of them might take the task. latency is the part of

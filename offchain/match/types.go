@@ -42,41 +42,42 @@ type Prices struct{ CPU, Memory, Storage, GPU uint64 }
 // Attribute is a label of a node.
 type Attribute struct{ Key, Value string }
 
-// Node is a machine that takes work; the caller leaves out those that are not active or wait for a benchmark.
+// Node is a machine that takes work; the caller leaves out those that are not active or wait for a benchmark. What changes
+// often stands together at the end, so that a change touches few cache lines.
 type Node struct {
 	ID ID
 	// Index is the dense index by which a batch names the node.
 	Index uint32
 	// Owner is the id of the owner's provider account, which pays the collateral of all nodes of the owner.
-	Owner ID
-	// Free is the capacity that nothing has reserved.
-	Free       Resources
-	Prices     Prices
+	Owner      ID
 	Region     string
 	Datacenter string
 	Arch       string
 	OS         string
 	Attributes []Attribute
-	// CPUSingle is the measured speed of one core; zero counts as one.
-	CPUSingle uint64
+
+	// CPUAll is the measured speed of all cores together, MemoryBandwidth and DiskRead are MiB per second. These, the models
+	// and the grade are read by conditions only.
+	CPUAll, MemoryBandwidth, DiskRead uint64
+	CPUModel, GPUModel, StorageType   string
+	// Grade of the network: A, B or C; empty if it was not measured.
+	Grade string
+	// Class is the one that the recorded model gives the node; zero if there is none.
+	Class uint32
+	// Place is where the node stands; RTT its round trip to the nearest exchange in microseconds.
+	Place Place
+	RTT   uint32
+
 	// Probation nodes take one task at a time.
 	Probation bool
 	// Running is the number of tasks on the node.
 	Running uint32
-
-	// What follows is read by the engine and by constraints only; LowestCost does without.
-
-	// CPUAll is the measured speed of all cores together, MemoryBandwidth and DiskRead are MiB per second.
-	CPUAll, MemoryBandwidth, DiskRead uint64
-	CPUModel, GPUModel, StorageType   string
-	// Class is the one that the recorded model gives the node; zero if there is none.
-	Class uint32
-	// Grade of the network: A, B or C; empty if it was not measured.
-	Grade string
-	// Place is where the node stands; RTT its round trip to the nearest exchange in microseconds.
-	Place Place
-	RTT   uint32
-	// Stats are the rated outcomes.
+	// CPUSingle is the measured speed of one core; zero counts as one.
+	CPUSingle uint64
+	// Free is the capacity that nothing has reserved.
+	Free   Resources
+	Prices Prices
+	// Stats are the rated outcomes; LowestCost does without.
 	Stats Stats
 }
 

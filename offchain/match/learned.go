@@ -1,23 +1,10 @@
 package match
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Learned is the learning policy: the engine's expected loss over what the chain says of the nodes' outcomes.
 type Learned struct {
 	Config Config
-}
-
-// DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
-func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 50} }
-
-var _ Policy = Learned{}
-
-// Version names the policy in records: what it decides depends on this, the snapshot and the seed alone.
-func (l Learned) Version() string {
-	return fmt.Sprintf("learned/1 mode=%s explore=%d noise=%d", l.Config.Mode, l.Config.Explore, l.Config.Noise)
 }
 
 // Match computes the batch.

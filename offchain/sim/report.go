@@ -67,7 +67,7 @@ func (p *page) driftTable(r *Result) {
 	if r.Scenario.Drift.Share == 0 {
 		return
 	}
-	p.f("<h2>Nodes that went bad after at least five jobs</h2>\n<table><tr><th>policy</th><th>nodes</th><th>at most 50 jobs while bad</th><th>p50</th>" +
+	p.f("<h2>Nodes that went bad after at least five jobs</h2>\n<table><tr><th>policy</th><th>nodes</th><th>avoided after at most 50 outcomes</th><th>p50</th>" +
 		"<th>p90</th><th>most</th><th>recovered</th><th>used again</th></tr>\n")
 	for _, n := range r.Order {
 		d := r.Policies[n].Drift

@@ -87,8 +87,9 @@ type Seed struct {
 	bins []bin
 }
 
-// DriftResult counts nodes that had at least five jobs and then went bad: how many jobs they got while bad for which there was a better
-// node, and whether those that recovered got any again.
+// DriftResult is of nodes that had at least five jobs and then went bad. Jobs is how many outcomes of the node had been heard since, when
+// nine of ten of the jobs were placed that it got although there was a better node; after so many it is avoided. UsedAgain of those
+// that recovered got jobs again.
 type DriftResult struct {
 	Nodes           int `json:"nodes"`
 	AvoidedWithin50 int `json:"avoided_within_50"`

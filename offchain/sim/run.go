@@ -217,7 +217,7 @@ func (e *engine) finish(k int32, at int64, ok, lost bool) {
 		r.speed = 0
 	}
 	paid := e.books.settle(r.terms, at-r.start, ok, lost)
-	e.tally.ended(r.job, paid, ok, lost)
+	e.tally.ended(r.job, int(r.node), r.start, paid, ok, lost)
 	e.policy.Observe(Outcome{Job: r.job, Node: int(r.node), At: at, OK: ok, Lost: lost, Speed: r.speed})
 	if !ok && r.job.Attempt+1 < e.scenario.Attempts {
 		again := *r.job
@@ -249,7 +249,7 @@ func (e *engine) disturb(d disturbance) {
 	case nodeBad, nodeRecovered:
 		e.bad[i] = d.kind == nodeBad
 		e.reveal(i)
-		e.tally.drifted(i, e.bad[i])
+		e.tally.drifted(i, e.bad[i], d.at)
 	case nodeLead:
 		e.close(i, closedLead)
 	case nodeOffline:

@@ -37,16 +37,23 @@ type bin struct {
 
 const binCount = 40
 
-// drift follows the nodes that go bad: how many jobs they had before, got while they were bad, and after they recovered.
+// drift follows the nodes that go bad.
 type drift struct {
-	phase                 map[int]uint8
-	before, during, after map[int]int
+	phase         map[int]uint8
+	before, after map[int]int
+	since         map[int]int64
+	// heard is how many outcomes of its jobs since it went bad are known; wasted is what heard was at each job that it got although there was
+	// a better node.
+	heard  map[int]int
+	wasted map[int][]int
 }
 
 func newTally(w *world, jobs int) *tally {
 	warmup := int(w.scenario.Warmup * float64(jobs))
 	t := &tally{w: w, jobs: jobs, warmup: warmup, quarter: warmup + (jobs-warmup)*3/4, took: make([]uint32, 0, jobs), bins: make([]bin, binCount)}
-	t.drift = drift{phase: map[int]uint8{}, before: map[int]int{}, during: map[int]int{}, after: map[int]int{}}
+	t.drift = drift{
+		phase: map[int]uint8{}, before: map[int]int{}, after: map[int]int{}, since: map[int]int64{}, heard: map[int]int{}, wasted: map[int][]int{},
+	}
 	if w.scenario.Drift.Share > 0 {
 		for i := range w.Len() {
 			if NewRand(w.seed, streamDrift, uint64(i)).Float() < w.scenario.Drift.Share {
@@ -65,8 +72,15 @@ func (t *tally) bin(j *Job) *bin {
 
 // decided counts a decision: its true loss, the least one there was (not a number if that is not known), and the time it took.
 func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
-	if phase, follows := t.phase[node]; follows && (phase != 1 || !(loss <= best)) { // for a few jobs a bad node may be the best there is
-		[]map[int]int{t.before, t.during, t.after}[phase][node]++
+	if phase, follows := t.phase[node]; follows {
+		switch {
+		case phase == beforeBad:
+			t.before[node]++
+		case phase == recovered:
+			t.after[node]++
+		case !(loss <= best): // for a few jobs a bad node may be the best there is
+			t.wasted[node] = append(t.wasted[node], t.heard[node])
+		}
 	}
 	if !t.counts(j) {
 		return
@@ -94,8 +108,18 @@ func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
 	}
 }
 
-// ended counts an outcome.
-func (t *tally) ended(j *Job, paid uint64, ok, lost bool) {
+// phases of a node that goes bad.
+const (
+	beforeBad = iota
+	whileBad
+	recovered
+)
+
+// ended counts an outcome of a run that began at start.
+func (t *tally) ended(j *Job, node int, start int64, paid uint64, ok, lost bool) {
+	if t.phase[node] == whileBad && start >= t.since[node] {
+		t.heard[node]++
+	}
 	if !t.counts(j) {
 		return
 	}
@@ -114,13 +138,13 @@ func (t *tally) ended(j *Job, paid uint64, ok, lost bool) {
 
 func (t *tally) replaced(node int) { delete(t.phase, node) }
 
-func (t *tally) drifted(node int, bad bool) {
+func (t *tally) drifted(node int, bad bool, at int64) {
 	if _, follows := t.phase[node]; !follows {
 		return
 	}
-	t.phase[node] = 2
+	t.phase[node] = recovered
 	if bad {
-		t.phase[node] = 1
+		t.phase[node], t.since[node] = whileBad, at
 	}
 }
 
@@ -129,18 +153,21 @@ const usedNode = 5
 
 // driftResult is what became of nodes that were used and then went bad.
 func (t *tally) driftResult() (d DriftResult) {
-	var during []int
+	var until []int
 	for node, phase := range t.phase {
-		if phase == 0 || t.before[node] < usedNode {
+		if phase == beforeBad || t.before[node] < usedNode {
 			continue
 		}
 		d.Nodes++
-		n := t.during[node]
-		during = append(during, n)
+		n := 0
+		if w := t.wasted[node]; len(w) > 0 {
+			n = w[len(w)*9/10] // heard never falls, so they are in order; one in ten may be exploration
+		}
+		until = append(until, n)
 		if n <= 50 {
 			d.AvoidedWithin50++
 		}
-		if phase == 2 {
+		if phase == recovered {
 			d.Recovered++
 			if t.after[node] > 0 {
 				d.UsedAgain++
@@ -148,8 +175,8 @@ func (t *tally) driftResult() (d DriftResult) {
 		}
 	}
 	if d.Nodes > 0 {
-		slices.Sort(during)
-		d.JobsP50, d.JobsP90, d.JobsMax = during[d.Nodes/2], during[d.Nodes*9/10], during[d.Nodes-1]
+		slices.Sort(until)
+		d.JobsP50, d.JobsP90, d.JobsMax = until[d.Nodes/2], until[d.Nodes*9/10], until[d.Nodes-1]
 	}
 	return d
 }

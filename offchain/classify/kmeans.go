@@ -62,15 +62,14 @@ func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMea
 	}
 	o.Tolerance = max(0, float64(o.Tolerance*spread)/float64(d.Dim))
 
-	centres, err := startKMeans(ctx, full, o, src)
+	runs, err := startKMeans(ctx, full, o, src)
 	if err != nil {
 		return nil, err
 	}
-	h := newHamerly(full.X, d.Dim, centres)
-	m, err := h.run(ctx, o.MaxIterations, o.Tolerance)
-	if err != nil {
+	if runs, err = carryOn(ctx, full, runs, o); err != nil {
 		return nil, err
 	}
+	m := runs[0]
 	if len(holes) > 0 {
 		if err := m.overPresent(ctx, d, o.MaxIterations); err != nil {
 			return nil, err
@@ -157,19 +156,18 @@ func again(runs []*KMeans) int {
 	return n
 }
 
-// startKMeans is where the run over all rows begins. The best of the starts on a sample are carried on in larger ones; when enough starts have ended
-// in the same place, no more are made.
-func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]float64, error) {
+// startKMeans is where the runs over all rows begin. The best of the starts on a sample are carried on in larger ones; when enough starts
+// have ended in the same place, no more are made.
+func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]*KMeans, error) {
 	if o.Centres != nil {
-		return append([]float64(nil), o.Centres...), nil
+		return []*KMeans{{K: o.K, Dim: d.Dim, Centres: o.Centres}}, nil
 	}
-	const keep, enough = 3, 5
+	const enough = 5
 	size := max(8192, 256*o.K)
 	s := d.sample(size, src)
 	var runs []*KMeans
 	for range o.Starts {
-		h := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src))
-		m, err := h.run(ctx, o.MaxIterations, o.Tolerance)
+		m, err := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src)).run(ctx, o.MaxIterations, o.Tolerance)
 		if err != nil {
 			return nil, err
 		}
@@ -178,18 +176,39 @@ func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]f
 			break
 		}
 	}
-	runs = best(runs, keep, func(m *KMeans) float64 { return -m.Inertia })
+	runs = rivals(runs, s.Rows)
 	for _, size := range ladder(size, d.Rows) {
-		s = d.sample(size, src)
-		for i, m := range runs {
-			var err error
-			if runs[i], err = newHamerly(s.X, s.Dim, m.Centres).run(ctx, o.MaxIterations, o.Tolerance); err != nil {
-				return nil, err
-			}
+		var err error
+		if runs, err = carryOn(ctx, d.sample(size, src), runs, o); err != nil {
+			return nil, err
 		}
-		runs = best(runs, 1, func(m *KMeans) float64 { return -m.Inertia })
 	}
-	return best(runs, 1, func(m *KMeans) float64 { return -m.Inertia })[0].Centres, nil
+	return runs, nil
+}
+
+// carryOn runs on over other rows from where runs ended, and returns those that may still win, best first.
+func carryOn(ctx context.Context, d *Data, runs []*KMeans, o KMeansOptions) ([]*KMeans, error) {
+	for i, m := range runs {
+		var err error
+		if runs[i], err = newHamerly(d.X, d.Dim, m.Centres).run(ctx, o.MaxIterations, o.Tolerance); err != nil {
+			return nil, err
+		}
+	}
+	return rivals(runs, d.Rows), nil
+}
+
+// rivals are the runs, at most three, whose inertia is so near the lowest that more rows may turn the order, without those that ended in the same place.
+func rivals(runs []*KMeans, rows int) []*KMeans {
+	const most, same = 3, 1e-4
+	runs = best(runs, len(runs), func(m *KMeans) float64 { return -m.Inertia })
+	margin := 0.5 / math.Sqrt(float64(rows))
+	kept := runs[:1]
+	for _, m := range runs[1:] {
+		if len(kept) < most && m.Inertia <= float64(runs[0].Inertia*(1+margin)) && m.Inertia > float64(kept[len(kept)-1].Inertia*(1+same)) {
+			kept = append(kept, m)
+		}
+	}
+	return kept
 }
 
 // best keeps the n runs of the highest score, best first; of equals the earlier ones.

@@ -29,7 +29,10 @@ func TestDevnet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT TESTED with -short: the real programs on a real devnet, which takes minutes")
 	}
-	g := newGrid(t, devnet.Options{Validators: 1, Oracles: 4})
+	g := newGrid(t, devnet.Options{
+		Validators: 1, Oracles: 4,
+		NodesParams: func(p *nodestypes.Params) { p.ModelMinNodes, p.ModelPeriod = 1, 30 },
+	})
 	var unmatched [2]string
 	for _, step := range []struct {
 		name string
@@ -41,7 +44,9 @@ func TestDevnet(t *testing.T) {
 		{"locked money stays", g.withdrawLocked},
 		{"jobs that no node can take say why", func(t *testing.T) { unmatched = g.submitUnmatched(t) }},
 		{"a job whose module nobody has is refused", g.unknownModule},
+		{"the oracles agree on classes", g.classify},
 		{"a job completes and its result is checked", g.complete},
+		{"its matches can be computed again, its runs rate the node", g.learnt},
 		{"an agent is killed in mid-task and comes back", g.killAgent},
 		{"an interrupted watch, and an oracle that is killed while a job runs", g.killOracle},
 		{"the chain is killed in mid-job", g.killValidator},
@@ -232,6 +237,7 @@ func (g *grid) complete(t *testing.T) {
 	require.Equal(t, jobstypes.JOB_STATUS_OPEN, g.job(t, id).Status, "a spoilt result is not accepted")
 	write(honest)
 	g.settle(t, id, dir)
+	g.lastJob = id
 }
 
 // spinner is a job that is still running while something is done to the grid.

@@ -39,6 +39,8 @@ type grid struct {
 	bin, work string
 	fog       string
 	node      string
+	// lastJob is the newest one that completed.
+	lastJob string
 }
 
 // newGrid builds the programs and the tasks and starts chain, registry and oracles, in a folder of its own.

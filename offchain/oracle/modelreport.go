@@ -18,8 +18,8 @@ const (
 	mostClasses = 16
 	// chooseEvery so many versions the number of classes is chosen anew; between them the last model is only refitted.
 	chooseEvery = 24
-	// enoughForFull rows carry all the covariances; of fewer nodes the variances alone may tell more.
-	enoughForFull = 5_000
+	// nodesPerClass at least, or a class is but a few machines that happen to be alike.
+	nodesPerClass = 8
 )
 
 // population is what a model is fitted to: the nodes of one height and the model that they were classified by.
@@ -66,121 +66,40 @@ func featuresOf(n nodestypes.Node) classify.Node {
 // fit makes the report that a proposer gives. Its numbers are the proposer's own affair: the others compare them with theirs.
 func (p *population) fit(ctx context.Context, src classify.Source) (nodestypes.ModelReport, error) {
 	none := nodestypes.ModelReport{}
-	if len(p.nodes) < 2 {
-		return none, fmt.Errorf("%w: %d nodes are no population", errAbstain, len(p.nodes))
+	if len(p.nodes) == 0 {
+		return none, fmt.Errorf("%w: no node to fit a model to", errAbstain)
 	}
-	raw, err := p.table.Data(p.features)
+	last, err := p.last()
 	if err != nil {
 		return none, err
 	}
-	scaler, err := classify.FitScaler(raw, p.features)
+	options := classify.ProposeOptions{
+		Classes: classify.Range{To: min(mostClasses, len(p.nodes)/nodesPerClass+1)}, Fresh: p.version%chooseEvery == 0,
+	}
+	proposal, err := classify.Propose(ctx, p.table, p.features, last, options, src)
 	if err != nil {
 		return none, err
 	}
-	data, err := scaler.Apply(raw)
-	if err != nil {
-		return none, err
-	}
-	gmm, err := p.mixture(ctx, data, src)
-	if err != nil {
-		return none, err
-	}
-	temporary := make([]uint32, gmm.K)
-	for i := range temporary {
-		temporary[i] = uint32(i) + 1
-	}
-	model, err := classify.Quantise(gmm.Mixture, scaler, temporary, make([]string, gmm.K))
-	if err != nil {
-		return none, err
-	}
-	next, err := p.name(model)
-	if err != nil {
-		return none, err
-	}
-	return p.report(model, next)
+	return p.report(proposal.Model, proposal.Results, proposal.Next)
 }
 
-// mixture refits the last model where it ended, or chooses the number of classes anew.
-func (p *population) mixture(ctx context.Context, data *classify.Data, src classify.Source) (*classify.GMM, error) {
-	if p.before != nil && p.version%chooseEvery != 0 {
-		last, err := quant.Decode(p.before.Encoded)
-		if err != nil {
-			return nil, err
-		}
-		warm, _, err := classify.Dequantise(last)
-		if err != nil {
-			return nil, err
-		}
-		options := classify.GMMOptions{K: warm.K, Covariance: warm.Covariance, Warm: warm}
-		if gmm, err := classify.FitGMM(ctx, data, options, src); err == nil {
-			return gmm, nil
-		}
-		// What the nodes have in common has changed so much that the last model does not fit the table any more.
+// last is what a refit goes on from.
+func (p *population) last() (*classify.Last, error) {
+	last := &classify.Last{Next: 1}
+	for _, n := range p.nodes {
+		last.Classes = append(last.Classes, n.Class)
 	}
-	var best *classify.GMM
-	for _, covariance := range []classify.Covariance{classify.Diagonal, classify.Full} {
-		if covariance == classify.Diagonal && data.Rows > enoughForFull {
-			continue
-		}
-		gmm, err := classify.ChooseGMM(ctx, data, classify.GMMOptions{Covariance: covariance}, classify.ICL,
-			classify.Range{To: min(mostClasses, data.Rows/4+1)}, src)
-		if err != nil {
-			return nil, err
-		}
-		if best == nil || gmm.ICL < best.ICL {
-			best = gmm
-		}
+	if p.before == nil {
+		return last, nil
 	}
-	return best, nil
+	last.Next = p.before.NextClass
+	var err error
+	last.Model, err = quant.Decode(p.before.Encoded)
+	return last, err
 }
 
-// members classifies all nodes.
-func (p *population) members(model *quant.Model) ([]quant.Result, error) {
-	out := make([]quant.Result, len(p.nodes))
-	levels := make([]int, len(p.table.Categories))
-	for i := range p.nodes {
-		for c, category := range p.table.Categories {
-			levels[c] = int(category.Values[i])
-		}
-		var err error
-		if out[i], err = model.Classify(p.table.Values[i*p.table.Dim:(i+1)*p.table.Dim], levels); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// name gives the components the ids that follow from who was in which class, and their profiles. It returns the first id not in use.
-func (p *population) name(model *quant.Model) (uint32, error) {
-	results, err := p.members(model)
-	if err != nil {
-		return 0, err
-	}
-	before, after, next := make([]uint32, len(p.nodes)), make([]int32, len(p.nodes)), uint32(1)
-	for i, n := range p.nodes {
-		before[i], after[i] = n.Class, int32(results[i].Index)
-	}
-	if p.before != nil {
-		next = p.before.NextClass
-	}
-	ids, next := classify.Identities(before, after, len(model.Components), next)
-	mixture, _, err := classify.Dequantise(model)
-	if err != nil {
-		return 0, err
-	}
-	names := make([]string, len(p.features))
-	for i, f := range p.features {
-		names[i] = f.Name
-	}
-	profiles := classify.Profiles(mixture, names)
-	for i := range model.Components {
-		model.Components[i].ID, model.Components[i].Name = ids[i], profiles[i]
-	}
-	return next, nil
-}
-
-// report is a named model with the moves that follow from it.
-func (p *population) report(model *quant.Model, next uint32) (nodestypes.ModelReport, error) {
+// report is a named model with where it puts the nodes, and the moves that follow.
+func (p *population) report(model *quant.Model, results []quant.Result, next uint32) (nodestypes.ModelReport, error) {
 	report := nodestypes.ModelReport{Version: p.version, Height: p.height, NextClass: next}
 	var err error
 	if report.Model, err = model.Encode(); err != nil {
@@ -190,16 +109,12 @@ func (p *population) report(model *quant.Model, next uint32) (nodestypes.ModelRe
 		report.Classes = append(report.Classes, nodestypes.Class{Id: c.ID, Profile: c.Name})
 	}
 	slices.SortFunc(report.Classes, func(a, b nodestypes.Class) int { return cmp.Compare(a.Id, b.Id) })
-	report.Moves, err = p.moves(model)
-	return report, err
+	report.Moves = p.moves(model, results)
+	return report, nil
 }
 
 // moves are the nodes whose membership changes under a model: the first by index, as many as a report may hold.
-func (p *population) moves(model *quant.Model) ([]nodestypes.ClassMove, error) {
-	results, err := p.members(model)
-	if err != nil {
-		return nil, err
-	}
+func (p *population) moves(model *quant.Model, results []quant.Result) []nodestypes.ClassMove {
 	exists := func(class uint32) bool {
 		return slices.ContainsFunc(model.Components, func(c quant.Component) bool { return c.ID == class })
 	}
@@ -224,7 +139,7 @@ func (p *population) moves(model *quant.Model) ([]nodestypes.ClassMove, error) {
 	slices.SortFunc(moves, func(a, b nodestypes.ClassMove) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Candidate, b.Candidate))
 	})
-	return moves, nil
+	return moves
 }
 
 // errRefused says what is wrong with a proposed model.
@@ -243,11 +158,15 @@ func (p *population) check(ctx context.Context, body []byte, src classify.Source
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
-	next, err := p.name(model)
+	last, err := p.last()
+	if err != nil {
+		return err
+	}
+	results, next, err := classify.Name(model, p.table, last.Classes, last.Next)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
-	ours, err := p.report(model, next)
+	ours, err := p.report(model, results, next)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}

@@ -84,6 +84,17 @@ func TestModelsOfAFleet(t *testing.T) {
 	require.Equal(t, 6, moved, "only the new ones: %v", report.Moves)
 }
 
+// A grid begins with few machines.
+func TestModelsOfAFewNodes(t *testing.T) {
+	for count := 1; count < 30; count++ {
+		p := newPopulation(1, 10, fleet(10)[:count], nil)
+		report, body := propose(t, p, 1)
+		require.NoError(t, p.check(context.Background(), body, source(2)), "%d nodes", count)
+		require.NotEmpty(t, report.Classes)
+		require.NotEmpty(t, report.Moves)
+	}
+}
+
 func TestModelsThatAnOracleVotesAgainst(t *testing.T) {
 	nodes := fleet(40)
 	p := newPopulation(1, 10, nodes, nil)
@@ -104,9 +115,9 @@ func TestModelsThatAnOracleVotesAgainst(t *testing.T) {
 			for j := range model.Components[0].Mean {
 				model.Components[0].Mean[j] += 1 << (quant.ScaledBits - 3)
 			}
-			next, err := p.name(model)
+			results, next, err := classify.Name(model, p.table, make([]uint32, len(p.nodes)), 1)
 			require.NoError(t, err)
-			*r, err = p.report(model, next)
+			*r, err = p.report(model, results, next)
 			require.NoError(t, err)
 		},
 	} {
@@ -121,6 +132,6 @@ func TestModelsThatAnOracleVotesAgainst(t *testing.T) {
 			t.Log(err)
 		})
 	}
-	_, err := newPopulation(1, 10, nodes[:1], nil).fit(context.Background(), source(1))
+	_, err := newPopulation(1, 10, nil, nil).fit(context.Background(), source(1))
 	require.ErrorIs(t, err, errAbstain)
 }

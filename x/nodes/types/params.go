@@ -46,7 +46,7 @@ func (p Params) Validate() error {
 		{"min_uptime_percent", uint64(p.MinUptimePercent), 0, 100},
 		{"model_period", p.ModelPeriod, 1, year},
 		{"model_window", p.ModelWindow, 1, 24 * 3600},
-		{"model_min_nodes", uint64(p.ModelMinNodes), 2, 1 << 30},
+		{"model_min_nodes", uint64(p.ModelMinNodes), 1, 1 << 30},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)

@@ -24,7 +24,7 @@ type GMM struct {
 	Labels        []int32 // the likeliest component of each row
 	LogLikelihood float64 // mean of a row
 	Objective     float64 // log-likelihood of all rows with that of the prior
-	BIC, ICL      float64 // the less the better; ICL adds twice the entropy of the responsibilities
+	BIC, ICL      float64 // the less the better; ICL adds twice the entropy of the responsibilities. Columns without a value count for nothing
 	Iterations    int     // over all rows
 	Converged     bool
 }
@@ -67,7 +67,7 @@ func FitGMM(ctx context.Context, d *Data, o GMMOptions, src Source) (*GMM, error
 		Mixture: r.m, Labels: e.hints, LogLikelihood: r.x.logLikelihood / float64(d.Rows), Objective: r.x.objective,
 		Iterations: r.iterations, Converged: r.converged,
 	}
-	g.BIC = float64(-2*r.x.logLikelihood) + float64(float64(g.Parameters())*log(float64(d.Rows)))
+	g.BIC = float64(-2*r.x.logLikelihood) + float64(float64(g.parameters(d.Dim-len(p.absent)))*log(float64(d.Rows)))
 	g.ICL = g.BIC + float64(2*r.x.entropy)
 	return g, nil
 }

@@ -187,6 +187,27 @@ func TestMissingValuesAreIntegratedOut(t *testing.T) {
 	}
 }
 
+// A column that no row has a value of changes nothing: neither the classes, nor the criteria, nor how long it takes.
+func TestAbsentColumnsAreNothing(t *testing.T) {
+	d, truth := cloud(2000, 4, 3, 13)
+	wide := &Data{Rows: d.Rows, Dim: 5}
+	for i := range d.Rows {
+		wide.X = append(wide.X, d.row(i)[:2]...)
+		wide.X = append(append(wide.X, math.NaN()), d.row(i)[2:]...)
+	}
+	src := SplitMix64(1)
+	for _, shape := range shapes {
+		g, err := FitGMM(context.Background(), d, GMMOptions{K: 3, Covariance: shape, Warm: truthful(d, truth, 3, shape), Prior: -1}, &src)
+		require.NoError(t, err)
+		w, err := FitGMM(context.Background(), wide, GMMOptions{K: 3, Covariance: shape, Warm: truthful(wide, truth, 3, shape), Prior: -1}, &src)
+		require.NoError(t, err)
+		require.Equal(t, g.Labels, w.Labels)
+		require.InEpsilon(t, g.BIC, w.BIC, 1e-9)
+		require.InEpsilon(t, g.ICL, w.ICL, 1e-9)
+		require.Equal(t, g.Iterations, w.Iterations)
+	}
+}
+
 // Any order of the rows and any unit of a column gives the same classes; the density changes by the units alone.
 func TestGMMInvariance(t *testing.T) {
 	d, truth := cloud(3000, 4, 3, 31)

@@ -129,8 +129,12 @@ func (m *Mixture) Variance(c, j int) float64 {
 }
 
 // Parameters is the number of free parameters, categorical ones included.
-func (m *Mixture) Parameters() int {
-	n := m.K - 1 + m.K*m.Dim + m.covarianceLen()
+func (m *Mixture) Parameters() int { return m.parameters(m.Dim) }
+
+// parameters are those of a mixture like m in dim dimensions.
+func (m *Mixture) parameters(dim int) int {
+	like := Mixture{Covariance: m.Covariance, K: m.K, Dim: dim}
+	n := m.K - 1 + m.K*dim + like.covarianceLen()
 	for _, c := range m.Categories {
 		n += m.K * (len(c.Levels) - 1)
 	}

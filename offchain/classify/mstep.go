@@ -10,6 +10,7 @@ type prior struct {
 	exponent float64   // of the determinant: ν + d + 1
 	alpha    float64   // pseudo-rows a level
 	axis     []float64 // deviation of each column over all rows
+	absent   []int     // columns without a value, of which nothing is learnt
 	unit     []float64 // of each axis, for the floor
 	floor    float64   // of the eigenvalues
 }
@@ -24,14 +25,21 @@ func newPrior(d *Data, k int, shape Covariance, strength, noise float64) prior {
 		strength = min(1, priorRows/float64(d.Rows))
 	}
 	strength = max(0, strength)
-	_, variance, _ := d.moments()
+	_, variance, present := d.moments()
 	p := prior{scale: make([]float64, d.Dim), axis: make([]float64, d.Dim), floor: eigenvalueFloor, alpha: float64(0.5 * strength)}
-	shrink := exp(float64(2*log(float64(k))) / float64(d.Dim))
-	p.exponent = float64(strength * float64(2*d.Dim+3))
+	dim := 0
+	for _, n := range present {
+		dim += min(1, n)
+	}
+	shrink := exp(float64(2*log(float64(k))) / float64(max(1, dim)))
+	p.exponent = float64(strength * float64(2*dim+3))
 	if shape == Diagonal {
 		p.exponent = float64(strength * 5) // each axis is a matrix of order 1
 	}
 	for j, v := range variance {
+		if present[j] == 0 {
+			p.absent = append(p.absent, j)
+		}
 		if !(v > 1e-290) {
 			v = 1 // a constant column: any unit will do
 		}
@@ -278,6 +286,7 @@ func (u *sums) maximise(p *prior, rows int) *Mixture {
 
 // finish makes of the scatter of n rows the likeliest covariance under the prior.
 func (p *prior) finish(m *Mixture, cov []float64, n float64) {
+	p.forget(m, cov, n)
 	n += p.exponent
 	if m.Covariance == Diagonal {
 		for i := range cov {
@@ -292,6 +301,25 @@ func (p *prior) finish(m *Mixture, cov []float64, n float64) {
 		cov[i] /= max(n, 1e-100)
 	}
 	raiseEigenvalues(cov, p.unit, m.Dim, p.floor)
+}
+
+// forget takes what EM makes of columns without a value, which would approach it slowly, to where the prior has them: a scatter of n rows
+// that leaves the mode of the prior, and no correlation.
+func (p *prior) forget(m *Mixture, cov []float64, n float64) {
+	for _, j := range p.absent {
+		mode := float64(p.axis[j] * p.axis[j])
+		if p.exponent > 0 {
+			mode = p.scale[j] / p.exponent
+		}
+		if m.Covariance == Diagonal {
+			cov[j] = float64(n * mode)
+			continue
+		}
+		for i := range m.Dim {
+			cov[packedAt(i, j)] = 0
+		}
+		cov[packedAt(j, j)] = float64(n * mode)
+	}
 }
 
 // leastProbability keeps a level that no row has from being impossible.

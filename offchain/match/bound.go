@@ -28,14 +28,13 @@ type bound struct {
 	odds   uint32
 	rtt    uint32
 	lo, hi Place
-	placed bool // all nodes have a place: the box bounds their distance
 	loose  bool // of a block: storage and GPUs may be tighter
 }
 
 // nothing is the bound of no node.
 var nothing = bound{
 	mixes: [mixes]uint64{maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix, maxMix}, odds: 1<<32 - 1, rtt: 1<<32 - 1,
-	lo: Place{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, hi: Place{-1 << 31, -1 << 31, -1 << 31}, placed: true,
+	lo: Place{1<<31 - 1, 1<<31 - 1, 1<<31 - 1}, hi: Place{-1 << 31, -1 << 31, -1 << 31},
 }
 
 // take lets a bound hold for a node.
@@ -49,11 +48,9 @@ func (b *bound) take(h *column) {
 		b.free[c] = max(b.free[c], h.free[c])
 	}
 	b.odds, b.rtt = min(b.odds, h.bestOdds), min(b.rtt, h.rtt)
-	if h.place == (Place{}) {
-		b.placed = false
-		return
+	if h.place != (Place{}) { // a node without a place counts as the farthest: any box bounds it
+		b.cover(h.place, h.place)
 	}
-	b.cover(h.place, h.place)
 }
 
 // merge lets a bound hold for all nodes of another.
@@ -65,7 +62,6 @@ func (b *bound) merge(o *bound) {
 		b.free[c] = max(b.free[c], o.free[c])
 	}
 	b.odds, b.rtt = min(b.odds, o.odds), min(b.rtt, o.rtt)
-	b.placed = b.placed && o.placed
 	b.cover(o.lo, o.hi)
 }
 

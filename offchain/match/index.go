@@ -168,7 +168,7 @@ func (w *weights) lower(b *bound) (loss, latency uint64, ok bool) {
 		}
 	}
 	rtt := b.rtt
-	if w.placed && b.placed && w.latency > 0 {
+	if w.placed && w.latency > 0 {
 		rtt = rttOver(rtt, b.nearest(w.place))
 	}
 	latency = w.latencyCost(rtt)

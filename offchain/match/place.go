@@ -95,10 +95,13 @@ func RTT(base uint32, node, place Place) uint32 {
 	case place == (Place{}):
 		return base
 	case node == (Place{}):
-		return rttOver(base, 2*earthRadius)
+		return rttOver(base, farthest)
 	}
 	return rttOver(base, node.Chord(place))
 }
+
+// farthest is a chord that none exceeds: arc ends at half of the Earth's circumference.
+const farthest = ^uint32(0)
 
 func rttOver(base, chord uint32) uint32 {
 	return base + uint32(uint64(arc(chord))*usPerKm/1000)

@@ -47,6 +47,18 @@ func (c *Client) Node(ctx context.Context, id string) (nodestypes.Node, error) {
 	return resp.Node, nil
 }
 
+// Model reads the model of the classes; false before the first one.
+func (c *Client) Model(ctx context.Context) (nodestypes.Model, bool, error) {
+	resp, err := nodestypes.NewQueryClient(c.Chain.Latest()).Model(ctx, &nodestypes.QueryModelRequest{})
+	if errors.Is(err, chain.ErrNotFound) {
+		return nodestypes.Model{}, false, nil
+	}
+	if err != nil {
+		return nodestypes.Model{}, false, err
+	}
+	return resp.Model, true, nil
+}
+
 // Nodes lists the nodes of an owner.
 func (c *Client) Nodes(ctx context.Context, owner string) ([]nodestypes.Node, error) {
 	queries := nodestypes.NewQueryClient(c.Chain.Latest())

@@ -25,6 +25,7 @@ type world struct {
 	account *escrowtypes.Account
 	owner   string
 	sent    []sdk.Msg
+	model   *nodestypes.Model
 }
 
 type nodesServer struct {
@@ -53,6 +54,13 @@ func (s nodesServer) Nodes(_ context.Context, req *nodestypes.QueryNodesRequest)
 		}
 	}
 	return resp, nil
+}
+
+func (s nodesServer) Model(context.Context, *nodestypes.QueryModelRequest) (*nodestypes.QueryModelResponse, error) {
+	if s.w.model == nil {
+		return nil, status.Error(codes.NotFound, "no model")
+	}
+	return &nodestypes.QueryModelResponse{Model: *s.w.model}, nil
 }
 
 type escrowServer struct {
@@ -176,4 +184,16 @@ func TestEarningsAddUp(t *testing.T) {
 	require.ErrorContains(t, err, "not the id of a node")
 	_, err = client.Node(t.Context(), nodeID("d"))
 	require.ErrorIs(t, err, ErrNoSuchNode)
+}
+
+func TestModel(t *testing.T) {
+	w, client := newWorld(t)
+	_, found, err := client.Model(t.Context())
+	require.NoError(t, err)
+	require.False(t, found, "there is none before the first")
+	w.model = &nodestypes.Model{Version: 3, Classes: []nodestypes.Class{{Id: 2, Profile: "fast CPU"}}}
+	model, found, err := client.Model(t.Context())
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, *w.model, model)
 }

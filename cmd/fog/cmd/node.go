@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"crypto/ed25519"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 
 func newNodeCmd(a *app) *cobra.Command {
 	return group("node", "Register this machine as a node, and manage nodes",
-		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newNodePriceCmd(a),
+		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newUpdateNodeCmd(a), newNodePriceCmd(a),
 		newProviderWithdrawCmd(a),
 		a.nodeChange("drain", "Take no more work; what runs goes on", drainNode),
 		a.nodeChange("resume", "Take work again, or be benchmarked again", resumeNode),
@@ -33,6 +32,7 @@ func newNodeCmd(a *app) *cobra.Command {
 // registerFlags of `fog node register`.
 type registerFlags struct {
 	salt, region, datacenter string
+	location                 string
 	prices                   priceFlags
 	cpus, memory, storage    string
 	gpus                     uint64
@@ -86,6 +86,7 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringVar(&f.salt, "salt", "", "name that makes the node's id, unique for its owner (default: the host's name)")
 	fl.StringVar(&f.region, "region", "local", "region, such as eu-central")
 	fl.StringVar(&f.datacenter, "datacenter", "local", "datacenter or site")
+	fl.StringVar(&f.location, "location", "", locationUsage+" (default: none, and distances count as the farthest)")
 	f.prices.add(cmd)
 	fl.StringVar(&f.cpus, "cpus", "", "processors to offer, such as 2 or 500m (default: all)")
 	fl.StringVar(&f.memory, "memory", "", "memory to offer, such as 4GiB (default: seven eighths)")
@@ -154,6 +155,10 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 	if err != nil {
 		return err
 	}
+	location, err := parseLocation(f.location)
+	if err != nil {
+		return err
+	}
 	c, err := a.nodeClient(ctx)
 	if err != nil {
 		return err
@@ -170,7 +175,7 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 		return err
 	}
 	if !exists {
-		if out, err = a.sendRegistration(ctx, c, registration, collateral); err != nil {
+		if out, err = a.sendRegistration(ctx, c, registration, location, collateral); err != nil {
 			return err
 		}
 	}
@@ -197,7 +202,7 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 
 // sendRegistration measures the machine and registers it.
 func (a *app) sendRegistration(
-	ctx context.Context, c *nodeclient.Client, registration agent.Registration, collateral uint64,
+	ctx context.Context, c *nodeclient.Client, registration agent.Registration, location *nodestypes.Location, collateral uint64,
 ) (nodeclient.Registered, error) {
 	if err := c.Check(ctx, registration.Deposit, registration.AgentKey.Public().(ed25519.PublicKey)); err != nil {
 		return nodeclient.Registered{}, err
@@ -219,6 +224,7 @@ func (a *app) sendRegistration(
 	if err != nil {
 		return nodeclient.Registered{}, err
 	}
+	msg.Location = location
 	a.say("registering %s with a deposit of %s …", registration.Salt, fog(registration.Deposit))
 	return c.Register(ctx, msg, collateral)
 }
@@ -250,48 +256,3 @@ func (a *app) nodeID(args []string) (string, error) {
 	}
 	return id, nil
 }
-
-func printNode(w io.Writer, n nodestypes.Node) error {
-	var attributes []string
-	for _, attr := range n.Attributes {
-		attributes = append(attributes, attr.Key+"="+attr.Value)
-	}
-	waits := ""
-	if n.BenchmarkPending {
-		waits = fmt.Sprintf("for a benchmark by the oracles (tried %d times)", n.BenchmarkTries)
-	}
-	s := n.Statistics
-	if err := fields(w,
-		"node", n.Id, "owner", n.Owner, "status", short(n.Status, "NODE_STATUS_"), "since", when(n.StatusSince), "reason", n.JailReason,
-		"waits", waits, "place", n.Region+" / "+n.Datacenter, "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
-			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
-		"attributes", strings.Join(attributes, ", "), "deposit", fog(n.Deposit),
-		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
-		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	d, m := n.Declared, n.Measured
-	if err := table(w, [][]string{
-		{"", "DECLARED", "MEASURED", ""},
-		{"one core", num(d.CpuSingle), num(m.CpuSingle), "squarings/s"}, {"all cores", num(d.CpuAll), num(m.CpuAll), "squarings/s"},
-		{"memory", num(d.MemoryMib), num(m.MemoryMib), "MiB"}, {"memory speed", num(d.MemoryBandwidth), num(m.MemoryBandwidth), "MiB/s"},
-		{"disk", num(d.DiskRead), num(m.DiskRead), "MiB/s"}, {"storage", num(d.StorageMib), num(m.StorageMib), "MiB"},
-		{"round trip", "", num(m.RttUs), "µs"},
-	}); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(w); err != nil {
-		return err
-	}
-	c, r, p := n.Capacity, n.Reserved, n.Prices
-	return table(w, [][]string{
-		{"", "OFFERED", "RESERVED", "", "PRICE AN HOUR"},
-		{"cpu", num(c.CpuMilli), num(r.CpuMilli), "1/1000 vCPU", fog(p.Cpu)}, {"memory", num(c.MemoryMib), num(r.MemoryMib), "MiB", fog(p.Memory) + " a GiB"},
-		{"storage", num(c.StorageMib), num(r.StorageMib), "MiB", fog(p.Storage) + " a GiB"}, {"gpus", num(c.Gpus), num(r.Gpus), "", fog(p.Gpu)},
-	})
-}
-
-func num(v uint64) string { return fmt.Sprint(v) }

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -36,34 +35,19 @@ func (a *app) nodeStatus(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	c := &nodeclient.Client{Chain: ch}
-	node, err := c.Node(ctx, id)
+	v, err := a.readNode(ctx, ch, id)
 	if err != nil {
-		return err
-	}
-	running, err := c.Running(ctx, id)
-	if err != nil {
-		return err
-	}
-	var v struct {
-		Node    json.RawMessage   `json:"node"`
-		Running []json.RawMessage `json:"running"`
-	}
-	if v.Node, err = protoJSON(ch.Codec(), &node); err != nil {
-		return err
-	}
-	if v.Running, err = protoList(ch.Codec(), running); err != nil {
 		return err
 	}
 	return a.print(v, func(w io.Writer) error {
-		if err := printNode(w, node); err != nil || len(running) == 0 {
+		if err := printNode(w, v); err != nil || len(v.running) == 0 {
 			return err
 		}
 		if _, err := fmt.Fprintln(w); err != nil {
 			return err
 		}
 		rows := [][]string{{"RUNNING", "SLICE", "TASKS", "ATTEMPT", "PRICE A TASK-HOUR", "SINCE"}}
-		for _, s := range running {
+		for _, s := range v.running {
 			rows = append(rows, []string{s.JobId, num(uint64(s.Number)), taskRange(s), num(uint64(s.Attempt)), fog(s.AgreedPrice), when(s.MatchedTime)})
 		}
 		return table(w, rows)
@@ -200,6 +184,27 @@ func newUpdatePriceCmd(a *app) *cobra.Command {
 		},
 	}
 	prices.add(cmd)
+	return cmd
+}
+
+func newUpdateNodeCmd(a *app) *cobra.Command {
+	var location string
+	cmd := &cobra.Command{
+		Use: "update [ID]", Short: "Change what a node declares of itself: where it stands", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			where, err := parseLocation(location)
+			if err != nil {
+				return err
+			}
+			if where == nil {
+				return usagef("update what? give --location LATITUDE,LONGITUDE (prices: fog node update-price)")
+			}
+			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
+				return &nodestypes.MsgUpdateNode{Owner: c.Sender.Address(), NodeId: id, Location: where}, "has its new location", nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&location, "location", "", locationUsage)
 	return cmd
 }
 

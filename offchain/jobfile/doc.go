@@ -5,6 +5,7 @@
 // no float is involved.
 //
 // A [Spec] holds all that a task's outcome depends on. Its canonical form is JSON by RFC 8785 with integers only, so there is exactly
-// one sequence of bytes for a spec; their SHA-256 is the spec digest on chain. Prices, deadlines and constraints are no part of it:
-// they are fields of the message that submits the job.
+// one sequence of bytes for a spec; their SHA-256 is the spec digest on chain. Prices, deadlines, constraints and wishes are no part of
+// it: they are fields of the message that submits the job. Conditions are in the language of offchain/match/constraint and are compiled
+// when the file is read, so that a mistake is told with its line and column and not found by the oracles.
 package jobfile

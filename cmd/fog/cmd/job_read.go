@@ -77,6 +77,9 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 		if err := printSlices(w, slices); err != nil {
 			return err
 		}
+		if len(v.Waiting) > 0 {
+			defer a.say("what change would help: fog job why %s", id)
+		}
 		return printWaiting(w, v.Waiting)
 	})
 }

@@ -80,7 +80,6 @@ func (w *weights) split() {
 			next := max(1, 2*k)
 			if next == 8 || m/next < c {
 				b := (m - min(m, k*c)) / (next - k)
-				b = min(b, c)
 				w.parts = [2]part{{mixCPU + i, c - b}, {mixCPU + i + 1, b}}
 				return
 			}

@@ -38,8 +38,9 @@ func (s Shadow) Match(snapshot Snapshot, seed Seed) (Batch, error) {
 }
 
 type taskID struct {
-	job  ID
-	task uint32
+	slice uint32
+	job   ID
+	task  uint32
 }
 
 // judge fills in the sums. The losses are those of empty nodes: what a batch does to itself is left out for both.
@@ -51,7 +52,7 @@ func (s Shadow) judge(snapshot Snapshot, seed Seed, c *Comparison) error {
 	where := map[taskID]ID{}
 	for _, item := range c.Acting.Items {
 		for i := range item.Count {
-			where[taskID{item.Job, item.First + i}] = item.Node
+			where[taskID{item.Slice, item.Job, item.First + i}] = item.Node
 		}
 	}
 	c.Tasks = uint64(len(where))
@@ -69,7 +70,7 @@ func (s Shadow) judge(snapshot Snapshot, seed Seed, c *Comparison) error {
 	for _, item := range c.Watching.Items {
 		p := r.pending(item)
 		for i := range item.Count {
-			acting, both := where[taskID{item.Job, item.First + i}]
+			acting, both := where[taskID{item.Slice, item.Job, item.First + i}]
 			switch {
 			case !both:
 				c.Tasks++

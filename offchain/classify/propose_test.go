@@ -2,6 +2,7 @@ package classify
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +41,7 @@ func TestProposeOverTime(t *testing.T) {
 	for i := range now {
 		now[i].Price += now[i].Price / 200
 	}
-	before := append(classes(first)[100:], make([]uint32, 100)...)
+	before := slices.Concat(classes(first)[100:], make([]uint32, 100))
 	second := propose(now, &Last{first.Model, before, first.Next})
 	require.False(t, second.Fresh)
 	require.Equal(t, first.Next, second.Next, "no class is new")

@@ -1,19 +1,25 @@
 package match
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // named are the policies that a chain can ask for by their version. A version never changes its meaning: what is improved gets a new
 // number, so that a round can be replayed, and a chain go back.
 var named = []namedPolicy{
 	{"lowest-cost", LowestCost{}},
 	{"greedy/1", Learned{Config: Config{Mode: ModeGreedy, Explore: 200}}},
-	{"thompson/1", Learned{Config: Config{Mode: ModeThompson}}},
+	{"thompson/1", Learned{Config: DefaultConfig()}},
 }
 
 type namedPolicy struct {
 	version string
 	policy  Policy
 }
+
+// DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
+func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 50} }
 
 // Named returns the policy of a version; ok is false for one that this release does not know.
 func Named(version string) (policy Policy, ok bool) {
@@ -31,4 +37,15 @@ func Versions() []string {
 		out = append(out, n.version)
 	}
 	return out
+}
+
+// Version names the policy: what it decides depends on the version, the snapshot and the seed alone. Settings that have no
+// version of their own are spelt out; Named does not know those.
+func (l Learned) Version() string {
+	for _, n := range named {
+		if n.policy == Policy(l) {
+			return n.version
+		}
+	}
+	return fmt.Sprintf("%s explore=%d noise=%d", l.Config.Mode, l.Config.Explore, l.Config.Noise)
 }

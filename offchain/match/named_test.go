@@ -9,17 +9,17 @@ import (
 )
 
 func TestVersionsNamePolicies(t *testing.T) {
-	for _, p := range []Versioned{
-		Default(), LowestCost{}, Learned{Config{Mode: ModeGreedy, Explore: 200}}, Learned{Config{Mode: ModeLowestCost}},
-	} {
-		again, err := Parse(p.Version())
-		require.NoError(t, err)
-		require.Equal(t, p, again)
+	require.Equal(t, []string{"lowest-cost", "greedy/1", "thompson/1"}, Versions())
+	for _, version := range Versions() {
+		p, ok := Named(version)
+		require.True(t, ok)
+		if learned, ok := p.(Learned); ok {
+			require.Equal(t, version, learned.Version())
+		}
 	}
-	for _, bad := range []string{"", "learned/2 greedy explore=1 noise=1", "learned/1 greedy explore=1", "learned/1 greedy explore=1 noise=1 x", "lowest-cost/1 "} {
-		_, err := Parse(bad)
-		require.Error(t, err, bad)
-	}
+	_, ok := Named("greedy")
+	require.False(t, ok)
+	require.Equal(t, "greedy explore=300 noise=0", Learned{Config{Explore: 300}}.Version())
 }
 
 // A greedy decision says exactly how likely each choice was; drawing again finds the same.

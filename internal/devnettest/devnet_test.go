@@ -63,7 +63,7 @@ func TestDevnet(t *testing.T) {
 // registration is the command by which the provider's machine is registered.
 func registration(salt, deposit string) []string {
 	return []string{
-		"node", "register", "--salt", salt, "--region", "local", "--datacenter", "home", "--price-cpu", "2FOG",
+		"node", "register", "--salt", salt, "--region", "local", "--location", "50.11,-8.68", "--datacenter", "home", "--price-cpu", "2FOG",
 		"--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--headroom", "50", "--deposit", deposit,
 	}
 }
@@ -126,7 +126,7 @@ func (g *grid) submitUnmatched(t *testing.T) (ids [2]string) {
 		job
 		reason string
 	}{
-		{job{name: "nowhere", module: "spin.wasm", cap: "5FOG", deadline: 100, constraint: "regions: [atlantis]"}, "region not asked for"},
+		{job{name: "nowhere", module: "spin.wasm", cap: "5FOG", deadline: 100, constraint: "regions: [atlantis], where: cpu_single > 0"}, "region not asked for"},
 		{job{name: "cheap", module: "spin.wasm", cap: "0.01FOG", deadline: 100}, "asks more than the price cap"},
 	} {
 		ids[i] = g.submit(t, j.job)
@@ -147,6 +147,7 @@ func (g *grid) submitUnmatched(t *testing.T) (ids [2]string) {
 		require.Len(t, status.Waiting[0].Excluded, 1)
 		require.Equal(t, j.reason, status.Waiting[0].Excluded[0].Reason)
 	}
+	g.whyWaits(t, ids[0], `cpu_single > 0`, `allow region "local"`)
 	return ids
 }
 
@@ -202,7 +203,7 @@ func (g *grid) takeBack(t *testing.T, j jobstypes.Job) {
 
 // complete runs a job that computes something, and spoils its result in the registry's folder before it is fetched.
 func (g *grid) complete(t *testing.T) {
-	id := g.submit(t, job{name: "pi", module: "pi.wasm", args: `"-samples", "1000"`, tasks: 3, cap: "5FOG", deadline: 3600})
+	id := g.submit(t, job{name: "pi", module: "pi.wasm", args: `"-samples", "1000"`, tasks: 3, cap: "5FOG", deadline: 3600, constraint: `where: 'region == "local" && cpu_single > 0'`})
 	g.developer(t, nil, "job", "watch", "--results", id)
 	var fetched struct {
 		Tasks []struct {

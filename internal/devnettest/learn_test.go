@@ -44,6 +44,7 @@ func (g *grid) learnt(t *testing.T) {
 		g.developer(t, &replay, "oracle", "replay", "--round", strconv.FormatUint(s.MatchRound, 10))
 		require.True(t, replay.Identical, replay.Difference)
 	}
+	g.whyThere(t, slices)
 	rating := g.nodeNow(t).Rating
 	require.GreaterOrEqual(t, rating.Trials, uint64(len(slices)*nodestypes.RatingOne*9/10))
 	require.Equal(t, rating.Trials, rating.Successes)

@@ -41,11 +41,11 @@ type maker struct {
 
 // makers in the order in which they are shown.
 var makers = []maker{
-	{"fog", "the engine that the oracles run", newFog(fogOptions{config: match.Config{Explore: 200}})},
-	{"fog-greedy", "fog without exploration", newFog(fogOptions{})},
-	{"fog-thompson", "fog with a draw from the posterior in place of exploration", newFog(fogOptions{config: match.Config{Mode: match.ModeThompson}})},
-	{"fog-noclass", "fog with one class for all", newFog(fogOptions{config: match.Config{Explore: 200}, noClass: true})},
-	{"fog-noowner", "fog with one owner for all", newFog(fogOptions{config: match.Config{Explore: 200}, oneOwner: true})},
+	{"fog", "the engine that the oracles run, as it is shipped", newFog(fogOptions{config: match.DefaultConfig()})},
+	{"fog-greedy", "fog without noise; a runner-up for 2 % of the jobs", newFog(fogOptions{config: match.Config{Mode: match.ModeGreedy, Explore: 200}})},
+	{"fog-thompson", "fog with draws from the whole posterior", newFog(fogOptions{config: match.Config{Mode: match.ModeThompson}})},
+	{"fog-noclass", "fog with one class for all", newFog(fogOptions{config: match.DefaultConfig(), noClass: true})},
+	{"fog-noowner", "fog with one owner for all", newFog(fogOptions{config: match.DefaultConfig(), oneOwner: true})},
 	{"oracle", "knows the true reliability and speed; takes the best node for the job at hand", newOracle},
 	{"random", "any node with room", newRandom},
 	{"nearest", "the node with the shortest round trip", newNearest},

@@ -9,7 +9,7 @@ import (
 // KMeansOptions say how k-means is fitted; the zero value of a field is its default.
 type KMeansOptions struct {
 	K             int
-	Starts        int       // at most, on a sample, of which the best go on: 16
+	Starts        int       // at most, on a sample, of which the best go on: 16, and up to 16 more of many rows
 	MaxIterations int       // over all rows: 300
 	Tolerance     float64   // it ends when the centres' squared moves sum to less than this part of the mean variance: 1e-6; negative: only at rest
 	Centres       []float64 // K·Dim, where a refit begins, in place of the starts
@@ -39,7 +39,7 @@ func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMea
 		return nil, fmt.Errorf("%d centres of %d columns need %d values, not %d", o.K, d.Dim, o.K*d.Dim, len(o.Centres))
 	}
 	if o.Starts <= 0 {
-		o.Starts = 16
+		o.Starts = 16 + min(16, d.Rows/100_000)
 	}
 	if o.MaxIterations <= 0 {
 		o.MaxIterations = 300
@@ -142,37 +142,36 @@ func (m *KMeans) nearest(x []float64) int32 {
 	return at
 }
 
-// again is how many runs have ended at the lowest inertia, as near as matters.
-func again(runs []*KMeans) int {
-	lowest, n := math.Inf(1), 0
+// samePlace is by which part the inertias of runs that ended in the same place may differ.
+const samePlace = 3e-4
+
+// agree tells whether all runs have ended at the same inertia, as near as matters.
+func agree(runs []*KMeans) bool {
 	for _, m := range runs {
-		lowest = min(lowest, m.Inertia)
-	}
-	for _, m := range runs {
-		if m.Inertia <= float64(lowest*(1+1e-5)) {
-			n++
+		if math.Abs(m.Inertia-runs[0].Inertia) > float64(samePlace*runs[0].Inertia) {
+			return false
 		}
 	}
-	return n
+	return true
 }
 
-// startKMeans is where the runs over all rows begin. The best of the starts on a sample are carried on in larger ones; when enough starts
-// have ended in the same place, no more are made.
+// startKMeans is where the runs over all rows begin. The best of the starts on a sample are carried on in larger ones; when the first
+// few have all ended in the same place, no more are made.
 func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]*KMeans, error) {
 	if o.Centres != nil {
 		return []*KMeans{{K: o.K, Dim: d.Dim, Centres: o.Centres}}, nil
 	}
-	const enough = 5
-	size := max(8192, 256*o.K)
+	const enough, rough = 7, 100
+	size := max(8192, 256*o.K, d.Rows/32)
 	s := d.sample(size, src)
 	var runs []*KMeans
 	for range o.Starts {
-		m, err := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src)).run(ctx, o.MaxIterations, o.Tolerance)
+		m, err := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src)).run(ctx, o.MaxIterations, float64(rough*o.Tolerance))
 		if err != nil {
 			return nil, err
 		}
 		runs = append(runs, m)
-		if again(runs) >= enough {
+		if len(runs) >= enough && agree(runs) {
 			break
 		}
 	}
@@ -199,12 +198,12 @@ func carryOn(ctx context.Context, d *Data, runs []*KMeans, o KMeansOptions) ([]*
 
 // rivals are the runs, at most three, whose inertia is so near the lowest that more rows may turn the order, without those that ended in the same place.
 func rivals(runs []*KMeans, rows int) []*KMeans {
-	const most, same = 3, 1e-4
+	const most = 3
 	runs = best(runs, len(runs), func(m *KMeans) float64 { return -m.Inertia })
 	margin := 0.5 / math.Sqrt(float64(rows))
 	kept := runs[:1]
 	for _, m := range runs[1:] {
-		if len(kept) < most && m.Inertia <= float64(runs[0].Inertia*(1+margin)) && m.Inertia > float64(kept[len(kept)-1].Inertia*(1+same)) {
+		if len(kept) < most && m.Inertia <= float64(runs[0].Inertia*(1+margin)) && m.Inertia > float64(kept[len(kept)-1].Inertia*(1+samePlace)) {
 			kept = append(kept, m)
 		}
 	}

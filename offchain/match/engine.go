@@ -14,6 +14,14 @@ type Config struct {
 	// Noise is the part of the posterior's deviation that ModeThompson draws with, in hundredths. Zero is all of it, as
 	// Thompson has it; less explores less.
 	Noise uint32
+	// Optimism, in hundredths, is how much faster than it claims a node is taken to be until it was timed: a tenth of the
+	// speed over √(1+4t) after t timed runs. One run tells the speed, so this exploration costs little; without it a node
+	// that was seen to be faster than it says is never left for one that nobody has tried.
+	Optimism uint32
+	// Caution, in hundredths, is how many deviations of the posterior ModeGreedy takes off the chance of success.
+	Caution uint32
+	// TryOne lets a node without an outcome take one task at a time, so that no claim is worth more than one run.
+	TryOne bool
 }
 
 // Engine answers queries over a set of nodes that changes all the time. It is exact: Decide finds what a look at every
@@ -85,7 +93,7 @@ func (e *Engine) Add(n Node) (Ref, error) {
 		e.cold, e.hot = append(e.cold, record{}), append(e.hot, column{})
 	}
 	e.cold[r] = record{Node: n, alive: true, group: e.learnt.join(n.Owner, n.Class)}
-	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{}, featuresOf(&n))
+	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{}, featuresOf(&n, n.Stats.Idle(e.learnt.now)))
 	e.refs[n.ID] = r
 	e.hot[r] = column{place: n.Place, rtt: n.RTT, key: binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])}
 	e.refresh(r)
@@ -105,7 +113,12 @@ func (e *Engine) Remove(r Ref) {
 // Reserve takes the capacity of count tasks. The error is for more than is free.
 func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
 	n := &e.cold[r].Node
-	if most, reason := n.room(task); most < uint64(count) {
+	most, reason := n.room(task)
+	if e.single(r) {
+		most = min(most, 1-uint64(min(n.Running, 1)))
+		reason = max(reason, ReasonProbation)
+	}
+	if most < uint64(count) {
 		return fmt.Errorf("match: node %s has room for %d of %d tasks: %s", n.ID, most, count, reason)
 	}
 	n.Free = n.Free.minus(task, count)
@@ -160,7 +173,11 @@ func (e *Engine) SetStats(r Ref, s Stats) {
 }
 
 // Chance is the expected chance of success of a node, in Q32.
-func (e *Engine) Chance(r Ref) uint64 { return uint64(e.hot[r].p) }
+func (e *Engine) Chance(r Ref) uint64 {
+	n := &e.cold[r]
+	s := n.Stats.Idle(e.learnt.now)
+	return min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+}
 
 // Priors are those of the present epoch.
 func (e *Engine) Priors() Priors { return e.learnt.priors }
@@ -179,7 +196,7 @@ func (e *Engine) Epoch(at int64) {
 	}
 	for i := range e.cold {
 		if e.cold[i].alive {
-			e.cold[i].x = featuresOf(&e.cold[i].Node)
+			e.cold[i].x = featuresOf(&e.cold[i].Node, e.cold[i].Stats.Idle(at))
 		}
 	}
 	l.fit(len(e.cold), own)
@@ -194,8 +211,8 @@ func (e *Engine) Epoch(at int64) {
 // freed follows a change of what a node has free or runs.
 func (e *Engine) freed(r Ref) {
 	e.refreshFree(r)
-	if e.cfg.Mode == ModeThompson {
-		e.refreshChance(r) // tasks that run narrow the noise
+	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
+		e.refreshChance(r) // tasks that run narrow the deviation
 	}
 	e.index.change(r, &e.hot[r])
 }
@@ -212,6 +229,7 @@ func (e *Engine) priced(r Ref) {
 // rated follows a change of what is known of a node.
 func (e *Engine) rated(r Ref) {
 	e.refreshChance(r)
+	e.refreshFree(r)
 	before := e.hot[r].rates
 	if e.refreshRates(r); e.hot[r].rates != before {
 		e.index.reprice(&e.hot[r], r)
@@ -232,19 +250,25 @@ func (e *Engine) refreshRates(r Ref) {
 	speed := max(n.CPUSingle, 1)
 	if e.cfg.Mode != ModeLowestCost {
 		s := n.Stats.Idle(e.learnt.now)
-		claimed := speedEvidence * uint64(e.learnt.priors.Speed) / One
-		delivered := mulDiv(min(s.Speed, 8*s.SpeedTrials)+claimed, One, s.SpeedTrials+speedEvidence)
-		speed = max(mulDiv(min(speed, 1<<40), min(max(delivered, One/8), 8*One), One), 1)
+		delivered := s.delivered()
+		delivered += mulDiv(delivered, uint64(min(e.cfg.Optimism, 1000))*One/1000, isqrt((One+4*s.SpeedTrials)*One))
+		speed = max(mulDiv(min(speed, 1<<40), delivered, One), 1)
 	}
 	for i, price := range n.Prices.columns() {
 		h.rates[i] = rateOf(price, speed)
 	}
 }
 
+// single reports whether a node takes one task at a time.
+func (e *Engine) single(r Ref) bool {
+	n := &e.cold[r]
+	return n.Probation || e.cfg.TryOne && n.Stats.Trials == 0
+}
+
 func (e *Engine) refreshFree(r Ref) {
 	n, h := &e.cold[r], &e.hot[r]
 	h.free = [priced]uint32{}
-	if n.closed || (n.Probation && n.Running > 0) {
+	if n.closed || (n.Running > 0 && e.single(r)) {
 		return
 	}
 	for i, a := range n.Free.columns() {
@@ -262,17 +286,25 @@ func (e *Engine) refreshChance(r Ref) {
 	}
 	s := n.Stats.Idle(e.learnt.now)
 	p := min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
-	h.p, h.odds = uint32(p), oddsOf(p)
-	h.sigma, h.bestOdds = 0, h.odds
-	if e.cfg.Mode == ModeThompson {
+	h.sigma = 0
+	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
 		spread := p * (oneP - p)
 		seen := s.Trials + uint64(n.strength) + uint64(n.Running)*One + One
 		v, _ := bits.Div64(spread>>48, spread<<16, seen)
-		v = mulDiv(v, uint64(n.strength)+One, s.Trials+uint64(n.strength)+One)
+		if e.cfg.Mode == ModeThompson {
+			v = mulDiv(v, uint64(n.strength)+One, s.Trials+uint64(n.strength)+One)
+		}
 		h.sigma = uint32(isqrt(v))
+	}
+	if e.cfg.Mode == ModeThompson {
 		if part := uint64(e.cfg.Noise); part > 0 {
 			h.sigma = uint32(min(uint64(h.sigma)*part/100, 1<<32-1))
 		}
+		h.p, h.odds = uint32(p), oddsOf(p)
 		h.bestOdds = oddsOf(noisy(h.p, h.sigma, zMax))
+		return
 	}
+	p = max(p-min(p, uint64(h.sigma)*uint64(e.cfg.Caution)/100), minP)
+	h.p, h.sigma, h.odds = uint32(p), 0, oddsOf(p)
+	h.bestOdds = h.odds
 }

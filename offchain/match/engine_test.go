@@ -84,8 +84,10 @@ func change(t require.TestingT, rng *rand.Rand, e *Engine, live []Ref, i int, cr
 		task := Resources{CPUMilli: 500, MemoryMiB: 256}
 		if rng.IntN(2) == 0 {
 			e.Release(r, task, 1)
-		} else if room, _ := n.room(task); room > 0 {
+		} else if room, _ := n.room(task); room > 0 && (!e.single(r) || n.Running == 0) {
 			require.NoError(t, e.Reserve(r, task, 1))
+		} else {
+			require.Error(t, e.Reserve(r, task, 1))
 		}
 	}
 	return live
@@ -97,7 +99,12 @@ func TestIndexEqualsScan(t *testing.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		crowded := rapid.Bool().Draw(t, "crowded")
 		mode := rapid.SampledFrom([]Mode{ModeGreedy, ModeThompson, ModeLowestCost}).Draw(t, "mode")
-		e := NewEngine(Config{Mode: mode, Explore: 2000})
+		cautious := rapid.Bool().Draw(t, "cautious")
+		cfg := Config{Mode: mode, Explore: 2000}
+		if cautious {
+			cfg.Caution, cfg.Optimism, cfg.Noise, cfg.TryOne = 60, 150, 40, true
+		}
+		e := NewEngine(cfg)
 		var live []Ref
 		for i := range rapid.SampledFrom([]int{0, 10, 700, 3000}).Draw(t, "nodes") {
 			r, err := e.Add(randomNode(rng, i, crowded))

@@ -9,8 +9,8 @@ import (
 // number, so that a round can be replayed, and a chain go back.
 var named = []namedPolicy{
 	{"lowest-cost", LowestCost{}},
-	{"greedy/1", Learned{Config: Config{Mode: ModeGreedy, Explore: 200}}},
-	{"thompson/1", Learned{Config: DefaultConfig()}},
+	{"greedy/1", Learned{Config: DefaultConfig()}},
+	{"thompson/1", Learned{Config: Config{Mode: ModeThompson, Noise: 50, TryOne: true}}},
 }
 
 type namedPolicy struct {
@@ -19,7 +19,9 @@ type namedPolicy struct {
 }
 
 // DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
-func DefaultConfig() Config { return Config{Mode: ModeThompson, Noise: 50} }
+func DefaultConfig() Config {
+	return Config{Mode: ModeGreedy, Explore: 200, Optimism: 150, Caution: 50, TryOne: true}
+}
 
 // Named returns the policy of a version; ok is false for one that this release does not know.
 func Named(version string) (policy Policy, ok bool) {
@@ -47,5 +49,6 @@ func (l Learned) Version() string {
 			return n.version
 		}
 	}
-	return fmt.Sprintf("%s explore=%d noise=%d", l.Config.Mode, l.Config.Explore, l.Config.Noise)
+	c := l.Config
+	return fmt.Sprintf("%s explore=%d noise=%d optimism=%d caution=%d try-one=%t", c.Mode, c.Explore, c.Noise, c.Optimism, c.Caution, c.TryOne)
 }

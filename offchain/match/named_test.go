@@ -19,7 +19,7 @@ func TestVersionsNamePolicies(t *testing.T) {
 	}
 	_, ok := Named("greedy")
 	require.False(t, ok)
-	require.Equal(t, "greedy explore=300 noise=0", Learned{Config{Explore: 300}}.Version())
+	require.Equal(t, "greedy explore=300 noise=0 optimism=0 caution=0 try-one=false", Learned{Config{Explore: 300}}.Version())
 }
 
 // A greedy decision says exactly how likely each choice was; drawing again finds the same.

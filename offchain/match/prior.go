@@ -21,10 +21,8 @@ const (
 	meanEvidence = 8 * One
 	// maxPrior is the most that is believed without outcomes: 0.995.
 	maxPrior = oneP / 200 * 199
-	// speedEvidence is the weight of what nodes deliver on average against what one was measured at.
-	speedEvidence = One / 4
-	// claimEvidence is the weight, in nodes, of all claims being true.
-	claimEvidence = 20
+	// speedEvidence is the weight of a claimed speed against measured ones.
+	speedEvidence = One / 16
 	// leastVariance of an outcome, 0.01, where almost all succeed.
 	leastVariance = oneP / 100
 )
@@ -38,8 +36,6 @@ type Priors struct {
 	Mean uint64
 	// Handicap in Q32 is how far an unseen owner starts below its class, so that a fresh identity is no advantage.
 	Handicap uint64
-	// Speed is the mean over nodes of delivered over claimed speed, in units of 1/One.
-	Speed uint32
 }
 
 // pool sums outcomes of many nodes.
@@ -104,7 +100,7 @@ type learner struct {
 
 func newLearner() learner {
 	l := learner{share: initialShare, between: initialShare, byKey: map[groupKey]int32{}, byClass: map[uint32]int{}, byOwner: map[ID]int{}}
-	l.priors = Priors{Speed: One, Mean: initialMean, Strength: strengthOf(l.share), OwnerStrength: strengthOf(l.between)}
+	l.priors = Priors{Mean: initialMean, Strength: strengthOf(l.share), OwnerStrength: strengthOf(l.between)}
 	l.priors.Handicap = l.handicap(initialMean)
 	return l
 }

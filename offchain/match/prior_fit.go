@@ -15,13 +15,7 @@ func (l *learner) fit(n int, own func(i int) sample) {
 	for c := range l.classes {
 		l.classes[c].pool = pool{}
 	}
-	var speeds, measured uint64 // of nodes, Q16
 	for i := range n {
-		if s := own(i); s.group >= 0 && s.SpeedTrials > 0 {
-			weight := mulDiv(s.SpeedTrials, One, s.SpeedTrials+One)
-			measured += weight
-			speeds += mulDiv(weight, min(s.Speed, 8*s.SpeedTrials), s.SpeedTrials)
-		}
 		if s := own(i); s.group >= 0 && s.Trials > 0 {
 			g := &l.groups[s.group]
 			g.rawTrials += s.Trials
@@ -41,7 +35,6 @@ func (l *learner) fit(n int, own func(i int) sample) {
 			c.rawSum += g.rawSum
 		}
 	}
-	l.priors.Speed = uint32(mulDiv(speeds+claimEvidence*One, One, measured+claimEvidence*One))
 	l.slopes = l.regress(n, own)
 	l.share = l.withinOwners(n, own)
 	l.between = l.betweenOwners()

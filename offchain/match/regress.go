@@ -6,20 +6,20 @@ import (
 )
 
 // features of a node that its prior is regressed on, within owner and class: the logarithms to base 2 of the price of
-// the typical task and of the claimed speed, in Q10.
+// the typical task and of the speed that it delivers, in Q10.
 type features [2]int32
 
 const featureBits = 10
 
-// featuresOf reads them from what a node shows.
-func featuresOf(n *Node) features {
+// featuresOf reads them from what a node shows and its aged counts.
+func featuresOf(n *Node, s Stats) features {
 	price, ok := TaskHourPrice(n.Prices, Resources{
 		CPUMilli: typical[colCPU], MemoryMiB: typical[colMemory], StorageMiB: typical[colStorage],
 	})
 	if !ok {
 		price = ^uint64(0)
 	}
-	return features{log2(max(price, 1)), log2(max(n.CPUSingle, 1))}
+	return features{log2(max(price, 1)), log2(max(mulDiv(min(n.CPUSingle, 1<<40), s.delivered(), One), 1))}
 }
 
 // log2 of a number above zero, in Q10, rounded down: the binary digits of the fraction come by squaring.

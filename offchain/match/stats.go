@@ -77,6 +77,12 @@ func (s Stats) Idle(at int64) Stats {
 	return out
 }
 
+// delivered is the expected speed over the claimed one, in units of 1/One, between an eighth and eight.
+func (s Stats) delivered() uint64 {
+	ratio := mulDiv(min(s.Speed, 8*s.SpeedTrials)+speedEvidence, One, s.SpeedTrials+speedEvidence)
+	return min(max(ratio, One/8), 8*One)
+}
+
 // scale multiplies the counts by f/2³².
 func (s Stats) scale(f uint64) Stats {
 	s.Trials = mulQ32(min(s.Trials, maxTrials), f)

@@ -106,7 +106,7 @@ func TestLog2(t *testing.T) {
 // The loss is the formula of the design, but for the roundings.
 func TestLossIsTheFormula(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
-	e := NewEngine(Config{})
+	e := NewEngine(Config{Optimism: 150})
 	var refs []Ref
 	for i := range 200 {
 		r, err := e.Add(randomNode(rng, i, false))
@@ -124,16 +124,18 @@ func TestLossIsTheFormula(t *testing.T) {
 			continue
 		}
 		unit := math.Exp2(float64(-shift))
-		s := (float64(n.Stats.Idle(1e6).Speed) + speedEvidence*float64(e.Priors().Speed)/One) /
-			(float64(n.Stats.Idle(1e6).SpeedTrials) + speedEvidence)
-		speed := math.Max(math.Floor(float64(max(n.CPUSingle, 1))*math.Min(math.Max(s, 0.125), 8)), 1)
+		timed := float64(n.Stats.Idle(1e6).SpeedTrials)
+		s := (float64(n.Stats.Idle(1e6).Speed) + speedEvidence) / (timed + speedEvidence)
+		s = math.Min(math.Max(s, 0.125), 8) * (1 + 1.5*0.1/math.Sqrt(1+4*timed/One))
+		speed := math.Max(math.Floor(float64(max(n.CPUSingle, 1))*s), 1)
 		price := float64(q.Task.CPUMilli)/1000*float64(n.Prices.CPU) + float64(q.Task.MemoryMiB)/1024*float64(n.Prices.Memory) +
 			float64(q.Task.StorageMiB)/1024*float64(n.Prices.Storage) + float64(q.Task.GPUs)*float64(n.Prices.GPU)
 		p := float64(e.Chance(r)) / oneP
 		near := func(want float64, got uint64, what string) {
 			require.InDelta(t, want, float64(got)*unit, 5*unit+want*2e-3, what)
 		}
-		near(price*float64(q.Work)/3600/speed, c.Run, "run")
+		run := price * float64(q.Work) / 3600 / speed
+		require.InDelta(t, run, float64(c.Run)*unit, 5*unit+run*(2e-3+1/speed), "run")
 		near(float64(q.FailureCost)*(1-p)/p, c.Failure, "failure")
 		near(float64(q.LatencyPrice)*float64(RTT(n.RTT, n.Place, q.Place))/1e6, c.Latency, "latency")
 		require.Equal(t, c.Run+c.Failure+c.Latency, c.Loss)

@@ -18,6 +18,21 @@ build:
 	go build $(BUILDFLAGS) -o $(BUILD)/fogd ./cmd/fogd
 	go build $(BUILDFLAGS) -o $(BUILD)/fog ./cmd/fog
 
+# The systems that we build for besides Linux on amd64, as system/architecture/binary: without cgo and at the lowest level of each
+# architecture, whatever the environment says.
+CROSS := linux/arm64/fog linux/arm64/fogd darwin/arm64/fog darwin/arm64/fogd windows/amd64/fog
+CROSSENV := CGO_ENABLED=0 GOAMD64=v1 GOARM64=v8.0
+
+## cross: build fog for Linux and macOS on arm64 and for Windows, and fogd for the first two, into build/cross/
+.PHONY: cross
+cross:
+	for target in $(CROSS); do \
+		system=$${target%/*}; \
+		echo "$$target"; \
+		$(CROSSENV) GOOS=$${system%/*} GOARCH=$${system#*/} \
+			go build $(BUILDFLAGS) -o "$(BUILD)/cross/$${system/\//-}/" "./cmd/$${target##*/}"; \
+	done
+
 ## demo: build, then run one real job on a fresh devnet; the report is build/demo/report.json
 .PHONY: demo
 demo: build

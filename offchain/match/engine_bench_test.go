@@ -14,11 +14,12 @@ import (
 func BenchmarkDecide(b *testing.B) {
 	for _, size := range []int{10_000, 1_000_000} {
 		nodes := population(b, size)
-		for _, mode := range []Mode{ModeGreedy, ModeThompson} {
-			e := engineOf(b, Config{Mode: mode, Explore: 200}, nodes)
+		for _, version := range []string{"greedy/1", "thompson/1"} {
+			policy, _ := Named(version)
+			e := engineOf(b, policy.(Learned).Config, nodes)
 			for _, latency := range []uint64{0, 50_000, 1_000_000} {
 				qs := queries(rand.New(rand.NewPCG(3, 4)), 1000, latency)
-				b.Run(fmt.Sprintf("nodes=%d/%s/lambda=%d", size, mode, latency), func(b *testing.B) {
+				b.Run(fmt.Sprintf("nodes=%d/%s/lambda=%d", size, version, latency), func(b *testing.B) {
 					took, blocks, i := newTimes(len(qs)), 0, 0
 					var d Decision
 					e.Decide(&qs[0], Seed{}, &d)

@@ -66,10 +66,18 @@ func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMea
 	if err != nil {
 		return nil, err
 	}
-	if runs, err = carryOn(ctx, full, runs, o); err != nil {
+	before := 0
+	if len(runs) > 1 {
+		if runs, err = carryOn(ctx, full, runs, o); err != nil {
+			return nil, err
+		}
+		before = runs[0].Iterations
+	}
+	m, err := newHamerly(full.X, d.Dim, runs[0].Centres).run(ctx, max(1, o.MaxIterations-before), o.Tolerance)
+	if err != nil {
 		return nil, err
 	}
-	m := runs[0]
+	m.Iterations += before
 	if len(holes) > 0 {
 		if err := m.overPresent(ctx, d, o.MaxIterations); err != nil {
 			return nil, err
@@ -161,12 +169,12 @@ func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]*
 	if o.Centres != nil {
 		return []*KMeans{{K: o.K, Dim: d.Dim, Centres: o.Centres}}, nil
 	}
-	const enough, rough = 7, 100
+	const enough, short, keep = 7, 12, 8
 	size := max(8192, 256*o.K, d.Rows/32)
 	s := d.sample(size, src)
 	var runs []*KMeans
 	for range o.Starts {
-		m, err := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src)).run(ctx, o.MaxIterations, float64(rough*o.Tolerance))
+		m, err := newHamerly(s.X, s.Dim, seedCentres(s.X, s.Dim, o.K, src)).run(ctx, short, float64(rough*o.Tolerance))
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +183,10 @@ func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]*
 			break
 		}
 	}
-	runs = rivals(runs, s.Rows)
+	runs, err := carryOn(ctx, s, best(runs, keep, func(m *KMeans) float64 { return -m.Inertia }), o)
+	if err != nil {
+		return nil, err
+	}
 	for _, size := range ladder(size, d.Rows) {
 		var err error
 		if runs, err = carryOn(ctx, d.sample(size, src), runs, o); err != nil {
@@ -185,11 +196,17 @@ func startKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) ([]*
 	return runs, nil
 }
 
-// carryOn runs on over other rows from where runs ended, and returns those that may still win, best first.
+// rough is by how much larger the tolerance is of runs that are to be compared only.
+const rough = 100
+
+// carryOn runs on roughly, over the same or other rows, from where runs ended, and returns those that may still win, best first.
 func carryOn(ctx context.Context, d *Data, runs []*KMeans, o KMeansOptions) ([]*KMeans, error) {
 	for i, m := range runs {
+		if m.Converged && len(m.Labels) == d.Rows {
+			continue
+		}
 		var err error
-		if runs[i], err = newHamerly(d.X, d.Dim, m.Centres).run(ctx, o.MaxIterations, o.Tolerance); err != nil {
+		if runs[i], err = newHamerly(d.X, d.Dim, m.Centres).run(ctx, o.MaxIterations, float64(rough*o.Tolerance)); err != nil {
 			return nil, err
 		}
 	}

@@ -32,7 +32,7 @@ func (e *Engine) decide(q *Query, seed Seed, d *Decision, visit func(*search)) b
 	if len(d.Choices) == 0 {
 		return false
 	}
-	s.explore(k)
+	d.explore(e.cfg, k, 0)
 	return true
 }
 
@@ -141,24 +141,28 @@ func (s *search) before(a, b *Choice) bool {
 	return compareIDs(s.e.cold[a.Ref].ID, s.e.cold[b.Ref].ID) < 0
 }
 
-// explore draws which choice is taken.
-func (s *search) explore(k key) {
-	d := s.d
-	if s.e.cfg.Mode == ModeThompson {
+// explored is how many runners-up exploration draws from.
+const explored = 3
+
+// explore draws which of the choices from one on is taken.
+func (d *Decision) explore(cfg Config, k key, from int) {
+	d.Taken = from
+	if cfg.Mode == ModeThompson {
 		return
 	}
-	n := uint64(len(d.Choices))
+	window := d.Choices[from:min(from+1+explored, len(d.Choices))]
+	n := uint64(len(window))
 	each := uint64(0)
-	if s.e.cfg.Mode == ModeGreedy && n > 1 {
-		each = uint64(s.e.cfg.Explore) * oneP / 10_000 / (n - 1)
+	if cfg.Mode == ModeGreedy && n > 1 {
+		each = uint64(cfg.Explore) * oneP / 10_000 / (n - 1)
 	}
-	d.Choices[0].Propensity = oneP - each*(n-1)
-	for i := 1; i < len(d.Choices); i++ {
-		d.Choices[i].Propensity = each
+	window[0].Propensity = oneP - each*(n-1)
+	for i := 1; i < len(window); i++ {
+		window[i].Propensity = each
 	}
 	if each > 0 {
 		if coin := k[1] >> 32; coin < each*(n-1) {
-			d.Taken = 1 + int(coin/each)
+			d.Taken = from + 1 + int(coin/each)
 		}
 	}
 }

@@ -107,18 +107,18 @@ func (r *round) query(p *Pending) *Query {
 }
 
 const (
-	// runnersUp are kept of each decision: exploration draws from them, and people are shown them.
-	runnersUp = 3
+	// runnersUp are kept of each item: exploration draws from them, and people are shown them.
+	runnersUp = explored
 	// atOnce is how many nodes one decision fills where nothing but capacity depends on the nodes before.
 	atOnce = 32
 )
 
 // runners is how many runners-up the next decision keeps.
 func (r *round) runners(p *Pending, left uint32) int {
-	if r.engine.cfg.Mode == ModeGreedy || !p.independent() {
+	if !p.independent() {
 		return runnersUp
 	}
-	return max(runnersUp, int(min(left, atOnce))-1)
+	return runnersUp + int(min(left, atOnce)) - 1
 }
 
 // independent reports whether a task of the slice on one node makes no difference to the loss of other nodes.
@@ -127,21 +127,35 @@ func (p *Pending) independent() bool {
 	return (w.Spread == ScopeNone || w.Spread == ScopeNode) && w.PerOwner == 0 && len(w.Affinity) == 0
 }
 
-// next reports whether the choice behind at may be taken in the same decision: the one before must be full, or it would
-// come first again.
-func (r *round) next(p *Pending, l *layout, ref Ref, at int) bool {
+// next moves on to the choice behind the one at, which the last item took, and draws from there for the task with the
+// given number. It returns false if a new decision might find something else: when the choices run out, when exploration
+// has jumped ahead, or when a node is not as full or as free as it should be.
+func (r *round) next(p *Pending, q *Query, l *layout, at int, number uint32) bool {
 	d := &r.decision
-	if r.engine.cfg.Mode == ModeGreedy || d.Taken != 0 || !p.independent() || at+1 >= len(d.Choices) ||
-		len(r.batch.Items) == int(r.params.MaxItems) {
+	complete := len(d.Choices) <= q.Runners
+	if d.Taken != at || !p.independent() || at+1 >= len(d.Choices) || (at+1+runnersUp >= len(d.Choices) && !complete) ||
+		len(r.batch.Items) == int(r.params.MaxItems) || !r.full(p, l, d.Choices[at].Ref) {
 		return false
 	}
-	full := func(ref Ref) bool {
-		n := &r.nodes[ref]
-		o, _ := r.offer(n, p)
-		room, _ := r.room(n, p.Task, o)
-		return room == 0 || l.allowance(ref) == 0
+	if r.engine.cfg.Mode == ModeThompson {
+		d.Taken = at + 1
+	} else {
+		d.explore(r.engine.cfg, newKey(r.seed, p.Job, number), at+1)
 	}
-	return full(ref) && !full(d.Choices[at+1].Ref)
+	for _, c := range d.Choices[at+1 : min(at+2+runnersUp, len(d.Choices))] {
+		if r.full(p, l, c.Ref) { // its owner's balance went to another node
+			return false
+		}
+	}
+	return true
+}
+
+// full reports whether a node that was among the choices takes no more tasks of the slice.
+func (r *round) full(p *Pending, l *layout, ref Ref) bool {
+	n := &r.nodes[ref]
+	o, _ := r.offer(n, p)
+	room, _ := r.room(n, p.Task, o)
+	return room == 0 || l.allowance(ref) == 0
 }
 
 // place gives the tasks of one slice to nodes and returns how many are left, why if the slice as a whole forbids what was
@@ -164,8 +178,8 @@ func (r *round) place(p *Pending) (left uint32, reason Reason, full bool) {
 			}
 			break
 		}
-		for at := r.decision.Taken; ; at++ {
-			ref := r.decision.Choices[at].Ref
+		for at := 0; ; at++ {
+			ref := r.decision.Best().Ref
 			n := &r.nodes[ref]
 			o, _ := r.offer(n, p)
 			room, _ := r.room(n, p.Task, o)
@@ -177,7 +191,7 @@ func (r *round) place(p *Pending) (left uint32, reason Reason, full bool) {
 			l.placed(ref)
 			first += count
 			left -= count
-			if left == 0 || !r.next(p, l, ref, at) {
+			if left == 0 || !r.next(p, q, l, at, first) {
 				break
 			}
 		}

@@ -98,12 +98,8 @@ func (l Learned) Why(snapshot Snapshot, seed Seed, job ID, slice uint32, nodes .
 
 // tell turns a decision into what people read.
 func (r *round) tell(p *Pending, q *Query, d *Decision, at int, asked []Ref) WhyDecision {
-	out := WhyDecision{Explored: d.Taken != 0}
-	first := 0
-	if d.Taken == 0 {
-		first = at // those before are full by now
-	}
-	for i := first; i < min(first+1+runnersUp, len(d.Choices)); i++ {
+	out := WhyDecision{Explored: d.Taken != at}
+	for i := at; i < min(at+1+runnersUp, len(d.Choices)); i++ { // those before are full by now
 		out.Considered = append(out.Considered, r.consideredOf(&d.Choices[i], d.Shift))
 	}
 	l := r.newLayout(p)

@@ -46,7 +46,7 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 	}
 	w.log.Info("measured", "node", node.Id, "round", round.Id, "unreachable", observation.Unreachable,
 		"cpu_single", measured.CpuSingle, "cpu_all", measured.CpuAll)
-	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}))
+	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}, 0))
 }
 
 // measure carries the challenges out, again after a broken link, until the end is near.

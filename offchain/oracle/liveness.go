@@ -152,7 +152,7 @@ func (w *Worker) answerLiveness(ctx context.Context, round oracletypes.Round) er
 	if len(observation.Down)+len(observation.Up)+len(observation.Restarted) > 0 {
 		w.log.Info("liveness", "round", round.Id, "down", observation.Down, "up", observation.Up, "restarted", len(observation.Restarted))
 	}
-	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}))
+	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}, 0))
 }
 
 // observe compares the chain's nodes with the pulse.

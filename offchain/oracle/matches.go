@@ -88,7 +88,7 @@ func (w *Worker) answerMatches(ctx context.Context, round oracletypes.Round) err
 	if give {
 		vote.Body = body
 	}
-	return settled(w.voter.cast(ctx, vote))
+	return settled(w.voter.cast(ctx, vote, len(body)))
 }
 
 // waitTurn returns when this oracle should vote, and whether with the body.

@@ -59,7 +59,7 @@ func featuresOf(n nodestypes.Node) classify.Node {
 		MemoryMiB: n.Capacity.MemoryMib, StorageMiB: n.Capacity.StorageMib, Price: min(price, math.MaxInt64),
 		CPUSingle: n.Measured.CpuSingle, CPUAll: n.Measured.CpuAll, Memory: n.Measured.MemoryBandwidth, RTT: n.Measured.RttUs,
 		Successes: n.Rating.Successes / nodestypes.RatingOne, Tasks: n.Rating.Trials / nodestypes.RatingOne,
-		StorageType: n.Hardware.StorageType.String(), Arch: n.Hardware.Arch,
+		StorageType: storageTypes[n.Hardware.StorageType], Arch: n.Hardware.Arch,
 	}
 }
 

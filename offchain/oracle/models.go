@@ -63,7 +63,7 @@ func (w *Worker) answerModel(ctx context.Context, round oracletypes.Round) error
 	if mine {
 		vote.Body = body
 	}
-	return settled(w.voter.cast(ctx, vote))
+	return settled(w.voter.cast(ctx, vote, len(body)))
 }
 
 // modelBody waits for a report that can be voted for, or makes one when it is this oracle's turn.

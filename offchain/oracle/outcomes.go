@@ -182,7 +182,7 @@ func (w *Worker) answerOutcome(ctx context.Context, round oracletypes.Round) err
 	}
 	claim := sha256.Sum256(body)
 	vote := oracletypes.Vote{RoundId: round.Id, Claim: claim[:], Meter: meter, Body: body}
-	if err := settled(w.voter.cast(ctx, vote)); err != nil {
+	if err := settled(w.voter.cast(ctx, vote, 0)); err != nil {
 		return err
 	}
 	w.log.Info("outcome attested", "job", a.job, "slice", a.slice, "attempt", a.attempt, "failed", len(outcome.Failures), "metered_ms", meter)

@@ -18,6 +18,8 @@ const (
 	gasPerAttest   = 150_000
 	gasPerVote     = 20_000
 	gasPerBodyByte = 90
+	// A round in which the body has been posted holds it, and a vote reads its round twice.
+	gasPerReadByte = 10
 )
 
 // maxVotes of one transaction and maxBodies in bytes keep a transaction well under the block's limits.
@@ -29,6 +31,8 @@ const (
 // ballot is a vote on its way.
 type ballot struct {
 	vote oracletypes.Vote
+	// read is the bytes of the body that the vote's round may hold.
+	read int
 	done chan error
 }
 
@@ -43,9 +47,10 @@ func newVoter(b *chain.Broadcaster, operator string, log *slog.Logger) *voter {
 	return &voter{broadcaster: b, queue: make(chan ballot, 4096), log: log.With("operator", operator)}
 }
 
-// cast waits until the vote is on chain. A refusal of the chain is the registered error of x/oracle.
-func (v *voter) cast(ctx context.Context, vote oracletypes.Vote) error {
-	b := ballot{vote: vote, done: make(chan error, 1)}
+// cast waits until the vote is on chain. A refusal of the chain is the registered error of x/oracle. posted is the size of the body that
+// another oracle has posted, or may have.
+func (v *voter) cast(ctx context.Context, vote oracletypes.Vote, posted int) error {
+	b := ballot{vote: vote, read: posted, done: make(chan error, 1)}
 	select {
 	case v.queue <- b:
 	case <-ctx.Done():
@@ -90,22 +95,23 @@ func (v *voter) run(ctx context.Context) error {
 			size += len(held[n].vote.Body)
 			n++
 		}
-		v.send(ctx, held[:n], size)
+		v.send(ctx, held[:n])
 		held = held[n:]
 	}
 }
 
-func (v *voter) send(ctx context.Context, ballots []ballot, bodies int) {
+func (v *voter) send(ctx context.Context, ballots []ballot) {
 	msg := &oracletypes.MsgAttest{Feeder: v.broadcaster.Address()}
+	gas := uint64(gasPerAttest)
 	for _, b := range ballots {
 		msg.Votes = append(msg.Votes, b.vote)
+		gas += uint64(gasPerVote + gasPerBodyByte*len(b.vote.Body) + gasPerReadByte*b.read)
 	}
-	gas := uint64(gasPerAttest + gasPerVote*len(ballots) + gasPerBodyByte*bodies)
 	result, err := v.broadcaster.SendTx(ctx, chain.Tx{Msgs: []sdk.Msg{msg}, Gas: gas, FeeFree: true})
 	if err != nil && len(ballots) > 1 && isRefusal(err) {
 		// All were refused, or the chain took none for another reason; one by one each learns its own.
 		for i := range ballots {
-			v.send(ctx, ballots[i:i+1], len(ballots[i].vote.Body))
+			v.send(ctx, ballots[i:i+1])
 		}
 		return
 	}

@@ -21,6 +21,7 @@ const (
 	gasPerAttest   = 500_000
 	gasPerVote     = 20_000
 	gasPerBodyByte = 90
+	gasPerReadByte = 10 // a vote reads its round, with the bodies that were posted
 )
 
 // maxVotes of one transaction keep its gas under what a free one may ask for.
@@ -219,6 +220,9 @@ func (g *Grid) Attest(oracle *Oracle, votes ...oracletypes.Vote) [][]byte {
 		gas := uint64(gasPerAttest + gasPerVote*len(some))
 		for _, vote := range some {
 			gas += gasPerBodyByte * uint64(len(vote.Body))
+			for _, posted := range g.Round(vote.RoundId).Votes {
+				gas += gasPerReadByte * uint64(len(posted.Body))
+			}
 		}
 		txs = append(txs, g.TxPaying(oracle.Feeder, gas, nil, &oracletypes.MsgAttest{Feeder: oracle.Feeder.String(), Votes: some}))
 	}

@@ -14,13 +14,12 @@ import (
 
 // server is a machine with a price, as a catalogue lists it.
 type server struct {
-	vendor            string
-	arch              string
-	vcpus, memory     uint64
-	storage           uint64
-	single            uint64
-	pricePerHour      float64
-	latitude, longest int32
+	vendor        string
+	arch          string
+	vcpus, memory uint64
+	storage       uint64
+	single        uint64
+	pricePerHour  float64
 }
 
 // servers reads the catalogue that FOG_SERVERS_CSV names, or makes one up with the same spreads.

@@ -287,7 +287,8 @@ func (e *engine) reopen(i int, why uint8) {
 func earlier(a, b ending) bool { return a.at < b.at || a.at == b.at && a.run < b.run }
 
 func (e *engine) push(x ending) {
-	h := append(e.endings, x)
+	e.endings = append(e.endings, x)
+	h := e.endings
 	i := len(h) - 1
 	for i > 0 {
 		parent := (i - 1) / 2
@@ -298,7 +299,6 @@ func (e *engine) push(x ending) {
 		i = parent
 	}
 	h[i] = x
-	e.endings = h
 }
 
 func (e *engine) pop() ending {

@@ -97,11 +97,14 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 	if err != nil {
 		return err
 	}
+	// Whether it fails or is interrupted, what was started stays, for a look at it; so that must be said.
 	if err := d.Up(ctx); err != nil {
+		a.say("what was started keeps running: `fog devnet up` goes on, `fog devnet down` ends it")
 		return err
 	}
 	if !f.noAgent {
 		if err := a.devnetAgent(ctx, d); err != nil {
+			a.say("the devnet keeps running: `fog devnet up` goes on, `fog devnet down` ends it")
 			return err
 		}
 	}

@@ -175,22 +175,6 @@ func (r *Reasons) at(ctx context.Context, height int64) (oracle.Question, error)
 	return q, err
 }
 
-// explains is the policy that can tell how the one of a version decides. LowestCost looks at no wishes, so they are taken off.
-func explains(version string, s match.Snapshot) (match.Learned, match.Snapshot, error) {
-	policy, known := match.Named(version)
-	if !known {
-		return match.Learned{}, s, fmt.Errorf("this release does not know match policy %q; upgrade fog", version)
-	}
-	if learned, ok := policy.(match.Learned); ok {
-		return learned, s, nil
-	}
-	s.Pending = slices.Clone(s.Pending)
-	for i := range s.Pending {
-		s.Pending[i].Wishes = match.Wishes{}
-	}
-	return match.Learned{Config: match.Config{Mode: match.ModeLowestCost}}, s, nil
-}
-
 // inquiry is a slice with all that bears on it.
 type inquiry struct {
 	policy   match.Learned
@@ -206,11 +190,11 @@ func whyOf(q oracle.Question, job match.ID, s jobstypes.Slice, asked []match.ID)
 		Slice: s.Number, FirstTask: s.FirstTask, Tasks: s.TaskCount, Status: s.Status.String(), Policy: q.Version, Height: q.Height,
 		Nodes: len(q.Snapshot.Nodes),
 	}
-	in := inquiry{seed: q.Seed, task: s.FirstTask}
-	var err error
-	if in.policy, in.snapshot, err = explains(q.Version, q.Snapshot); err != nil {
-		return Why{}, err
+	policy, known := match.Named(q.Version)
+	if !known {
+		return Why{}, fmt.Errorf("this release does not know match policy %q; upgrade fog", q.Version)
 	}
+	in := inquiry{policy: policy, snapshot: q.Snapshot, seed: q.Seed, task: s.FirstTask}
 	at := slices.IndexFunc(in.snapshot.Pending, func(p match.Pending) bool {
 		return p.Job == job && p.First <= s.FirstTask && s.FirstTask-p.First < p.Count
 	})

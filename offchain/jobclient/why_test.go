@@ -104,19 +104,15 @@ func TestWhyFindsTheTask(t *testing.T) {
 	require.ErrorContains(t, err, "upgrade fog")
 }
 
-// The policy that looks at no wishes is explained without them.
-func TestWhyOfLowestCostHasNoWishes(t *testing.T) {
-	q, job, slice := whyQuestion("lowest-cost")
-	q.Snapshot.Pending[0].Wishes = match.Wishes{Prefer: []match.Preference{{Where: "price > 1000", Weight: 1_000_000}}}
-	why, err := whyOf(q, job, slice, nil)
-	require.NoError(t, err)
-	require.True(t, why.Decision.Identical)
-	require.Zero(t, why.Decision.Considered[0].Wishes)
-
-	q.Version = "greedy/1"
-	why, err = whyOf(q, job, slice, nil)
-	require.NoError(t, err)
-	require.False(t, why.Decision.Identical, "with wishes another node is better")
+// Every policy heeds a job's wishes, the off switch too.
+func TestWhyHeedsWishes(t *testing.T) {
+	for _, version := range match.Versions() {
+		q, job, slice := whyQuestion(version)
+		q.Snapshot.Pending[0].Wishes = match.Wishes{Prefer: []match.Preference{{Where: "price > 1000", Weight: 1_000_000}}}
+		why, err := whyOf(q, job, slice, nil)
+		require.NoError(t, err)
+		require.False(t, why.Decision.Identical, "%s: with wishes another node is better", version)
+	}
 }
 
 func TestWhyOfAWaitingSlice(t *testing.T) {

@@ -3,17 +3,16 @@
 // machine. Hence: integers only, no map is walked, nothing is read from a clock or a random source, and the order of
 // the inputs does not matter.
 //
-// A Policy turns a Snapshot into a Batch. LowestCost is the plain one: filter by the hard constraints, then the lowest
-// price over claimed speed. Learned is the one that ships: it puts the snapshot's nodes into an Engine and asks it, item
-// by item, for the node with the least expected loss
+// A Policy turns a Snapshot into a Batch. Learned puts the snapshot's nodes into an Engine and asks it, item by item, for
+// the node with the least expected loss
 //
 //	L = price·time/s + Φ·(1−p)/p + λ·RTT + wishes not met
 //
 // where p is the chance that the node finishes the work and s the speed that it delivers over the one that it claims.
 // Both are learnt from the rated outcomes on the chain: Stats are the counts with their decay, prior.go says what is
-// believed of a node beyond its own counts (its owner's other nodes, its class, price and speed). Under ModeThompson, which
-// ships, p is drawn from a part of the posterior, so that nodes that might be good are tried; ModeGreedy takes a
-// runner-up now and then; ModeLowestCost is the off switch.
+// believed of a node beyond its own counts (its owner's other nodes, its class, price and speed). ModeGreedy, which ships,
+// takes a runner-up now and then; under ModeThompson p is drawn from a part of the posterior, so that nodes that might be
+// good are tried; ModeLowestCost is the off switch.
 //
 // The engine finds the exact minimum without a look at every node: nodes lie in blocks of 128 and super-blocks of 64
 // blocks, each with the best of each column, and the block with the lowest bound is looked at first until no bound is
@@ -21,7 +20,7 @@
 // one by place; the query decides which is used, and never what is found.
 //
 // Equal losses go by a mix of the node's id with SHA-256(seed ‖ job ‖ task): one hash a decision, as a hash for each node
-// of a fleet of equal machines would cost more than all the rest. LowestCost hashes each node.
+// of a fleet of equal machines would cost more than all the rest.
 //
 // The hard constraints are those that x/jobs checks again when it executes the batch (CheckMatch there), and the job's own
 // condition, in the language of package constraint; what money a task takes is rounded up here per task, so that the chain

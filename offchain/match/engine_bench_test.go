@@ -16,7 +16,7 @@ func BenchmarkDecide(b *testing.B) {
 		nodes := population(b, size)
 		for _, version := range []string{"greedy/1", "thompson/1"} {
 			policy, _ := Named(version)
-			e := engineOf(b, policy.(Learned).Config, nodes)
+			e := engineOf(b, policy.Config, nodes)
 			for _, latency := range []uint64{0, 50_000, 1_000_000} {
 				qs := queries(rand.New(rand.NewPCG(3, 4)), 1000, latency)
 				b.Run(fmt.Sprintf("nodes=%d/%s/lambda=%d", size, version, latency), func(b *testing.B) {

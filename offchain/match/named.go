@@ -8,14 +8,14 @@ import (
 // named are the policies that a chain can ask for by their version. A version never changes its meaning: what is improved gets a new
 // number, so that a round can be replayed, and a chain go back.
 var named = []namedPolicy{
-	{"lowest-cost", LowestCost{}},
+	{"lowest-cost", Learned{Config: Config{Mode: ModeLowestCost}}},
 	{"greedy/1", Learned{Config: DefaultConfig()}},
 	{"thompson/1", Learned{Config: Config{Mode: ModeThompson, Noise: 50, TryOne: true}}},
 }
 
 type namedPolicy struct {
 	version string
-	policy  Policy
+	policy  Learned
 }
 
 // DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
@@ -24,10 +24,10 @@ func DefaultConfig() Config {
 }
 
 // Named returns the policy of a version; ok is false for one that this release does not know.
-func Named(version string) (policy Policy, ok bool) {
+func Named(version string) (policy Learned, ok bool) {
 	i := slices.IndexFunc(named, func(n namedPolicy) bool { return n.version == version })
 	if i < 0 {
-		return nil, false
+		return Learned{}, false
 	}
 	return named[i].policy, true
 }
@@ -45,7 +45,7 @@ func Versions() []string {
 // version of their own are spelt out; Named does not know those.
 func (l Learned) Version() string {
 	for _, n := range named {
-		if n.policy == Policy(l) {
+		if n.policy == l {
 			return n.version
 		}
 	}

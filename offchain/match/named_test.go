@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestVersionsNamePolicies(t *testing.T) {
@@ -13,13 +14,45 @@ func TestVersionsNamePolicies(t *testing.T) {
 	for _, version := range Versions() {
 		p, ok := Named(version)
 		require.True(t, ok)
-		if learned, ok := p.(Learned); ok {
-			require.Equal(t, version, learned.Version())
-		}
+		require.Equal(t, version, p.Version())
 	}
 	_, ok := Named("greedy")
 	require.False(t, ok)
 	require.Equal(t, "greedy explore=300 noise=0 optimism=0 caution=0 try-one=false", Learned{Config{Explore: 300}}.Version())
+}
+
+// The off switch decides as the plain policy does, where costs are apart.
+func TestOffSwitchIsThePlainPolicy(t *testing.T) {
+	off, ok := Named("lowest-cost")
+	require.True(t, ok)
+	rapid.Check(t, func(t *rapid.T) {
+		p, s := fleet(rapid.IntRange(1, 12).Draw(t, "nodes"))
+		prices := rapid.Permutation(seq(len(s.Nodes))).Draw(t, "prices")
+		for i := range s.Nodes {
+			s.Nodes[i].Prices.CPU = 1000 + 100*uint64(prices[i])
+			s.Nodes[i].Stats = Stats{Successes: rapid.Uint64Range(0, 9*One).Draw(t, "successes"), Trials: 9 * One}
+		}
+		p.Count = rapid.Uint32Range(1, 40).Draw(t, "tasks")
+		p.PriceCap, p.TaskBudget = 1<<40, 1<<40
+		s.Pending = []Pending{p}
+		want, err := LowestCost{}.Match(s, Seed{})
+		require.NoError(t, err)
+		got, err := off.Match(s, Seed{})
+		require.NoError(t, err)
+		require.Len(t, got.Items, len(want.Items))
+		for i := range want.Items {
+			got.Items[i].Runners = nil
+			require.Equal(t, want.Items[i], got.Items[i])
+		}
+	})
+}
+
+func seq(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }
 
 // A greedy decision says exactly how likely each choice was; drawing again finds the same.

@@ -27,7 +27,6 @@ type nodeState struct {
 // shape is what the nodes ask for tasks that take the same resources; jobs have few shapes.
 type shape struct {
 	quotes []quote // one a node
-	ranks  []rank  // nodes with a price, the lowest cost first
 }
 
 // quote is the price of a task-hour; ok is false if there is no such number.
@@ -36,27 +35,17 @@ type quote struct {
 	ok    bool
 }
 
-// rank is a node's place by cost.
-type rank struct {
-	cost cost
-	node int // index into state.nodes
-}
-
 // shapeOf prices a task on all nodes, once for each shape.
 func (s *state) shapeOf(task Resources) *shape {
 	if known := s.shapes[task]; known != nil {
 		return known
 	}
-	sh := &shape{quotes: make([]quote, len(s.nodes)), ranks: make([]rank, 0, len(s.nodes))}
+	sh := &shape{quotes: make([]quote, len(s.nodes))}
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		price, ok := TaskHourPrice(n.Prices, task)
 		sh.quotes[i] = quote{price: price, ok: ok}
-		if ok {
-			sh.ranks = append(sh.ranks, rank{cost: cost{price: price, speed: max(n.CPUSingle, 1)}, node: i})
-		}
 	}
-	slices.SortFunc(sh.ranks, func(a, b rank) int { return cmp.Or(a.cost.compare(b.cost), cmp.Compare(a.node, b.node)) })
 	s.shapes[task] = sh
 	return sh
 }

@@ -77,7 +77,7 @@ type Node struct {
 	// Free is the capacity that nothing has reserved.
 	Free   Resources
 	Prices Prices
-	// Stats are the rated outcomes; LowestCost does without.
+	// Stats are the rated outcomes; lowest-cost does without.
 	Stats Stats
 }
 
@@ -121,7 +121,7 @@ type Pending struct {
 	ExcludedOwners []ID
 	// Where is a further constraint in the language of package constraint; empty allows all.
 	Where string
-	// Wishes are what the job asks beyond its hard constraints. LowestCost does not look at them.
+	// Wishes are what the job asks beyond its hard constraints.
 	Wishes Wishes
 }
 
@@ -220,7 +220,7 @@ type Item struct {
 	NodeIndex uint32
 	// Price in ufog per task-hour.
 	Price uint64
-	// Runners are the indexes of the next best nodes, the best first, for the record; LowestCost names none.
+	// Runners are the indexes of the next best nodes, the best first, for the record.
 	Runners []uint32
 }
 

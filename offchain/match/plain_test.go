@@ -2,12 +2,14 @@ package match
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 )
 
-// LowestCost gives each task to the node with the lowest price over measured speed among those that may run it; equal
+// LowestCost is the plain form of the off switch: no index, no fixed point. It gives each task to the node with the lowest price over measured speed among those that may run it; equal
 // costs go by SHA-256(seed ‖ node ‖ job ‖ first pending task). Slices are served in the order in which they were queued.
 // What a task takes is reserved before the next one is placed.
 type LowestCost struct{}
@@ -49,7 +51,7 @@ func (LowestCost) Match(snapshot Snapshot, seed Seed) (Batch, error) {
 func (s *state) place(p *Pending, seed Seed, mostItems int, batch *Batch) (left uint32) {
 	var (
 		sh    = s.shapeOf(p.Task)
-		ranks = sh.ranks
+		ranks = ranksOf(s, sh)
 		first = p.First
 		equal ties
 	)
@@ -130,4 +132,22 @@ func tieHash(seed Seed, node, job ID, task uint32) [sha256.Size]byte {
 	at += copy(b[at:], job[:])
 	binary.BigEndian.PutUint32(b[at:], task)
 	return sha256.Sum256(b[:])
+}
+
+// rank is a node's place by cost.
+type rank struct {
+	cost cost
+	node int // index into state.nodes
+}
+
+// ranksOf are the nodes with a price, the lowest cost first.
+func ranksOf(s *state, sh *shape) []rank {
+	var ranks []rank
+	for i, q := range sh.quotes {
+		if q.ok {
+			ranks = append(ranks, rank{cost: cost{price: q.price, speed: max(s.nodes[i].CPUSingle, 1)}, node: i})
+		}
+	}
+	slices.SortFunc(ranks, func(a, b rank) int { return cmp.Or(a.cost.compare(b.cost), cmp.Compare(a.node, b.node)) })
+	return ranks
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/chain"
@@ -108,25 +109,15 @@ func (w *Worker) waitTurn(ctx context.Context, round oracletypes.Round, claim []
 				return false, nil
 			}
 		}
-		rank := -1
-		for i, op := range resp.Ranks {
-			if op == w.cfg.Operator {
-				rank = i
-			}
-		}
-		if rank < 0 {
-			return false, fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
+		rank, turn, err := w.rank(ctx, resp, int64(params.Params.ProposerDelay))
+		if err != nil {
+			return false, err
 		}
 		standIns := len(resp.Ranks) - int(resp.Round.Quorum)
 		if rank > standIns {
 			return false, nil
 		}
-		// A transaction sent now is in the next block.
-		height, err := w.cfg.Chain.Height(ctx)
-		if err != nil {
-			return false, err
-		}
-		if height+1 >= resp.Round.OpenedHeight+int64(rank)*int64(params.Params.ProposerDelay) {
+		if turn {
 			return true, nil
 		}
 		select {
@@ -135,4 +126,17 @@ func (w *Worker) waitTurn(ctx context.Context, round oracletypes.Round, claim []
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
+}
+
+// rank is this oracle's among the proposers of a round, and whether a transaction sent now may carry its body if each rank waits
+// so many blocks for the one before.
+func (w *Worker) rank(ctx context.Context, resp *oracletypes.QueryRoundResponse, delay int64) (rank int, turn bool, err error) {
+	if rank = slices.Index(resp.Ranks, w.cfg.Operator); rank < 0 {
+		return rank, false, fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
+	}
+	height, err := w.cfg.Chain.Height(ctx)
+	if err != nil {
+		return rank, false, err
+	}
+	return rank, height+1 >= resp.Round.OpenedHeight+int64(rank)*delay, nil // it will be in the next block
 }

@@ -92,9 +92,9 @@ func (w *Worker) modelBody(ctx context.Context, round oracletypes.Round, p *popu
 			if !errors.Is(err, errRefused) {
 				return nil, false, err
 			}
-			w.log.Warn("voting against a model", "round", round.Id, "proposer", v.Operator, "reason", err)
+			w.log.Warn("no vote for a model", "round", round.Id, "proposer", v.Operator, "reason", err)
 		}
-		turn, err := w.hasTurn(ctx, resp, params.Params)
+		_, turn, err := w.rank(ctx, resp, int64(params.Params.ProposerDelay)*modelPatience)
 		if err != nil {
 			return nil, false, err
 		}
@@ -112,21 +112,6 @@ func (w *Worker) modelBody(ctx context.Context, round oracletypes.Round, p *popu
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
-}
-
-// hasTurn says whether a transaction sent now may carry this oracle's body.
-func (w *Worker) hasTurn(ctx context.Context, resp *oracletypes.QueryRoundResponse, params oracletypes.Params) (bool, error) {
-	for rank, op := range resp.Ranks {
-		if op != w.cfg.Operator {
-			continue
-		}
-		height, err := w.cfg.Chain.Height(ctx)
-		if err != nil {
-			return false, err
-		}
-		return height+1 >= resp.Round.OpenedHeight+int64(rank)*int64(params.ProposerDelay)*modelPatience, nil
-	}
-	return false, fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
 }
 
 // modelPatience is how many times the chain's delay between proposers an oracle waits: a fit takes longer than a batch.

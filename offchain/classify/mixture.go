@@ -17,6 +17,7 @@ const (
 
 var covarianceNames = [...]string{"full", "diag", "tied"}
 
+// String is the name that ParseCovariance reads.
 func (c Covariance) String() string {
 	if c < 0 || int(c) >= len(covarianceNames) {
 		return fmt.Sprintf("Covariance(%d)", int(c))

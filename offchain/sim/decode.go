@@ -21,6 +21,7 @@ type Problem struct {
 	Field, Text string
 }
 
+// Error names line and field, where they are known.
 func (p Problem) Error() string {
 	text := p.Text
 	if p.Field != "" {
@@ -35,6 +36,7 @@ func (p Problem) Error() string {
 // Problems are all that was found, in order of their lines.
 type Problems []Problem
 
+// Error is a line a problem.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {

@@ -90,6 +90,7 @@ func classOf(n nodestypes.Node, m nodestypes.Model) *nodeClass {
 	}
 }
 
+// String is the class in words.
 func (c *nodeClass) String() string {
 	if c == nil {
 		return "none yet"

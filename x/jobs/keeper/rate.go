@@ -41,7 +41,7 @@ func compareSpeed(j *openJob, s *types.Slice) uint64 {
 		return 0
 	}
 	work, err := escrowtypes.MulDiv(s.MeteredMs, s.CpuSingle, 1)
-	if err != nil || work > math.MaxUint64/2 {
+	if err != nil { // no machine is so fast for so long
 		return 0
 	}
 	before := j.MeanWork

@@ -219,14 +219,18 @@ func (m *machine) checkRound(t *rapid.T, r types.Round, a *asked, now int64) {
 		claims[v.claim]++
 		bodies[v.claim] = bodies[v.claim] || v.body
 	}
-	decided := a.kind == types.KindLiveness && len(a.votes) >= a.quorum &&
-		(len(a.votes) == len(a.members) || now >= a.deadline)
+	merged := a.kind == types.KindLiveness && len(a.votes) >= a.quorum
+	decided := merged && (len(a.votes) == len(a.members) || now >= a.deadline)
 	for c, n := range claims {
 		decided = decided || (a.kind != types.KindLiveness && n >= a.quorum && bodies[c])
 	}
 	switch r.Status {
 	case types.ROUND_STATUS_OPEN:
-		if decided != waits {
+		// A block looks at so many due rounds only: one whose deadline decides it may stand in the queue behind others.
+		due, err := m.c.k.RoundQueue.Has(m.c.Ctx, collections.Join(a.deadline, r.Id))
+		must(t, err)
+		queued := merged && len(a.votes) < len(a.members) && due
+		if decided != waits && !queued {
 			t.Fatalf("round %d: decided %t, waits for execution %t", r.Id, decided, waits)
 		}
 		if now >= a.deadline && !waits && m.dueHandled(t, now) {

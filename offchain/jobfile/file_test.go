@@ -65,6 +65,7 @@ func TestProblems(t *testing.T) {
 		"wishes-affinity":          `:8: wishes.anti_affinity[0].job is "node1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"; use the id of a job (job1…), as fog job list shows it`,
 		"meaning-affinity-twice":   `:8: wishes.anti_affinity[0].job is "job1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq" again; remove one`,
 		"wishes-gang":              `:7: wishes.gang is "1"; write true or false`,
+		"meaning-gang":             `:8: wishes.gang starts all tasks together, which goes with at most 256, and tasks is 257; remove it or ask for fewer`,
 		"wishes-work":              `:7: wishes.work is 35184372088833; use at most 35184372088832`,
 		"meaning-weight":           `:7: wishes.pack is 1125899906842625ufog; use at most 1125899906842624ufog`,
 		"meaning-twice":            `:6: name was already given in line 2; remove one`,
@@ -120,7 +121,7 @@ func TestValues(t *testing.T) {
 	require.Equal(t, Ufog(1), f.Price.CapPerTaskHour)
 	require.Equal(t, Seconds(5400), f.MaxDuration)
 	require.Equal(t, Seconds(2*86400), f.Deadline)
-	require.Equal(t, uint32(999), f.Required())
+	require.Equal(t, uint32(255), f.Required())
 	require.Equal(t, []Attribute{{"disk", "nvme"}, {"tier", "gold"}}, f.Constraints.AttributeList())
 
 	require.Equal(t, `region != "eu-west" && (cpu_single >= 2000 || attr.tpm == true)`, f.Constraints.Where)

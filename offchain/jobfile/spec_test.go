@@ -38,7 +38,7 @@ func TestGoldenSpec(t *testing.T) {
 	}
 	require.NoError(t, err)
 	require.Equal(t, string(want), string(fullSpec(t).Canonical()))
-	require.Equal(t, "sha256:7276c79a59db8c39a0bab97b59d4753b221affa29c1be1ffae297bd7f774936f", fullSpec(t).Digest().String())
+	require.Equal(t, "sha256:2054c1c0fa562a1581c31ccf1249abdbbb6ffbfde0a5f3efcd910962a410052e", fullSpec(t).Digest().String())
 }
 
 func TestCanonicalIsJSON(t *testing.T) {
@@ -68,8 +68,8 @@ func TestParseSpec(t *testing.T) {
 		"trailing":        {`"version":1}`, `"version":1} `},
 		"second":          {`"version":1}`, `"version":1}{}`},
 		"case":            {`"tasks"`, `"Tasks"`},
-		"twice":           {`"tasks":1000`, `"tasks":1000,"tasks":1000`},
-		"float":           {`"tasks":1000`, `"tasks":1000.0`},
+		"twice":           {`"tasks":256`, `"tasks":256,"tasks":256`},
+		"float":           {`"tasks":256`, `"tasks":256.0`},
 		"escape":          {`"name":"full"`, `"name":"f\u0075ll"`},
 		"missing default": {`"gpus":0,`, ``},
 		"unknown":         {`"gpus":0,`, `"gpus":0,"ha":0,`},
@@ -78,9 +78,9 @@ func TestParseSpec(t *testing.T) {
 		"engine":          {`"wasm"`, `"docker"`},
 		"no module":       {oneDigest.String(), ``},
 		"bad digest":      {oneDigest.String(), `sha256:00`},
-		"tasks":           {`"tasks":1000`, `"tasks":0`},
+		"tasks":           {`"tasks":256`, `"tasks":0`},
 		"reserved":        {`"SEED"`, `"FOG_"`},
-		"negative":        {`"tasks":1000`, `"tasks":-1`},
+		"negative":        {`"tasks":256`, `"tasks":-1`},
 		"memory":          {`"memory_mib":1536`, `"memory_mib":4097`},
 		"null":            {`"gpus":0`, `"gpus":null`},
 		"not UTF-8":       {`"full"`, "\"ful\xff\""},

@@ -52,6 +52,9 @@ func (f *File) Validate() error {
 	f.checkAmounts(l)
 	f.Constraints.check(l)
 	f.Wishes.check(l)
+	if f.Wishes.Gang && f.Tasks > dispatch.MaxTasks {
+		l.add("wishes.gang", "starts all tasks together, which goes with at most %d, and tasks is %d; remove it or ask for fewer", dispatch.MaxTasks, f.Tasks)
+	}
 	return l.err()
 }
 

@@ -39,7 +39,7 @@ type Wishes struct {
 	Pack         Ufog       `yaml:"pack" jsonschema_description:"What a node that runs nothing must be better by, so that few nodes are used."`
 	MaxPerNode   uint32     `yaml:"max_per_node" jsonschema:"minimum=0" jsonschema_description:"Most tasks of the job on one node at a time; no limit by default."`
 	MaxPerOwner  uint32     `yaml:"max_per_owner" jsonschema:"minimum=0" jsonschema_description:"Most tasks of the job on all nodes of one owner at a time; no limit by default."`
-	Gang         bool       `yaml:"gang" jsonschema:"default=false" jsonschema_description:"Start all tasks together, or none."`
+	Gang         bool       `yaml:"gang" jsonschema:"default=false" jsonschema_description:"Start all tasks together, or none; with at most 256 tasks."`
 }
 
 // Prefer is a condition that a node had better meet.

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -10,11 +11,15 @@ import (
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
-// gasOfLargestMatch is more than any item takes, whatever its job, node and quorum write into their records.
-const gasOfLargestMatch = 3_000_000
+const (
+	// gasOfLargestMatch is more than any item takes, whatever its job, node and quorum write into their records.
+	gasOfLargestMatch = 3_000_000
+	// gasOfLargestOther is more than each further item of a gang takes: its job is read and written once.
+	gasOfLargestOther = 700_000
+)
 
-// RecordMatches executes a batch that a quorum attested. Each item stands alone: one that cannot be taken any more is skipped with a
-// reason, and its tasks stay in the queue.
+// RecordMatches executes a batch that a quorum attested. Each item stands alone, but for those of a gang, which stand or fall together:
+// what cannot be taken any more is skipped with a reason, and its tasks stay in the queue.
 func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) (matched, stale uint32, err error) {
 	p, err := k.params.Get(ctx)
 	if err != nil {
@@ -30,23 +35,26 @@ func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) 
 	if len(msg.Batch.Items) > int(p.MaxBatchItems) {
 		return 0, 0, types.ErrInvalidReport.Wrapf("items: %d; at most %d", len(msg.Batch.Items), p.MaxBatchItems)
 	}
-	sdkCtx := sdk.UnwrapSDKContext(ctx)
-	for i, item := range msg.Batch.Items {
+	gas := sdk.UnwrapSDKContext(ctx).GasMeter()
+	for i := 0; i < len(msg.Batch.Items); {
+		items, err := k.together(ctx, msg.Batch.Items[i:])
+		if err != nil {
+			return 0, 0, err
+		}
 		// Items that do not fit in the report's gas stay in the queue. Running out would undo all others, time and again.
-		if i > 0 && sdkCtx.GasMeter().GasRemaining() < gasOfLargestMatch {
+		if i > 0 && gas.GasRemaining() < gasOfLargestMatch+uint64(len(items)-1)*gasOfLargestOther {
 			break
 		}
-		cached, write := sdkCtx.CacheContext()
-		if err := k.match(cached, p, msg, item); err != nil {
-			stale++
-			event := &types.EventMatchStale{JobId: item.JobId, Slice: item.Slice, NodeIndex: item.NodeIndex, Reason: err.Error()}
-			if err := emit(ctx, event); err != nil {
-				return 0, 0, err
-			}
-			continue
+		i += len(items)
+		taken, err := k.tryMatch(ctx, p, msg, items)
+		if err != nil {
+			return 0, 0, err
 		}
-		write()
-		matched++
+		if taken {
+			matched += uint32(len(items))
+		} else {
+			stale += uint32(len(items))
+		}
 	}
 	state.IdleUntil = blockSeconds(ctx)
 	if matched == 0 {
@@ -58,13 +66,55 @@ func (k Keeper) RecordMatches(ctx context.Context, msg *types.MsgRecordMatches) 
 	return matched, stale, emit(ctx, &types.EventBatchRecorded{Round: msg.Round, Height: state.Height, Matched: matched, Stale: stale})
 }
 
-// match gives the first tasks of a pending slice to a node.
-func (k Keeper) match(ctx context.Context, p types.Params, msg *types.MsgRecordMatches, item types.MatchItem) error {
-	id, err := escrowtypes.ParseID(types.JobHRP, item.JobId)
+// together are the first items as they stand or fall: all items of a gang, else one. An item that names no open job stands alone.
+func (k Keeper) together(ctx context.Context, items []types.MatchItem) ([]types.MatchItem, error) {
+	n := 1
+	for n < len(items) && items[n].JobId == items[0].JobId && items[n].Slice == items[0].Slice {
+		n++
+	}
+	if n == 1 {
+		return items[:1], nil
+	}
+	id, err := escrowtypes.ParseID(types.JobHRP, items[0].JobId)
+	if err != nil { // not this function's to say
+		return items[:1], nil
+	}
+	job, err := k.Job(ctx, id)
+	switch {
+	case errors.Is(err, types.ErrJobNotFound):
+		return items[:1], nil
+	case err != nil:
+		return nil, err
+	case job.Wishes != nil && job.Wishes.Gang:
+		return items[:n], nil
+	}
+	return items[:1], nil
+}
+
+// tryMatch carries out items of one slice, all of them, or none and says why in events.
+func (k Keeper) tryMatch(ctx context.Context, p types.Params, msg *types.MsgRecordMatches, items []types.MatchItem) (taken bool, err error) {
+	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+	reason := k.match(cached, p, msg, items)
+	if reason == nil {
+		write()
+		return true, nil
+	}
+	for _, item := range items {
+		event := &types.EventMatchStale{JobId: item.JobId, Slice: item.Slice, NodeIndex: item.NodeIndex, Reason: reason.Error()}
+		if err := emit(ctx, event); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// match gives the first tasks of a pending slice to nodes, item by item.
+func (k Keeper) match(ctx context.Context, p types.Params, msg *types.MsgRecordMatches, items []types.MatchItem) error {
+	id, err := escrowtypes.ParseID(types.JobHRP, items[0].JobId)
 	if err != nil {
 		return err
 	}
-	s, err := k.Slice(ctx, id, item.Slice)
+	s, err := k.Slice(ctx, id, items[0].Slice)
 	if err != nil {
 		return err
 	}
@@ -72,11 +122,30 @@ func (k Keeper) match(ctx context.Context, p types.Params, msg *types.MsgRecordM
 	if err != nil {
 		return err
 	}
+	if j.Wishes != nil && j.Wishes.Gang {
+		count := uint64(0)
+		for _, item := range items {
+			count += uint64(item.Count)
+		}
+		if count != uint64(s.TaskCount) {
+			return types.ErrNoMatch.Wrapf("the batch has %d of the %d tasks of a gang", count, s.TaskCount)
+		}
+	}
+	for _, item := range items {
+		if err := k.matchItem(ctx, j, &s, msg, item); err != nil {
+			return err
+		}
+	}
+	return k.save(ctx, j)
+}
+
+// matchItem gives the first tasks of a pending slice to one node.
+func (k Keeper) matchItem(ctx context.Context, j *openJob, s *types.Slice, msg *types.MsgRecordMatches, item types.MatchItem) error {
 	node, err := k.nodes.NodeByIndex(ctx, item.NodeIndex)
 	if err != nil {
 		return err
 	}
-	price, err := types.CheckMatch(p, j.Job, s, node)
+	price, err := types.CheckMatch(j.p, j.Job, *s, node)
 	if err != nil {
 		return err
 	}
@@ -86,16 +155,13 @@ func (k Keeper) match(ctx context.Context, p types.Params, msg *types.MsgRecordM
 	if item.Count > s.TaskCount {
 		return types.ErrNoMatch.Wrapf("count %d; the slice has %d tasks left", item.Count, s.TaskCount)
 	}
-	taken, err := k.take(ctx, j, &s, item.Count)
+	taken, err := k.take(ctx, j, s, item.Count)
 	if err != nil {
 		return err
 	}
 	taken.MatchRound, taken.MatchedBy = msg.Round, msg.Voters
 	taken.MatchPolicy, taken.SnapshotHeight, taken.RunnersUp = msg.Batch.Policy, msg.Batch.Height, item.RunnersUp
-	if err := k.assign(ctx, j, taken, node, price); err != nil {
-		return err
-	}
-	return k.save(ctx, j)
+	return k.assign(ctx, j, taken, node, price)
 }
 
 // take splits the first count tasks off a pending slice, with their part of the money; all of them, if it has no more.

@@ -1,10 +1,13 @@
 package keeper_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
@@ -46,6 +49,63 @@ func TestStaleItemLeavesTheOthersAlone(t *testing.T) {
 	require.Equal(t, types.SLICE_STATUS_MATCHED, w.slice(b.Id, 0).Status)
 	w.NextBlock()
 	w.check()
+}
+
+func TestGangIsMatchedWholeOrNotAtAll(t *testing.T) {
+	w := newWorld(t)
+	one, two := w.addNode("prov", 1, 7200), w.addNode("prov2", 2, 7200)
+	msg := w.jobMsg("dev", "gang", 8)
+	msg.Wishes = &types.Wishes{Gang: true}
+	gang := w.submit(msg)
+	other := w.submit(w.jobMsg("dev", "other", 4))
+	before := w.jobAccount(gang.Id)
+
+	res := w.match(item(gang.Id, 0, 5, one), item(other.Id, 0, 1, one))
+	require.EqualValues(t, []uint32{1, 1}, []uint32{res.Matched, res.Stale}, "a part of the gang is none")
+
+	w.nodes.change(w.Ctx, two.Id, func(n *nodestypes.Node) { n.Prices.Cpu++ })
+	res = w.match(item(gang.Id, 0, 5, one), item(gang.Id, 0, 3, two), item(other.Id, 0, 1, one))
+	require.EqualValues(t, []uint32{1, 2}, []uint32{res.Matched, res.Stale}, "one stale item takes the gang's others with it")
+	require.Equal(t, types.TaskCounts{Pending: 8}, w.job(gang.Id).Counts)
+	require.Equal(t, before, w.jobAccount(gang.Id))
+	w.NextBlock()
+	w.check()
+
+	two.Prices.Cpu++
+	res = w.match(item(gang.Id, 0, 5, one), item(gang.Id, 0, 3, two), item(other.Id, 0, 1, one))
+	require.EqualValues(t, []uint32{3, 0}, []uint32{res.Matched, res.Stale})
+	require.Equal(t, types.TaskCounts{Matched: 8}, w.job(gang.Id).Counts)
+	w.NextBlock()
+	w.check()
+}
+
+// The widest gang on as many nodes, with the longest records, takes no more gas than is reckoned with, and fits into a report.
+func TestGasOfTheWidestGang(t *testing.T) {
+	w := newWorld(t)
+	msg := w.jobMsg("dev", "gang", types.MaxSliceTasks)
+	msg.Wishes = &types.Wishes{Gang: true}
+	msg.Constraints.Where = strings.Repeat("x", types.MaxCondition)
+	for range types.MaxPreferences {
+		msg.Wishes.Prefer = append(msg.Wishes.Prefer, types.Preference{Where: msg.Constraints.Where, Weight: 1})
+	}
+	gang := w.submit(msg)
+	var items []types.MatchItem
+	for i := range uint32(types.MaxSliceTasks) {
+		node := w.addNode(fmt.Sprint("prov", i), i+1, 7200)
+		it := item(gang.Id, 0, 1, node)
+		it.RunnersUp = []uint32{1 << 30, 1<<30 + 1, 1<<30 + 2, 1<<30 + 3}
+		items = append(items, it)
+	}
+	for i := range 18 { // a quorum has at most 15 of 21
+		w.oracles = append(w.oracles, addressText(fmt.Sprint("oracle", i)))
+	}
+	height := w.snapshot()
+	meter := storetypes.NewGasMeter(200_000_000)
+	w.Ctx = w.Ctx.WithGasMeter(meter)
+	res := w.recordMatches(height, items...)
+	require.EqualValues(t, types.MaxSliceTasks, res.Matched)
+	require.Less(t, meter.GasConsumed(), uint64(3_000_000+255*700_000))
+	t.Logf("%d gas", meter.GasConsumed())
 }
 
 func TestMatchIsCheckedAgain(t *testing.T) {

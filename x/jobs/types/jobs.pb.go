@@ -490,7 +490,7 @@ type Wishes struct {
 	// per_node and per_owner are the most tasks of the job on a node and on all nodes of an owner; zero is no limit.
 	PerNode  uint32 `protobuf:"varint,9,opt,name=per_node,json=perNode,proto3" json:"per_node,omitempty"`
 	PerOwner uint32 `protobuf:"varint,10,opt,name=per_owner,json=perOwner,proto3" json:"per_owner,omitempty"`
-	// gang takes all tasks of a slice or none.
+	// gang takes all tasks of a slice or none; the job has at most 256.
 	Gang bool `protobuf:"varint,11,opt,name=gang,proto3" json:"gang,omitempty"`
 }
 

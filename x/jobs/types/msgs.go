@@ -47,6 +47,9 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	if err := m.Constraints.Validate(); err != nil {
 		return err
 	}
+	if m.Wishes != nil && m.Wishes.Gang && m.Tasks > MaxSliceTasks {
+		return invalid("wishes.gang", "%d tasks; a gang has at most %d", m.Tasks, MaxSliceTasks)
+	}
 	return m.Wishes.Validate()
 }
 

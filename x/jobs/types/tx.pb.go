@@ -674,7 +674,7 @@ func (m *MsgUpdateParamsResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgUpdateParamsResponse proto.InternalMessageInfo
 
-// MsgRecordMatches executes an accepted batch. Each item stands alone: a stale one is skipped with a reason.
+// MsgRecordMatches executes an accepted batch. Each item stands alone, but for those of a gang: a stale one is skipped with a reason.
 type MsgRecordMatches struct {
 	Authority string     `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Round     uint64     `protobuf:"varint,2,opt,name=round,proto3" json:"round,omitempty"`

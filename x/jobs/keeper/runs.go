@@ -51,15 +51,14 @@ func (k Keeper) comeUp(ctx context.Context, p types.Params, id escrowtypes.ID) e
 	}
 	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
 	run, reason := k.startRun(cached, p, &job, id)
-	switch {
-	case reason == nil:
+	if reason == nil {
 		write()
 		job.Runs, job.LastTime, job.Unfunded = job.Runs+1, blockSeconds(ctx), 0
 		event := &types.EventRunSubmitted{Parent: job.Id, Run: job.Runs, JobId: run.Id, NextTime: job.NextTime}
 		if err := emit(ctx, event); err != nil {
 			return err
 		}
-	default:
+	} else {
 		job.LeftOut++
 		if err := k.leaveOut(ctx, p, &job, id, reason); err != nil {
 			return err

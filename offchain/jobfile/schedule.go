@@ -20,7 +20,7 @@ const (
 type Schedule struct {
 	Cron     string `yaml:"cron" jsonschema:"required,minLength=1,maxLength=128" jsonschema_description:"Minute, hour, day of the month, month and day of the week as in cron, such as 30 2 * * 1-5, or @hourly, @daily, @weekly, @monthly, @yearly."`
 	TimeZone string `yaml:"time_zone" jsonschema:"default=UTC" jsonschema_description:"Time zone of the schedule, such as Europe/Berlin. A time that the clock skips is when it does so, one that it shows twice is the first."`
-	Overlap  string `yaml:"overlap" jsonschema:"enum=forbid,enum=allow,enum=replace,default=forbid" jsonschema_description:"What happens if a run is still open when the next is due: forbid leaves the new one out, allow lets both run, replace cancels the old one."`
+	Overlap  string `yaml:"overlap" jsonschema:"enum=forbid,enum=allow,enum=replace,default=forbid" jsonschema_description:"What happens if a run has tasks to do when the next is due: forbid leaves the new one out, allow lets both run, replace cancels the old one."`
 	Runs     uint32 `yaml:"runs" jsonschema:"minimum=1,maximum=10000,default=1" jsonschema_description:"How many runs to pay for at submission; fog job top-up pays for more. What a run does not use comes back to the job."`
 }
 
@@ -162,13 +162,27 @@ func changeForms(at time.Time, before int) []string {
 			weeks = []int{5, weeks[0]}
 		}
 		for _, week := range weeks {
-			sign := ""
-			abs := clock
-			if clock < 0 {
-				sign, abs = "-", -clock
-			}
-			out = append(out, fmt.Sprintf("M%d.%d.%d/%s%d:%02d:%02d", day.Month(), week, day.Weekday(), sign, abs/3600, abs/60%60, abs%60))
+			out = append(out, fmt.Sprintf("M%d.%d.%d%s", day.Month(), week, day.Weekday(), clockSuffix(clock)))
 		}
+	}
+	return out
+}
+
+// clockSuffix is /hours[:minutes[:seconds]], and nothing for two o'clock, which is what a rule means without it.
+func clockSuffix(seconds int) string {
+	if seconds == 2*3600 {
+		return ""
+	}
+	sign := ""
+	if seconds < 0 {
+		sign, seconds = "-", -seconds
+	}
+	out := fmt.Sprintf("/%s%d", sign, seconds/3600)
+	if seconds%3600 > 0 {
+		out += fmt.Sprintf(":%02d", seconds/60%60)
+	}
+	if seconds%60 > 0 {
+		out += fmt.Sprintf(":%02d", seconds%60)
 	}
 	return out
 }

@@ -43,7 +43,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"ports":        {Usage: "not supported yet", Hidden: true},
 						"schedule":     {Usage: "when a periodic job runs: minute, hour, day of the month, month, day of the week as in cron"},
 						"time_zone":    {Usage: "time zone of the schedule as a rule, such as CET-1CEST,M3.5.0,M10.5.0/3; UTC if left out"},
-						"overlap":      {Usage: "if a run is open when the next is due: overlap-forbid, overlap-allow or overlap-replace"},
+						"overlap":      {Usage: "if a run has not finished when the next is due: overlap-forbid, overlap-allow or overlap-replace"},
 						"runs":         {Usage: "runs of a periodic job to pay for now"},
 					},
 				},

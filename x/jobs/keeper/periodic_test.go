@@ -139,6 +139,21 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
+func TestResultsThatWaitAreNoOverlap(t *testing.T) {
+	w := newWorld(t)
+	node := w.addNode("prov", 1, 7200)
+	p := w.submitPeriodic(w.periodicMsg("dev", "p", 2), 2*runCost)
+	w.toNext(p.Id)
+	run := w.run(p.Id, 1)
+	w.matchAll(run.Id, 0, 2, node)
+	w.after(20)
+	w.report(run.Id, 0, 20_000)
+	w.toNext(p.Id)
+	require.Equal(t, types.JOB_STATUS_OPEN, w.job(run.Id).Status, "its results wait to be accepted")
+	require.EqualValues(t, 2, w.periodicJob(p.Id).Runs)
+	w.check()
+}
+
 func TestPeriodicJobIsSuspendedAndToppedUp(t *testing.T) {
 	w := newWorld(t)
 	msg := w.periodicMsg("dev", "p", 1)

@@ -113,18 +113,19 @@ func (k Keeper) startRun(ctx context.Context, p types.Params, job *types.Periodi
 	return j.Job, k.begin(ctx, j, owner, part)
 }
 
-// makeRoom deals with the run before if it is still open, as the job's owner wants it.
+// makeRoom deals with the run before if it still has work to do, as the job's owner wants it. One that only waits for its results to be
+// accepted is in nobody's way.
 func (k Keeper) makeRoom(ctx context.Context, job *types.PeriodicJob, id escrowtypes.ID) error {
 	if job.Runs == 0 || job.Submission.Overlap == types.OVERLAP_ALLOW {
 		return nil
 	}
 	before, err := k.Job(ctx, types.RunID(id, job.Runs))
-	if err != nil || before.Status != types.JOB_STATUS_OPEN {
+	if err != nil || before.Counts.Pending+before.Counts.Matched == 0 {
 		return err
 	}
 	switch {
 	case job.Submission.Overlap == types.OVERLAP_FORBID:
-		return types.ErrOverlap.Wrapf("run %d, %s, is open", job.Runs, before.Id)
+		return types.ErrOverlap.Wrapf("run %d, %s, has tasks to do", job.Runs, before.Id)
 	case before.CancelledTime != 0:
 		return nil
 	}

@@ -87,7 +87,7 @@ func (Engine) EnumDescriptor() ([]byte, []int) {
 	return fileDescriptor_20d2240c4bdd2c2c, []int{1}
 }
 
-// Overlap says what happens if a run of a periodic job is still open when the next one is due.
+// Overlap says what happens if a run of a periodic job has tasks to do when the next one is due.
 type Overlap int32
 
 const (

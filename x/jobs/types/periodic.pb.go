@@ -74,7 +74,7 @@ type PeriodicJob struct {
 	NextTime int64 `protobuf:"varint,7,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
 	// runs that were submitted; the id of run n follows from the job's id and n.
 	Runs uint64 `protobuf:"varint,8,opt,name=runs,proto3" json:"runs,omitempty"`
-	// left_out counts the times without a run, because the one before was open or the account could not pay.
+	// left_out counts the times without a run, because the one before had not finished or the account could not pay.
 	LeftOut uint64 `protobuf:"varint,9,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
 	// unfunded counts the times in a row that the account could not pay.
 	Unfunded uint32 `protobuf:"varint,10,opt,name=unfunded,proto3" json:"unfunded,omitempty"`

@@ -71,7 +71,7 @@ func TestInterruptEachCommandThatWaits(t *testing.T) {
 
 	for _, line := range []string{
 		"job status " + job, "job watch " + job, "job logs " + job, "job result " + job + " -o out", "job why " + job, "job list",
-		"job cancel " + job, "job accept " + job, "job withdraw " + job, "job submit fog.yaml", "job push fog.yaml",
+		"job cancel " + job, "job accept " + job, "job withdraw " + job, "job top-up " + job + " 1FOG", "job submit fog.yaml", "job push fog.yaml",
 		"node status " + node, "node earnings", "node register", "node update " + node + " --location 1,2", "node drain " + node,
 		"node resume " + node, "node retire " + node, "node withdraw 1FOG", "node update-price " + node + " --price-cpu 1FOG",
 		"agent run --node " + node, "oracle replay --round 3",

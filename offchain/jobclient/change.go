@@ -37,9 +37,9 @@ func (c *Client) Accept(ctx context.Context, id string) (int, error) {
 	return settled, nil
 }
 
-// Cancel ends a job: what is pending is refunded, what runs is paid for its time.
+// Cancel ends a job: what is pending is refunded, what runs is paid for its time. A periodic job starts no more runs.
 func (c *Client) Cancel(ctx context.Context, id string) (*chain.TxResult, error) {
-	if _, err := c.Job(ctx, id); err != nil {
+	if _, err := c.AccountOf(ctx, id); err != nil {
 		return nil, err
 	}
 	return c.Sender.Send(ctx, &jobstypes.MsgCancelJob{Owner: c.Sender.Address(), JobId: id})
@@ -47,11 +47,11 @@ func (c *Client) Cancel(ctx context.Context, id string) (*chain.TxResult, error)
 
 // Withdraw sends what is free in the job's escrow account to its owner and returns how much that was, in ufog; none is not an error.
 func (c *Client) Withdraw(ctx context.Context, id string) (uint64, error) {
-	job, err := c.Job(ctx, id)
+	account, err := c.AccountOf(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	return WithdrawFree(ctx, c.Chain, c.Sender, job.Account)
+	return WithdrawFree(ctx, c.Chain, c.Sender, account.Id)
 }
 
 // WithdrawFree takes what is free out of an escrow account of the sender and returns how much that was, in ufog.

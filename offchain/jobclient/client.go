@@ -75,9 +75,17 @@ func (c *Client) Jobs(ctx context.Context, owner string, status jobstypes.JobSta
 	}, func(r *jobstypes.QueryJobsResponse) []jobstypes.Job { return r.Jobs })
 }
 
-// Account reads the escrow account of a job.
-func (c *Client) Account(ctx context.Context, job jobstypes.Job) (escrowtypes.Account, error) {
-	resp, err := escrowtypes.NewQueryClient(c.Chain.Latest()).Account(ctx, &escrowtypes.QueryAccountRequest{Id: job.Account})
+// AccountOf reads the escrow account of a job, periodic or not, by the job's id.
+func (c *Client) AccountOf(ctx context.Context, id string) (escrowtypes.Account, error) {
+	job, err := escrowtypes.ParseID(jobstypes.JobHRP, id)
+	if err != nil {
+		return escrowtypes.Account{}, err
+	}
+	account := escrowtypes.JobAccountID(job).Bech32(escrowtypes.AccountHRP)
+	resp, err := escrowtypes.NewQueryClient(c.Chain.Latest()).Account(ctx, &escrowtypes.QueryAccountRequest{Id: account})
+	if errors.Is(err, chain.ErrNotFound) {
+		return escrowtypes.Account{}, fmt.Errorf("%s: %w", id, ErrNoSuchJob)
+	}
 	if err != nil {
 		return escrowtypes.Account{}, err
 	}

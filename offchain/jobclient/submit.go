@@ -19,7 +19,9 @@ type Submitted struct {
 	Account string `json:"account"`
 	// Funded is what was taken from the owner's wallet, in ufog.
 	Funded uint64 `json:"funded"`
-	Salt   string `json:"salt"`
+	// NextTime is the Unix second of a periodic job's next run.
+	NextTime int64  `json:"next_time,omitempty"`
+	Salt     string `json:"salt"`
 	// Existed is true if the job had been submitted before, with this salt.
 	Existed bool   `json:"existed"`
 	Height  int64  `json:"height,omitempty"`
@@ -38,7 +40,7 @@ func NewSalt() string {
 }
 
 // Message is the transaction's message that submits a packed job.
-func Message(f *jobfile.File, p Packed, owner, salt string) *jobstypes.MsgSubmitJob {
+func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmitJob, error) {
 	m := &jobstypes.MsgSubmitJob{
 		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: jobstypes.ENGINE_WASM,
 		SpecDigest: p.SpecDigest.String(), ImageDigest: p.Module.String(), Tasks: f.Tasks,
@@ -57,7 +59,20 @@ func Message(f *jobfile.File, p Packed, owner, salt string) *jobstypes.MsgSubmit
 	for _, a := range f.Constraints.AttributeList() {
 		m.Constraints.Attributes = append(m.Constraints.Attributes, nodestypes.Attribute{Key: a.Key, Value: a.Value})
 	}
-	return m
+	if f.Type != jobfile.TypePeriodic {
+		return m, nil
+	}
+	rule, err := f.Schedule.Rule()
+	if err != nil {
+		return nil, fmt.Errorf("schedule.time_zone %w", err)
+	}
+	m.Type, m.Schedule, m.TimeZone = jobstypes.JOB_TYPE_PERIODIC, f.Schedule.Cron, rule
+	m.Overlap, m.Runs = overlaps[f.Schedule.Overlap], f.Schedule.Prepaid()
+	return m, nil
+}
+
+var overlaps = map[string]jobstypes.Overlap{
+	jobfile.OverlapForbid: jobstypes.OVERLAP_FORBID, jobfile.OverlapAllow: jobstypes.OVERLAP_ALLOW, jobfile.OverlapReplace: jobstypes.OVERLAP_REPLACE,
 }
 
 var spreads = map[string]jobstypes.Spread{
@@ -89,7 +104,8 @@ func wishes(w jobfile.Wishes) *jobstypes.Wishes {
 	return out
 }
 
-// Budget is what submitting the job takes from the owner's wallet, in ufog: cap × max_duration × tasks and the fee on it.
+// Budget is what submitting the job takes from the owner's wallet, in ufog: cap × max_duration × tasks and the fee on it; of a periodic
+// job that and the run fee for each run that is paid for.
 func (c *Client) Budget(ctx context.Context, f *jobfile.File) (uint64, error) {
 	params, err := jobstypes.NewQueryClient(c.Chain.Latest()).Params(ctx, &jobstypes.QueryParamsRequest{})
 	if err != nil {
@@ -103,7 +119,14 @@ func (c *Client) Budget(ctx context.Context, f *jobfile.File) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return all.Sum()
+	sum, err := all.Sum()
+	if err != nil || f.Type != jobfile.TypePeriodic {
+		return sum, err
+	}
+	if sum, err = escrowtypes.AddChecked(sum, params.Params.RunFee); err != nil {
+		return 0, err
+	}
+	return escrowtypes.MulDiv(sum, uint64(f.Schedule.Prepaid()), 1)
 }
 
 // Submit puts a packed job on chain and funds it. The salt makes it idempotent: submitting the same job with the same salt again finds
@@ -113,7 +136,10 @@ func (c *Client) Submit(ctx context.Context, f *jobfile.File, p Packed, salt str
 	if err != nil {
 		return Submitted{}, err
 	}
-	msg := Message(f, p, c.Sender.Address(), salt)
+	msg, err := Message(f, p, c.Sender.Address(), salt)
+	if err != nil {
+		return Submitted{}, err
+	}
 	if err := msg.Validate(c.Chain.Codec().Accounts()); err != nil {
 		return Submitted{}, err
 	}
@@ -130,15 +156,35 @@ func (c *Client) Submit(ctx context.Context, f *jobfile.File, p Packed, salt str
 	default:
 		out.Height, out.TxHash, out.GasUsed = res.Height, res.Hash, res.GasUsed
 	}
-	job, err := c.Job(ctx, out.JobID)
+	equal, err := c.complete(ctx, &out, f, msg)
 	if err != nil {
 		return out, fmt.Errorf("%s is on chain but cannot be read: %w", out.JobID, err)
 	}
-	if out.Existed && !same(job, msg) {
+	if out.Existed && !equal {
 		return Submitted{}, fmt.Errorf("salt %q (%s): %w", salt, out.JobID, ErrSaltTaken)
 	}
-	out.Funded = job.Funded
 	return out, nil
+}
+
+// complete fills in what the chain says of a job, and tells whether it is what the message would submit.
+func (c *Client) complete(ctx context.Context, out *Submitted, f *jobfile.File, msg *jobstypes.MsgSubmitJob) (equal bool, err error) {
+	job, err := c.Job(ctx, out.JobID)
+	if err == nil {
+		out.Funded = job.Funded
+		return msg.Type == jobstypes.JOB_TYPE_BATCH && same(job, msg), nil
+	}
+	if !errors.Is(err, ErrNoSuchJob) {
+		return false, err
+	}
+	periodic, err := c.PeriodicJob(ctx, out.JobID)
+	if err != nil {
+		return false, err
+	}
+	if out.Funded, err = c.Budget(ctx, f); err != nil {
+		return false, err
+	}
+	out.NextTime = periodic.NextTime
+	return periodic.Submission.String() == msg.String(), nil
 }
 
 // same tells whether a job on chain is what a message would submit; deadlines are counted from the submission, so they are left out.

@@ -147,7 +147,9 @@ wishes:
 
 	none, err := jobfile.Parse([]byte("version: 1\nname: x\nmodule: x\nprice: {cap_per_task_hour: 1}\nmax_duration: 1s\n"))
 	require.NoError(t, err)
-	require.Nil(t, Message(none, p, w.owner, "s").Wishes)
+	msg, err = Message(none, p, w.owner, "s")
+	require.NoError(t, err)
+	require.Nil(t, msg.Wishes)
 }
 
 // TestLimitsAreTheChains: what a job file may say the chain takes, and no less.
@@ -237,14 +239,15 @@ func TestAcceptTakesAllReportedSlices(t *testing.T) {
 func TestWithdrawTakesWhatIsFree(t *testing.T) {
 	w := newWorld(t)
 	id := w.job("a", 1)
-	w.accounts["acct"] = escrowtypes.Account{Id: "acct", Balance: 10, Locked: 10}
+	account := accountOf(t, id)
+	w.accounts[account] = escrowtypes.Account{Id: account, Balance: 10, Locked: 10}
 	got, err := w.client.Withdraw(t.Context(), id)
 	require.NoError(t, err)
 	require.Zero(t, got)
 	require.Empty(t, w.sent, "nothing is free, so nothing is sent")
 
-	w.accounts["acct"] = escrowtypes.Account{Id: "acct", Balance: 10, Locked: 3}
-	event, err := sdk.TypedEventToEvent(&escrowtypes.EventWithdrawn{Account: "acct", Owner: w.owner, Amount: 7})
+	w.accounts[account] = escrowtypes.Account{Id: account, Balance: 10, Locked: 3}
+	event, err := sdk.TypedEventToEvent(&escrowtypes.EventWithdrawn{Account: account, Owner: w.owner, Amount: 7})
 	require.NoError(t, err)
 	w.events = []abci.Event{abci.Event(event)}
 	got, err = w.client.Withdraw(t.Context(), id)

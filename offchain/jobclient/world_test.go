@@ -38,6 +38,7 @@ type world struct {
 
 	mu       sync.Mutex
 	jobs     map[string]jobstypes.Job
+	periodic map[string]jobstypes.PeriodicJob
 	slices   map[string][]jobstypes.Slice
 	accounts map[string]escrowtypes.Account
 
@@ -67,6 +68,16 @@ func (s jobsServer) Job(_ context.Context, req *jobstypes.QueryJobRequest) (*job
 	return &jobstypes.QueryJobResponse{Job: job}, nil
 }
 
+func (s jobsServer) PeriodicJob(_ context.Context, req *jobstypes.QueryPeriodicJobRequest) (*jobstypes.QueryPeriodicJobResponse, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	job, ok := s.w.periodic[req.Id]
+	if !ok {
+		return nil, status.Error(codes.NotFound, "job not found")
+	}
+	return &jobstypes.QueryPeriodicJobResponse{Job: job}, nil
+}
+
 func (s jobsServer) Slices(_ context.Context, req *jobstypes.QuerySlicesRequest) (*jobstypes.QuerySlicesResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
@@ -90,7 +101,7 @@ func (s escrowServer) Account(_ context.Context, req *escrowtypes.QueryAccountRe
 
 func newWorld(t *testing.T) *world {
 	w := &world{
-		t: t, jobs: map[string]jobstypes.Job{}, slices: map[string][]jobstypes.Slice{}, accounts: map[string]escrowtypes.Account{},
+		t: t, jobs: map[string]jobstypes.Job{}, periodic: map[string]jobstypes.PeriodicJob{}, slices: map[string][]jobstypes.Slice{}, accounts: map[string]escrowtypes.Account{},
 	}
 	w.node = chaintest.Start(t, func(s *grpc.Server) {
 		jobstypes.RegisterQueryServer(s, jobsServer{w: w})
@@ -130,6 +141,13 @@ func (w *world) Send(_ context.Context, msgs ...sdk.Msg) (*chain.TxResult, error
 
 func (w *world) putSubmitted(m *jobstypes.MsgSubmitJob) {
 	id := jobstypes.JobID(bytes.Repeat([]byte{7}, 20), []byte(m.Salt)).Bech32(jobstypes.JobHRP)
+	if m.Type == jobstypes.JOB_TYPE_PERIODIC {
+		w.periodic[id] = jobstypes.PeriodicJob{
+			Id: id, Owner: m.Owner, Account: accountOf(w.t, id), Status: jobstypes.PERIODIC_STATUS_ACTIVE, Submission: *m, NextTime: 77,
+		}
+		w.accounts[accountOf(w.t, id)] = escrowtypes.Account{Id: accountOf(w.t, id), Balance: 42}
+		return
+	}
 	w.jobs[id] = jobstypes.Job{
 		Id: id, Owner: m.Owner, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
 		Resources: m.Resources, Constraints: m.Constraints, PriceCap: m.PriceCap, MaxDuration: m.MaxDuration, Wishes: m.Wishes, Funded: 42,
@@ -144,6 +162,13 @@ func (w *world) job(salt string, tasks uint32) string {
 	job.Resources.StorageMib = 1
 	w.jobs[id] = job
 	return id
+}
+
+// accountOf is the escrow account of a job.
+func accountOf(t *testing.T, id string) string {
+	job, err := escrowtypes.ParseID(jobstypes.JobHRP, id)
+	require.NoError(t, err)
+	return escrowtypes.JobAccountID(job).Bech32(escrowtypes.AccountHRP)
 }
 
 // output packs a file of a task.

@@ -23,7 +23,7 @@ const (
 type File struct {
 	Version     uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
 	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
-	Type        string            `yaml:"type" jsonschema:"enum=batch,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends."`
+	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule."`
 	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1."`
 	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
 	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build for wasip1/wasm in place of module, relative to the job file."`
@@ -38,12 +38,12 @@ type File struct {
 	MinSuccess  *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
 	Constraints Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
 	Wishes      Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
+	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
 
 	// Fields of later releases.
 	Image    string `yaml:"image" jsonschema:"-"`
 	Replicas uint32 `yaml:"replicas" jsonschema:"-"`
 	Ports    []Port `yaml:"ports" jsonschema:"-"`
-	Schedule string `yaml:"schedule" jsonschema:"-"`
 
 	path  string
 	lines map[string]int

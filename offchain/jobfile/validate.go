@@ -52,6 +52,7 @@ func (f *File) Validate() error {
 	f.checkAmounts(l)
 	f.Constraints.check(l)
 	f.Wishes.check(l)
+	f.Schedule.check(l, f.Type == TypePeriodic)
 	if f.Wishes.Gang && f.Tasks > dispatch.MaxTasks {
 		l.add("wishes.gang", "starts all tasks together, which goes with at most %d, and tasks is %d; remove it or ask for fewer", dispatch.MaxTasks, f.Tasks)
 	}
@@ -63,11 +64,11 @@ func (f *File) checkUnsupported(l *problemList) {
 		l.addErr(field, fmt.Errorf("%s: %w; remove it", what, ErrUnsupported))
 	}
 	switch f.Type {
-	case TypeBatch:
-	case TypeService, TypePeriodic:
+	case TypeBatch, TypePeriodic:
+	case TypeService:
 		unsupported("type", fmt.Sprintf("is %q", f.Type))
 	default:
-		l.add("type", "is %q; use %s", clip(f.Type), TypeBatch)
+		l.add("type", "is %q; use %s or %s", clip(f.Type), TypeBatch, TypePeriodic)
 	}
 	switch f.Engine {
 	case EngineWASM:
@@ -84,9 +85,6 @@ func (f *File) checkUnsupported(l *problemList) {
 	}
 	if len(f.Ports) != 0 {
 		unsupported("ports", "needs services")
-	}
-	if f.Schedule != "" {
-		unsupported("schedule", "needs periodic jobs")
 	}
 	if f.Resources.GPUs != 0 {
 		unsupported("resources.gpus", "needs an engine that can use a GPU")

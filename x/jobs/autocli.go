@@ -28,7 +28,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						version.AppName),
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "salt"}},
 					FlagOptions: map[string]*autocliv1.FlagOptions{
-						"type":         {Usage: "how the job lives: batch"},
+						"type":         {Usage: "how the job lives: batch or periodic"},
 						"engine":       {Usage: "what runs the image: wasm"},
 						"spec_digest":  {Usage: "sha256:… of the full spec in the registry"},
 						"image_digest": {Usage: "sha256:… of the program in the registry"},
@@ -41,7 +41,10 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"min_success":  {Usage: "tasks that must succeed for the job to be COMPLETED; all if left out"},
 						"replicas":     {Usage: "not supported yet", Hidden: true},
 						"ports":        {Usage: "not supported yet", Hidden: true},
-						"schedule":     {Usage: "not supported yet", Hidden: true},
+						"schedule":     {Usage: "when a periodic job runs: minute, hour, day of the month, month, day of the week as in cron"},
+						"time_zone":    {Usage: "time zone of the schedule as a rule, such as CET-1CEST,M3.5.0,M10.5.0/3; UTC if left out"},
+						"overlap":      {Usage: "if a run has not finished when the next is due: overlap-forbid, overlap-allow or overlap-replace"},
+						"runs":         {Usage: "runs of a periodic job to pay for now"},
 					},
 				},
 				{
@@ -50,6 +53,13 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Short:          "Cancel a job: what waits is refunded, what runs is paid for the time it ran",
 					Example:        fmt.Sprintf("%s tx jobs cancel job1… --from developer", version.AppName),
 					PositionalArgs: jobID,
+				},
+				{
+					RpcMethod:      "TopUpJob",
+					Use:            "top-up [job-id] [amount]",
+					Short:          "Pay for more runs of a periodic job, in ufog, and start it again if it was suspended",
+					Example:        fmt.Sprintf("%s tx jobs top-up job1… 5000000 --from developer", version.AppName),
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "job_id"}, {ProtoField: "amount"}},
 				},
 				{
 					RpcMethod:      "AcceptResult",
@@ -95,6 +105,18 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"owner":  {Usage: "address of who submitted them"},
 						"status": {Usage: "open or closed"},
 					},
+				},
+				{
+					RpcMethod:      "PeriodicJob",
+					Use:            "periodic-job [id]",
+					Short:          "Show a periodic job",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "id"}},
+				},
+				{
+					RpcMethod:   "PeriodicJobs",
+					Use:         "periodic-jobs",
+					Short:       "List periodic jobs, with --owner only those of an owner",
+					FlagOptions: map[string]*autocliv1.FlagOptions{"owner": {Usage: "address of who submitted them"}},
 				},
 				{
 					RpcMethod:      "Slice",

@@ -138,6 +138,7 @@ func (AppModule) WeightedOperations(module.SimulationState) []simtypes.WeightedO
 func (am AppModule) WeightedOperationsX(weights simsx.WeightSource, reg simsx.Registry) {
 	reg.Add(weights.Get("msg_jobs_submit", 60), simulation.MsgSubmitJobFactory())
 	reg.Add(weights.Get("msg_jobs_cancel", 15), simulation.MsgCancelJobFactory(am.keeper))
+	reg.Add(weights.Get("msg_jobs_top_up", 10), simulation.MsgTopUpJobFactory(am.keeper))
 	reg.Add(weights.Get("msg_jobs_accept", 25), simulation.MsgAcceptResultFactory(am.keeper))
 	reg.Add(weights.Get("msg_jobs_claim", 10), simulation.MsgClaimTimeoutFactory(am.keeper))
 }

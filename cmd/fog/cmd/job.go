@@ -23,7 +23,7 @@ func newJobCmd(a *app) *cobra.Command {
 	return group("job", "Write, submit and follow jobs, and get their results",
 		newJobInitCmd(a), newJobSchemaCmd(a), newJobPushCmd(a), newJobSubmitCmd(a),
 		newJobStatusCmd(a), newJobWhyCmd(a), newJobWatchCmd(a), newJobListCmd(a), newJobLogsCmd(a), newJobResultCmd(a),
-		newJobAcceptCmd(a), newJobCancelCmd(a), newJobWithdrawCmd(a),
+		newJobAcceptCmd(a), newJobTopUpCmd(a), newJobCancelCmd(a), newJobWithdrawCmd(a),
 	)
 }
 
@@ -146,7 +146,7 @@ func newJobSubmitCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "submit [FILE]", Short: "Push a job and submit it with its budget", Args: cobra.MaximumNArgs(1),
 		Long: `Push a job and submit it with its budget, cap × max_duration × tasks and the fee, which is taken from the wallet; what is not used
-comes back. With --salt the command can be repeated safely: the same job with the same salt is submitted once.`,
+comes back. A periodic job gets the budget of its first runs (schedule.runs) into its account. With --salt the command can be repeated safely: the same job with the same salt is submitted once.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.submitJob(cmd.Context(), jobPath(args), f) },
 	}
 	cmd.Flags().StringVar(&f.salt, "salt", "", "name that makes the job's id, unique for its owner (default: random)")
@@ -165,6 +165,9 @@ func (a *app) submitJob(ctx context.Context, path string, f submitFlags) error {
 	file, err := jobfile.Load(path)
 	if err != nil {
 		return err
+	}
+	if f.wait && file.Type == jobfile.TypePeriodic {
+		return usagef("--wait is for jobs that end; a periodic job goes on until it is cancelled")
 	}
 	return a.withPacked(ctx, file, func(p jobclient.Packed) error {
 		if f.noPush {
@@ -212,10 +215,14 @@ func (a *app) submitted(ctx context.Context, c *jobclient.Client, out jobclient.
 	}
 	if !wait {
 		return a.print(out, func(w io.Writer) error {
-			if err := fields(w, "job", out.JobID, "funded", fog(out.Funded), "account", out.Account); err != nil {
+			if err := fields(w, "job", out.JobID, "funded", fog(out.Funded), "account", out.Account, "first run", when(out.NextTime)); err != nil {
 				return err
 			}
-			a.say("next: fog job watch %s", out.JobID)
+			next := "watch"
+			if out.NextTime != 0 {
+				next = "status"
+			}
+			a.say("next: fog job %s %s", next, out.JobID)
 			return nil
 		})
 	}

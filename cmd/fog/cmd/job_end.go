@@ -193,6 +193,7 @@ func newJobAcceptCmd(a *app) *cobra.Command {
 func newJobCancelCmd(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel ID", Short: "Cancel a job: what waits is given back, what runs is paid for its time", Args: cobra.ExactArgs(1),
+		Long: "Cancel a job: what waits is given back, what runs is paid for its time. A periodic job starts no more runs; one that is under way goes on, and can be cancelled by its own id.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -226,15 +227,15 @@ func newJobWithdrawCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			job, err := c.Job(cmd.Context(), id)
+			account, err := c.AccountOf(cmd.Context(), id)
 			if err != nil {
 				return err
 			}
-			withdrawn, err := jobclient.WithdrawFree(cmd.Context(), c.Chain, c.Sender, job.Account)
+			withdrawn, err := jobclient.WithdrawFree(cmd.Context(), c.Chain, c.Sender, account.Id)
 			if err != nil {
 				return err
 			}
-			return a.printWithdrawn(job.Account, withdrawn)
+			return a.printWithdrawn(account.Id, withdrawn)
 		},
 	}
 }

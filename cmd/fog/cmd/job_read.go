@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -41,6 +42,9 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 	}
 	c := &jobclient.Client{Chain: ch}
 	job, err := c.Job(ctx, id)
+	if errors.Is(err, jobclient.ErrNoSuchJob) {
+		return a.periodicStatus(ctx, c, id, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	account, err := c.Account(ctx, job)
+	account, err := c.AccountOf(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -116,7 +120,7 @@ func printJob(w io.Writer, job jobstypes.Job) error {
 		"job", job.Id, "owner", job.Owner, "state", jobState(job), "tasks", fmt.Sprintf("%d: %s", job.Tasks, counts(job.Counts)),
 		"must succeed", num(uint64(job.MinSuccess)), "submitted", when(job.SubmittedTime), "must be matched by", when(job.Deadline),
 		"closed", when(job.ClosedTime), "price cap", fog(job.PriceCap)+" a task-hour", "a task runs at most", millis(job.MaxDuration*1000),
-		"spec", job.SpecDigest, "module", job.ImageDigest, "account", job.Account,
+		"run of", runOf(job), "spec", job.SpecDigest, "module", job.ImageDigest, "account", job.Account,
 		"funded", fog(job.Funded), "paid to providers", fog(job.Paid), "fees of oracles", fog(job.Fees), "given back", fog(job.Refunded))
 }
 
@@ -286,7 +290,12 @@ func (a *app) listJobs(ctx context.Context, owner string, status jobstypes.JobSt
 	if _, err := ch.Codec().Accounts().StringToBytes(owner); err != nil {
 		return usagef("--owner %q is not an address (fog1…): %w", owner, err)
 	}
-	jobs, err := (&jobclient.Client{Chain: ch}).Jobs(ctx, owner, status)
+	c := &jobclient.Client{Chain: ch}
+	jobs, err := c.Jobs(ctx, owner, status)
+	if err != nil {
+		return err
+	}
+	periodic, err := periodicJobs(ctx, c, owner, status)
 	if err != nil {
 		return err
 	}
@@ -294,7 +303,16 @@ func (a *app) listJobs(ctx context.Context, owner string, status jobstypes.JobSt
 	if err != nil {
 		return err
 	}
-	return a.print(map[string]any{"jobs": raw}, func(w io.Writer) error {
+	rawPeriodic, err := protoList(ch.Codec(), periodic)
+	if err != nil {
+		return err
+	}
+	return a.print(map[string]any{"jobs": raw, "periodic_jobs": rawPeriodic}, func(w io.Writer) error {
+		if len(periodic) > 0 {
+			if err := printPeriodicJobs(w, periodic); err != nil {
+				return err
+			}
+		}
 		rows := [][]string{{"JOB", "STATE", "SUBMITTED", "TASKS", "FUNDED", "PAID"}}
 		for _, j := range jobs {
 			rows = append(rows, []string{j.Id, jobState(j), when(j.SubmittedTime), counts(j.Counts), fog(j.Funded), fog(j.Paid)})

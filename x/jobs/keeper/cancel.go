@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	"cosmossdk.io/collections"
 
@@ -15,9 +16,12 @@ import (
 const gasPerCancelled = 1_000
 
 // CancelJob marks a job as cancelled; EndBlock ends its slices, a bounded number a block, so that a job of any size can be
-// cancelled in one message. It returns how many slices are open.
+// cancelled in one message. It returns how many slices are open. A periodic job just ends.
 func (k Keeper) CancelJob(ctx context.Context, owner string, id escrowtypes.ID) (uint32, error) {
 	job, err := k.Job(ctx, id)
+	if errors.Is(err, types.ErrJobNotFound) {
+		return 0, k.cancelPeriodic(ctx, owner, id)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -28,14 +32,19 @@ func (k Keeper) CancelJob(ctx context.Context, owner string, id escrowtypes.ID) 
 		return 0, types.ErrJobClosed.Wrapf("%s has ended or is being cancelled", job.Id)
 	}
 	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasPerCancelled*uint64(job.OpenSlices), "jobs: slices to cancel")
+	return job.OpenSlices, k.markCancelled(ctx, id, job)
+}
+
+// markCancelled leaves the slices of an open job to EndBlock.
+func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.Job) error {
 	job.CancelledTime = blockSeconds(ctx)
 	if err := k.cancelling.Set(ctx, id); err != nil {
-		return 0, err
+		return err
 	}
 	if err := k.jobs.Set(ctx, id, job); err != nil {
-		return 0, err
+		return err
 	}
-	return job.OpenSlices, emit(ctx, &types.EventJobCancelled{JobId: job.Id, OpenSlices: job.OpenSlices})
+	return emit(ctx, &types.EventJobCancelled{JobId: job.Id, OpenSlices: job.OpenSlices})
 }
 
 // cancelSome goes on with cancellations, at most limit slices, and returns how many it looked at.

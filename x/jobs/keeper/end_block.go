@@ -2,11 +2,14 @@ package keeper
 
 import "context"
 
-// EndBlock ends what is due: slices whose time is over, work of nodes that are gone, slices of cancelled jobs, together a bounded number, the
-// rest in the next block. Then it asks for matches.
+// EndBlock starts the runs of periodic jobs that are due and ends what is over: slices whose time is over, work of nodes that are gone,
+// slices of cancelled jobs, of each a bounded number, the rest in the next block. Then it asks for matches.
 func (k Keeper) EndBlock(ctx context.Context) error {
 	p, err := k.params.Get(ctx)
 	if err != nil {
+		return err
+	}
+	if err := k.startRuns(ctx, p); err != nil {
 		return err
 	}
 	limit := int(p.MaxSlicesPerBlock)

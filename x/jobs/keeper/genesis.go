@@ -31,6 +31,11 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	for _, job := range gs.PeriodicJobs {
+		if err := k.importPeriodic(ctx, job); err != nil {
+			return err
+		}
+	}
 	for _, loss := range gs.NodeLosses {
 		node, err := nodestypes.ParseNodeID(loss.NodeId)
 		if err != nil {
@@ -69,6 +74,26 @@ func (k Keeper) importJob(ctx context.Context, job types.Job) error {
 	return k.cancelling.Set(ctx, id)
 }
 
+func (k Keeper) importPeriodic(ctx context.Context, job types.PeriodicJob) error {
+	id, err := escrowtypes.ParseID(types.JobHRP, job.Id)
+	if err != nil {
+		return err
+	}
+	owner, err := k.addresses.StringToBytes(job.Owner)
+	if err != nil {
+		return err
+	}
+	if job.Status == types.PERIODIC_STATUS_ACTIVE {
+		if err := k.runQueue.Set(ctx, collections.Join(job.NextTime, id)); err != nil {
+			return err
+		}
+	}
+	if err := k.periodicByOwner.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
+		return err
+	}
+	return k.periodic.Set(ctx, id, job)
+}
+
 func (k Keeper) importSlice(ctx context.Context, s types.Slice) error {
 	id, err := escrowtypes.ParseID(types.JobHRP, s.JobId)
 	if err != nil {
@@ -105,6 +130,13 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	err = k.slices.Walk(ctx, nil, func(_ types.SliceKey, s types.Slice) (bool, error) {
 		gs.Slices = append(gs.Slices, s)
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = k.periodic.Walk(ctx, nil, func(_ escrowtypes.ID, job types.PeriodicJob) (bool, error) {
+		gs.PeriodicJobs = append(gs.PeriodicJobs, job)
 		return false, nil
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,12 @@ func midFlight(t *testing.T) *world {
 	w.matchAll(c.Id, 0, 1, first)
 	w.setParams(func(p *types.Params) { p.MaxSlicesPerBlock = 1 })
 	w.cancel(c.Id)
+	for i, runs := range []uint32{1, 2, 3} {
+		id := w.submitPeriodic(w.periodicMsg("dev", fmt.Sprint("periodic ", i), runs), uint64(runs)*runCost).Id
+		if i == 1 {
+			w.cancel(id)
+		}
+	}
 	w.down(second)
 	w.NextBlock()
 	w.check()
@@ -49,6 +56,7 @@ func TestGenesisRoundTripsInMidFlight(t *testing.T) {
 	}
 	require.Len(t, seen, 5, "%v", seen)
 	require.Len(t, gs.NodeLosses, 1)
+	require.Len(t, gs.PeriodicJobs, 3)
 
 	// A second keeper on an empty store takes the state over; ledger and nodes stay.
 	const otherStore = "otherjobs"
@@ -74,16 +82,24 @@ func TestGenesisRoundTripsInMidFlight(t *testing.T) {
 
 func TestGenesisIsValidated(t *testing.T) {
 	for name, spoil := range map[string]func(*types.GenesisState){
-		"params":          func(gs *types.GenesisState) { gs.Params.MaxAttempts = 0 },
-		"job twice":       func(gs *types.GenesisState) { gs.Jobs = append(gs.Jobs, gs.Jobs[0]) },
-		"job id":          func(gs *types.GenesisState) { gs.Jobs[0].Id = "job1" },
-		"status":          func(gs *types.GenesisState) { gs.Jobs[0].Status = 7 },
-		"counts":          func(gs *types.GenesisState) { gs.Jobs[0].Counts.Pending++ },
-		"open slices":     func(gs *types.GenesisState) { gs.Jobs[0].OpenSlices++ },
-		"slice twice":     func(gs *types.GenesisState) { gs.Slices = append(gs.Slices, gs.Slices[0]) },
-		"slice of no job": func(gs *types.GenesisState) { gs.Slices[0].JobId = "x" },
-		"slice number":    func(gs *types.GenesisState) { gs.Slices[0].Number = 99 },
-		"slice status":    func(gs *types.GenesisState) { gs.Slices[0].Status = 99 },
+		"params":           func(gs *types.GenesisState) { gs.Params.MaxAttempts = 0 },
+		"job twice":        func(gs *types.GenesisState) { gs.Jobs = append(gs.Jobs, gs.Jobs[0]) },
+		"job id":           func(gs *types.GenesisState) { gs.Jobs[0].Id = "job1" },
+		"periodic twice":   func(gs *types.GenesisState) { gs.PeriodicJobs = append(gs.PeriodicJobs, gs.PeriodicJobs[0]) },
+		"periodic and job": func(gs *types.GenesisState) { gs.PeriodicJobs[0].Id = gs.Jobs[0].Id },
+		"periodic id":      func(gs *types.GenesisState) { gs.PeriodicJobs[0].Id = "job1" },
+		"periodic status":  func(gs *types.GenesisState) { gs.PeriodicJobs[0].Status = 9 },
+		"periodic time":    func(gs *types.GenesisState) { gs.PeriodicJobs[0].NextTime = -1 },
+		"periodic type":    func(gs *types.GenesisState) { gs.PeriodicJobs[0].Submission.Type = types.JOB_TYPE_BATCH },
+		"schedule":         func(gs *types.GenesisState) { gs.PeriodicJobs[0].Submission.Schedule = "x" },
+		"parent":           func(gs *types.GenesisState) { gs.Jobs[0].Parent = "job1" },
+		"status":           func(gs *types.GenesisState) { gs.Jobs[0].Status = 7 },
+		"counts":           func(gs *types.GenesisState) { gs.Jobs[0].Counts.Pending++ },
+		"open slices":      func(gs *types.GenesisState) { gs.Jobs[0].OpenSlices++ },
+		"slice twice":      func(gs *types.GenesisState) { gs.Slices = append(gs.Slices, gs.Slices[0]) },
+		"slice of no job":  func(gs *types.GenesisState) { gs.Slices[0].JobId = "x" },
+		"slice number":     func(gs *types.GenesisState) { gs.Slices[0].Number = 99 },
+		"slice status":     func(gs *types.GenesisState) { gs.Slices[0].Status = 99 },
 		"node of a slice": func(gs *types.GenesisState) {
 			for i, s := range gs.Slices {
 				if s.Status == types.SLICE_STATUS_MATCHED {

@@ -54,6 +54,9 @@ func (k Keeper) Invariants(ctx context.Context) (*types.QueryInvariantsResponse,
 	if err := k.auditNodes(ctx, a); err != nil {
 		return nil, err
 	}
+	if err := k.auditPeriodic(ctx, a); err != nil {
+		return nil, err
+	}
 	a.res.Holds = len(a.res.Broken) == 0
 	return &a.res, nil
 }
@@ -277,6 +280,44 @@ func count[K any](ctx context.Context, set collections.KeySet[K]) (uint64, error
 		return false, nil
 	})
 	return n, err
+}
+
+// auditPeriodic wants an entry in the queue for each periodic job that is ACTIVE, and no other.
+func (k Keeper) auditPeriodic(ctx context.Context, a *audit) error {
+	var active, all uint64
+	err := k.periodic.Walk(ctx, nil, func(id escrowtypes.ID, job types.PeriodicJob) (bool, error) {
+		all++
+		if job.Id != id.Bech32(types.JobHRP) {
+			a.broken("periodic job %s is stored as %s", id.Bech32(types.JobHRP), job.Id)
+		}
+		if _, err := k.escrow.Account(ctx, escrowtypes.JobAccountID(id)); err != nil {
+			a.broken("periodic job %s: %s", job.Id, err)
+		}
+		if job.Status != types.PERIODIC_STATUS_ACTIVE {
+			return false, nil
+		}
+		active++
+		queued, err := k.runQueue.Has(ctx, collections.Join(job.NextTime, id))
+		if !queued {
+			a.broken("periodic job %s is not in the queue at %d", job.Id, job.NextTime)
+		}
+		return false, err
+	})
+	if err != nil {
+		return err
+	}
+	queue, err := count(ctx, k.runQueue)
+	if err != nil {
+		return err
+	}
+	owned, err := count(ctx, k.periodicByOwner)
+	if err != nil {
+		return err
+	}
+	if queue != active || owned != all {
+		a.broken("%d periodic jobs, %d of them active; the indexes have %d and %d entries", all, active, owned, queue)
+	}
+	return nil
 }
 
 func (k Keeper) auditProviders(ctx context.Context, a *audit) error {

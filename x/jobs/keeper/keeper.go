@@ -51,6 +51,10 @@ type Keeper struct {
 	lossQueue collections.KeySet[collections.Pair[int64, escrowtypes.ID]]
 	// cancelling are the jobs whose slices a cancellation has not yet reached.
 	cancelling collections.KeySet[escrowtypes.ID]
+	// periodic jobs; runQueue has an entry for each that is ACTIVE, at the second of its next run.
+	periodic        collections.Map[escrowtypes.ID, types.PeriodicJob]
+	periodicByOwner collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
+	runQueue        collections.KeySet[collections.Pair[int64, escrowtypes.ID]]
 }
 
 // NewKeeper makes the keeper. authority may change the params; reporter, the oracle module's address, may record matches and
@@ -87,6 +91,10 @@ func NewKeeper(
 		losses:     collections.NewMap(sb, types.LossesPrefix, "losses", id, codec.CollValue[types.NodeLoss](cdc)),
 		lossQueue:  collections.NewKeySet(sb, types.LossQueuePrefix, "loss_queue", collections.PairKeyCodec(collections.Int64Key, id)),
 		cancelling: collections.NewKeySet(sb, types.CancellingPrefix, "cancelling", id),
+		periodic:   collections.NewMap(sb, types.PeriodicPrefix, "periodic", id, codec.CollValue[types.PeriodicJob](cdc)),
+		periodicByOwner: collections.NewKeySet(sb, types.PeriodicByOwnerPrefix, "periodic_by_owner",
+			collections.PairKeyCodec(sdk.AccAddressKey, id)),
+		runQueue: collections.NewKeySet(sb, types.RunQueuePrefix, "run_queue", collections.PairKeyCodec(collections.Int64Key, id)),
 	}
 	schema, err := sb.Build()
 	if err != nil {

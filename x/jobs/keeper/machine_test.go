@@ -20,19 +20,22 @@ import (
 // machine does random things to a world: whatever happens, the invariants hold and every ufog is somewhere.
 type machine struct {
 	*world
-	t       *rapid.T
-	jobs    []string
-	nodes   []nodestypes.Node
-	minted  uint64
-	salt    int
-	matched int
+	t    *rapid.T
+	jobs []string
+	// periodic jobs, whose runs are put to jobs as they come.
+	periodic []string
+	runs     map[string]uint64
+	nodes    []nodestypes.Node
+	minted   uint64
+	salt     int
+	matched  int
 }
 
 func TestJobsStateMachine(t *testing.T) {
-	var matched, settled, reruns int
+	var matched, settled, reruns, runs int
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
-		m := &machine{world: w, t: t}
+		m := &machine{world: w, t: t, runs: map[string]uint64{}}
 		w.setParams(func(p *types.Params) {
 			p.Fee = rapid.Uint32Range(0, 1000).Draw(t, "fee")
 			p.Collateral = rapid.Uint32Range(0, 10_000).Draw(t, "collateral")
@@ -41,6 +44,8 @@ func TestJobsStateMachine(t *testing.T) {
 			p.MaxSlicesPerBlock = rapid.SampledFrom([]uint32{1, 3, 2000}).Draw(t, "max_slices_per_block")
 			p.OutcomeFinal = 5000
 			p.MatchIdle = 0
+			p.RunFee = rapid.SampledFrom([]uint64{0, 7}).Draw(t, "run_fee")
+			p.MaxRunsPerBlock = rapid.SampledFrom([]uint32{1, 50}).Draw(t, "max_runs_per_block")
 		})
 		for i := range uint32(5) {
 			owner := fmt.Sprintf("prov%d", i%3)
@@ -49,8 +54,14 @@ func TestJobsStateMachine(t *testing.T) {
 		m.minted = w.Supply()
 		m.submitSome(t)
 		m.submitSome(t)
+		m.submitPeriodicSome(t)
 		t.Repeat(map[string]func(*rapid.T){
-			"submit":  m.submitSome,
+			"submit": m.submitSome,
+			"repeat": m.submitPeriodicSome,
+			"top up": m.topUpSome,
+			"stop": func(t *rapid.T) {
+				m.onPeriodic(t, func(id string) { m.refused(m.tryCancel("dev", id), types.ErrJobClosed) })
+			},
 			"match":   m.matchSome,
 			"report":  m.reportSome,
 			"flip":    m.flip,
@@ -65,6 +76,7 @@ func TestJobsStateMachine(t *testing.T) {
 				w.after(rapid.SampledFrom([]int64{1, 7, 60, 130, 3700, 6000}).Draw(t, "seconds"))
 			},
 			"": func(*rapid.T) {
+				m.learnRuns()
 				w.checkJobs(w.Ctx)
 				if w.Supply() > m.minted {
 					t.Fatalf("ufog were made: %d of %d", w.Supply(), m.minted)
@@ -75,6 +87,9 @@ func TestJobsStateMachine(t *testing.T) {
 		w.CheckInvariants()
 		m.windDown()
 		matched += m.matched
+		for _, n := range m.runs {
+			runs += int(n)
+		}
 		for _, id := range m.jobs {
 			job := w.job(id)
 			settled += int(job.Counts.Succeeded)
@@ -85,7 +100,8 @@ func TestJobsStateMachine(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d items matched, %d tasks succeeded, %d slices of reruns", matched, settled, reruns)
+	t.Logf("%d items matched, %d tasks succeeded, %d slices of reruns, %d runs of periodic jobs", matched, settled, reruns, runs)
+	require.NotZero(t, runs)
 	require.NotZero(t, matched, "the machine never matched anything")
 	require.NotZero(t, settled)
 	require.NotZero(t, reruns)
@@ -93,6 +109,10 @@ func TestJobsStateMachine(t *testing.T) {
 
 // windDown lets time pass until nothing is open: nothing can hang.
 func (m *machine) windDown() {
+	for _, id := range m.periodic {
+		m.refused(m.tryCancel("dev", id), types.ErrJobClosed)
+	}
+	m.learnRuns()
 	for range 400 {
 		m.after(6000)
 		open := false
@@ -137,6 +157,49 @@ func (m *machine) submitSome(t *rapid.T) {
 	job := m.submit(msg)
 	m.minted += job.Funded
 	m.jobs = append(m.jobs, job.Id)
+}
+
+func (m *machine) submitPeriodicSome(t *rapid.T) {
+	if len(m.periodic) >= 2 {
+		t.Skip("enough periodic jobs")
+	}
+	m.salt++
+	msg := m.periodicMsg("dev", fmt.Sprint(m.salt), rapid.Uint32Range(1, 3).Draw(t, "runs"))
+	msg.Schedule = rapid.SampledFrom([]string{"* * * * *", "*/10 * * * *", "@hourly"}).Draw(t, "schedule")
+	msg.Overlap = types.Overlap(rapid.IntRange(0, 2).Draw(t, "overlap"))
+	msg.Deadline = rapid.SampledFrom([]uint64{10_000, 10}).Draw(t, "deadline")
+	p, err := m.k.Params(m.Ctx)
+	m.must(err, "params")
+	part, err := types.TermsOf(msg.PriceCap, msg.MaxDuration, p.Fee)
+	m.must(err, "terms")
+	funded := ((part.Budget+part.Fee)*uint64(msg.Tasks) + p.RunFee) * uint64(msg.Runs)
+	m.minted += funded
+	m.periodic = append(m.periodic, m.submitPeriodic(msg, funded).Id)
+}
+
+func (m *machine) onPeriodic(t *rapid.T, do func(id string)) {
+	if len(m.periodic) == 0 {
+		t.Skip("no periodic jobs")
+	}
+	do(rapid.SampledFrom(m.periodic).Draw(t, "periodic job"))
+}
+
+func (m *machine) topUpSome(t *rapid.T) {
+	m.onPeriodic(t, func(id string) {
+		amount := rapid.Uint64Range(1, 2*runCost).Draw(t, "amount")
+		m.minted += amount
+		m.refused(m.topUp("dev", id, amount), types.ErrJobClosed)
+	})
+}
+
+// learnRuns takes the runs that EndBlock has started among the jobs that things happen to.
+func (m *machine) learnRuns() {
+	for _, id := range m.periodic {
+		for m.runs[id] < m.periodicJob(id).Runs {
+			m.runs[id]++
+			m.jobs = append(m.jobs, m.run(id, m.runs[id]).Id)
+		}
+	}
 }
 
 func (m *machine) onJob(t *rapid.T, do func(types.Job)) {

@@ -15,11 +15,22 @@ type msgServer struct{ k Keeper }
 func NewMsgServer(k Keeper) types.MsgServer { return msgServer{k} }
 
 func (s msgServer) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.MsgSubmitJobResponse, error) {
-	job, err := s.k.SubmitJob(ctx, msg)
+	return s.k.SubmitJob(ctx, msg)
+}
+
+func (s msgServer) TopUpJob(ctx context.Context, msg *types.MsgTopUpJob) (*types.MsgTopUpJobResponse, error) {
+	if err := msg.Validate(s.k.addresses); err != nil {
+		return nil, err
+	}
+	id, err := escrowtypes.ParseID(types.JobHRP, msg.JobId)
 	if err != nil {
 		return nil, err
 	}
-	return &types.MsgSubmitJobResponse{JobId: job.Id, Account: job.Account, Funded: job.Funded}, nil
+	next, err := s.k.TopUpJob(ctx, msg.Owner, id, msg.Amount)
+	if err != nil {
+		return nil, err
+	}
+	return &types.MsgTopUpJobResponse{NextTime: next}, nil
 }
 
 func (s msgServer) CancelJob(ctx context.Context, msg *types.MsgCancelJob) (*types.MsgCancelJobResponse, error) {

@@ -73,6 +73,11 @@ func (k Keeper) save(ctx context.Context, j *openJob) error {
 	if err := k.open.Remove(ctx, j.id); err != nil {
 		return err
 	}
+	if j.Parent != "" {
+		if err := k.returnRest(ctx, j); err != nil {
+			return err
+		}
+	}
 	if err := k.jobs.Set(ctx, j.id, j.Job); err != nil {
 		return err
 	}

@@ -89,6 +89,44 @@ func (s queryServer) jobsOf(ctx context.Context, req *types.QueryJobsRequest) ([
 		query.WithCollectionPaginationPairPrefix[sdk.AccAddress, escrowtypes.ID](owner))
 }
 
+func (s queryServer) PeriodicJob(ctx context.Context, req *types.QueryPeriodicJobRequest) (*types.QueryPeriodicJobResponse, error) {
+	id, err := parseID(types.JobHRP, req.Id)
+	if err != nil {
+		return nil, err
+	}
+	job, err := s.k.PeriodicJob(ctx, id)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return &types.QueryPeriodicJobResponse{Job: job}, nil
+}
+
+func (s queryServer) PeriodicJobs(ctx context.Context, req *types.QueryPeriodicJobsRequest) (*types.QueryPeriodicJobsResponse, error) {
+	if err := checkPage(req.Pagination); err != nil {
+		return nil, err
+	}
+	var jobs []types.PeriodicJob
+	var page *query.PageResponse
+	var err error
+	if req.Owner == "" {
+		jobs, page, err = query.CollectionPaginate(ctx, s.k.periodic, req.Pagination,
+			func(_ escrowtypes.ID, job types.PeriodicJob) (types.PeriodicJob, error) { return job, nil })
+	} else {
+		owner, parseErr := s.k.addresses.StringToBytes(req.Owner)
+		if parseErr != nil {
+			return nil, status.Errorf(codes.InvalidArgument, "owner: %s", parseErr)
+		}
+		jobs, page, err = query.CollectionPaginate(ctx, s.k.periodicByOwner, req.Pagination,
+			func(key collections.Pair[sdk.AccAddress, escrowtypes.ID], _ collections.NoValue) (types.PeriodicJob, error) {
+				return s.k.PeriodicJob(ctx, key.K2())
+			}, query.WithCollectionPaginationPairPrefix[sdk.AccAddress, escrowtypes.ID](owner))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryPeriodicJobsResponse{Jobs: jobs, Pagination: page}, nil
+}
+
 func (s queryServer) Slice(ctx context.Context, req *types.QuerySliceRequest) (*types.QuerySliceResponse, error) {
 	id, err := parseID(types.JobHRP, req.JobId)
 	if err != nil {

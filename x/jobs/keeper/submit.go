@@ -18,57 +18,81 @@ const (
 	gasPerTask  = 500
 )
 
-// SubmitJob funds a job from the owner's wallet and queues its tasks. It writes only keys of this job and of its owner.
-func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (types.Job, error) {
+// SubmitJob funds a job from the owner's wallet and queues its tasks, or notes when a periodic one is due. It writes only keys of this job
+// and of its owner.
+func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.MsgSubmitJobResponse, error) {
 	if err := msg.Validate(k.addresses); err != nil {
-		return types.Job{}, err
+		return nil, err
 	}
 	p, err := k.params.Get(ctx)
 	if err != nil {
-		return types.Job{}, err
+		return nil, err
 	}
 	if err := checkAgainstParams(p, msg); err != nil {
-		return types.Job{}, err
+		return nil, err
 	}
 	owner, err := k.addresses.StringToBytes(msg.Owner)
 	if err != nil {
-		return types.Job{}, err
+		return nil, err
 	}
 	id := types.JobID(owner, []byte(msg.Salt))
-	if exists, err := k.jobs.Has(ctx, id); err != nil {
-		return types.Job{}, err
-	} else if exists {
-		return types.Job{}, types.ErrJobExists.Wrapf("%s; use another salt", id.Bech32(types.JobHRP))
+	if err := k.isNew(ctx, id); err != nil {
+		return nil, err
 	}
-	part, err := types.TermsOf(msg.PriceCap, msg.MaxDuration, p.Fee)
+	if msg.Type == types.JOB_TYPE_PERIODIC {
+		return k.submitPeriodic(ctx, p, msg, owner, id)
+	}
+	j, part, err := k.newJob(ctx, p, msg, id)
 	if err != nil {
-		return types.Job{}, err
+		return nil, err
 	}
-	total, err := part.Times(msg.Tasks)
+	if err := k.escrow.Open(ctx, j.account, owner, escrowtypes.ACCOUNT_KIND_JOB); err != nil {
+		return nil, err
+	}
+	if err := k.escrow.Deposit(ctx, owner, j.account, j.Funded); err != nil {
+		return nil, err
+	}
+	if err := k.begin(ctx, j, owner, part); err != nil {
+		return nil, err
+	}
+	return &types.MsgSubmitJobResponse{JobId: j.Id, Account: j.Account, Funded: j.Funded}, nil
+}
+
+// isNew refuses an id that a job or a periodic job has.
+func (k Keeper) isNew(ctx context.Context, id escrowtypes.ID) error {
+	exists, err := k.jobs.Has(ctx, id)
 	if err != nil {
-		return types.Job{}, err
+		return err
 	}
-	funded, err := total.Sum()
-	if err != nil {
-		return types.Job{}, err
+	if !exists {
+		if exists, err = k.periodic.Has(ctx, id); err != nil {
+			return err
+		}
 	}
-	j := newJob(ctx, p, msg, id, funded)
-	if err := k.fund(ctx, owner, j); err != nil {
-		return types.Job{}, err
+	if exists {
+		return types.ErrJobExists.Wrapf("%s; use another salt", id.Bech32(types.JobHRP))
+	}
+	return nil
+}
+
+// begin locks the budget that lies in the job's account and queues its tasks.
+func (k Keeper) begin(ctx context.Context, j *openJob, owner sdk.AccAddress, part types.Terms) error {
+	if err := k.escrow.Lock(ctx, j.account, j.Funded); err != nil {
+		return err
 	}
 	if err := k.queueTasks(ctx, j, part); err != nil {
-		return types.Job{}, err
+		return err
 	}
-	if err := k.byOwner.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
-		return types.Job{}, err
+	if err := k.byOwner.Set(ctx, collections.Join(owner, j.id)); err != nil {
+		return err
 	}
-	if err := k.open.Set(ctx, id); err != nil {
-		return types.Job{}, err
+	if err := k.open.Set(ctx, j.id); err != nil {
+		return err
 	}
 	if err := k.save(ctx, j); err != nil {
-		return types.Job{}, err
+		return err
 	}
-	return j.Job, emit(ctx, &types.EventJobSubmitted{JobId: j.Id, Owner: j.Owner, Tasks: j.Tasks, Funded: funded})
+	return emit(ctx, &types.EventJobSubmitted{JobId: j.Id, Owner: j.Owner, Tasks: j.Tasks, Funded: j.Funded})
 }
 
 func checkAgainstParams(p types.Params, msg *types.MsgSubmitJob) error {
@@ -88,7 +112,20 @@ func checkAgainstParams(p types.Params, msg *types.MsgSubmitJob) error {
 	return nil
 }
 
-func newJob(ctx context.Context, p types.Params, msg *types.MsgSubmitJob, id escrowtypes.ID, funded uint64) *openJob {
+// newJob is the job that a message asks for, with the terms of one task.
+func (k Keeper) newJob(ctx context.Context, p types.Params, msg *types.MsgSubmitJob, id escrowtypes.ID) (*openJob, types.Terms, error) {
+	part, err := types.TermsOf(msg.PriceCap, msg.MaxDuration, p.Fee)
+	if err != nil {
+		return nil, part, err
+	}
+	total, err := part.Times(msg.Tasks)
+	if err != nil {
+		return nil, part, err
+	}
+	funded, err := total.Sum()
+	if err != nil {
+		return nil, part, err
+	}
 	now, account := blockSeconds(ctx), escrowtypes.JobAccountID(id)
 	minSuccess := msg.MinSuccess
 	if minSuccess == 0 {
@@ -114,18 +151,7 @@ func newJob(ctx context.Context, p types.Params, msg *types.MsgSubmitJob, id esc
 		SubmittedTime:   now,
 		Account:         account.Bech32(escrowtypes.AccountHRP),
 		Funded:          funded,
-	}}
-}
-
-// fund opens the job's account and locks the whole budget in it.
-func (k Keeper) fund(ctx context.Context, owner sdk.AccAddress, j *openJob) error {
-	if err := k.escrow.Open(ctx, j.account, owner, escrowtypes.ACCOUNT_KIND_JOB); err != nil {
-		return err
-	}
-	if err := k.escrow.Deposit(ctx, owner, j.account, j.Funded); err != nil {
-		return err
-	}
-	return k.escrow.Lock(ctx, j.account, j.Funded)
+	}}, part, nil
 }
 
 // queueTasks cuts the tasks into pending slices.

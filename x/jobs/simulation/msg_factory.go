@@ -16,7 +16,7 @@ import (
 // digest stands for an image that nobody fetches in a simulation.
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// MsgSubmitJobFactory submits small jobs that the wallet can pay.
+// MsgSubmitJobFactory submits small jobs that the wallet can pay, some of them periodic.
 func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 	return func(_ context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgSubmitJob) {
 		from := data.AnyAccount(reporter, simsx.WithDenomBalance(escrowtypes.Denom))
@@ -41,6 +41,14 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 			MaxDuration: r.Uint64InRange(60, 4000),
 			Deadline:    r.Uint64InRange(30, 100_000),
 		}
+		times := uint64(1)
+		if r.Intn(6) == 0 {
+			msg.Type, msg.Tasks, msg.Runs = types.JOB_TYPE_PERIODIC, r.Uint32InRange(1, 5), r.Uint32InRange(1, 4)
+			msg.Schedule = simsx.OneOf(r, []string{"*/10 * * * *", "@hourly", "30 2 * * *"})
+			msg.TimeZone = simsx.OneOf(r, []string{"", "CET-1CEST,M3.5.0,M10.5.0/3"})
+			msg.Overlap = simsx.OneOf(r, []types.Overlap{types.OVERLAP_FORBID, types.OVERLAP_ALLOW, types.OVERLAP_REPLACE})
+			times = uint64(msg.Runs)
+		}
 		part, err := types.TermsOf(msg.PriceCap, msg.MaxDuration, types.BasisPoints) // params may have raised the fee
 		if err != nil {
 			reporter.Fail(err)
@@ -51,7 +59,7 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 			reporter.Fail(err)
 			return nil, nil
 		}
-		if !from.LiquidBalance().BlockAmount(escrowtypes.Coin(total.Budget + total.Fee)) {
+		if !from.LiquidBalance().BlockAmount(escrowtypes.Coin((total.Budget + total.Fee + types.DefaultParams().RunFee) * times)) {
 			reporter.Skip("the wallet cannot pay the job")
 			return nil, nil
 		}
@@ -67,6 +75,34 @@ func MsgCancelJobFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgCancel
 			return nil, nil
 		}
 		return []simsx.SimAccount{owner}, &types.MsgCancelJob{Owner: job.Owner, JobId: job.Id}
+	}
+}
+
+// MsgTopUpJobFactory pays for more runs of a periodic job.
+func MsgTopUpJobFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgTopUpJob] {
+	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgTopUpJob) {
+		res, err := keeper.NewQueryServer(k).PeriodicJobs(ctx, &types.QueryPeriodicJobsRequest{})
+		if err != nil {
+			reporter.Fail(err)
+			return nil, nil
+		}
+		var jobs []types.PeriodicJob
+		for _, job := range res.Jobs {
+			if job.Status != types.PERIODIC_STATUS_ENDED && data.HasAccount(job.Owner) {
+				jobs = append(jobs, job)
+			}
+		}
+		if len(jobs) == 0 {
+			reporter.Skip("no periodic job")
+			return nil, nil
+		}
+		job := simsx.OneOf(data.Rand(), jobs)
+		owner, amount := data.GetAccount(reporter, job.Owner), data.Rand().Uint64InRange(1, 1_000_000)
+		if !owner.LiquidBalance().BlockAmount(escrowtypes.Coin(amount)) {
+			reporter.Skip("the wallet cannot pay")
+			return nil, nil
+		}
+		return []simsx.SimAccount{owner}, &types.MsgTopUpJob{Owner: job.Owner, JobId: job.Id, Amount: amount}
 	}
 }
 
@@ -118,6 +154,7 @@ func MsgUpdateParamsFactory() simsx.SimMsgFactoryFn[*types.MsgUpdateParams] {
 		params.Collateral = r.Uint32InRange(0, 6000)
 		params.AcceptWindow = r.Uint64InRange(0, 7200)
 		params.MaxAttempts = r.Uint32InRange(1, 5)
+		params.MaxRunsPerBlock = r.Uint32InRange(1, 50)
 		params.MaxSlicesPerBlock = r.Uint32InRange(1, 2000)
 		return nil, &types.MsgUpdateParams{Authority: data.ModuleAccountAddress(reporter, "gov"), Params: params}
 	}

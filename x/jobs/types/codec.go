@@ -12,6 +12,7 @@ import (
 func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgSubmitJob{}, "fog/x/jobs/MsgSubmitJob")
 	legacy.RegisterAminoMsg(cdc, &MsgCancelJob{}, "fog/x/jobs/MsgCancelJob")
+	legacy.RegisterAminoMsg(cdc, &MsgTopUpJob{}, "fog/x/jobs/MsgTopUpJob")
 	legacy.RegisterAminoMsg(cdc, &MsgAcceptResult{}, "fog/x/jobs/MsgAcceptResult")
 	legacy.RegisterAminoMsg(cdc, &MsgClaimTimeout{}, "fog/x/jobs/MsgClaimTimeout")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "fog/x/jobs/MsgUpdateParams")
@@ -20,7 +21,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 // RegisterInterfaces registers the messages of the module.
 func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 	registry.RegisterImplementations((*sdk.Msg)(nil),
-		&MsgSubmitJob{}, &MsgCancelJob{}, &MsgAcceptResult{}, &MsgClaimTimeout{}, &MsgUpdateParams{},
+		&MsgSubmitJob{}, &MsgCancelJob{}, &MsgTopUpJob{}, &MsgAcceptResult{}, &MsgClaimTimeout{}, &MsgUpdateParams{},
 		&MsgRecordMatches{}, &MsgRecordOutcomes{},
 	)
 	msgservice.RegisterMsgServiceDesc(registry, &_Msg_serviceDesc)

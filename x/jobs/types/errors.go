@@ -34,4 +34,8 @@ var (
 	ErrInvalidParams = errorsmod.Register(ModuleName, 15, "invalid params")
 	// ErrInvalidGenesis says that a genesis state contradicts itself.
 	ErrInvalidGenesis = errorsmod.Register(ModuleName, 16, "invalid genesis")
+	// ErrUnfunded says that the account of a periodic job cannot pay a run.
+	ErrUnfunded = errorsmod.Register(ModuleName, 17, "not enough money for a run")
+	// ErrOverlap says that the run before has not ended.
+	ErrOverlap = errorsmod.Register(ModuleName, 18, "the run before has not ended")
 )

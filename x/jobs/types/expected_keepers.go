@@ -17,6 +17,7 @@ type EscrowKeeper interface {
 	Deposit(ctx context.Context, from sdk.AccAddress, id escrowtypes.ID, amount uint64) error
 	Lock(ctx context.Context, id escrowtypes.ID, amount uint64) error
 	Unlock(ctx context.Context, id escrowtypes.ID, amount uint64) error
+	Move(ctx context.Context, from, to escrowtypes.ID, amount uint64) error
 	MoveLocked(ctx context.Context, from, to escrowtypes.ID, amount uint64) error
 	Slash(ctx context.Context, id escrowtypes.ID, amount uint64) error
 }

@@ -38,6 +38,9 @@ func (gs GenesisState) Validate() error {
 			return ErrInvalidGenesis.Wrapf("jobs[%d].open_slices: %d; there are %d", i, job.OpenSlices, open[job.Id])
 		}
 	}
+	if err := validatePeriodicJobs(gs.PeriodicJobs, jobs); err != nil {
+		return err
+	}
 	losses := make(map[string]bool, len(gs.NodeLosses))
 	for i, loss := range gs.NodeLosses {
 		if _, err := nodestypes.ParseNodeID(loss.NodeId); err != nil {
@@ -47,6 +50,37 @@ func (gs GenesisState) Validate() error {
 			return ErrInvalidGenesis.Wrapf("node_losses[%d]: %s is there twice", i, loss.NodeId)
 		}
 		losses[loss.NodeId] = true
+	}
+	return nil
+}
+
+func validatePeriodicJobs(periodic []PeriodicJob, jobs map[string]Job) error {
+	seen := make(map[string]bool, len(periodic))
+	for i, job := range periodic {
+		if _, err := escrowtypes.ParseID(JobHRP, job.Id); err != nil {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d].id: %s", i, err)
+		}
+		if _, isJob := jobs[job.Id]; isJob || seen[job.Id] {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d]: %s is there twice", i, job.Id)
+		}
+		seen[job.Id] = true
+		if job.Status <= PERIODIC_STATUS_UNSPECIFIED || job.Status > PERIODIC_STATUS_ENDED {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d].status: %d", i, job.Status)
+		}
+		if active := job.Status == PERIODIC_STATUS_ACTIVE; active != (job.NextTime > 0) || job.NextTime < 0 {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d].next_time: %d; the job is %s", i, job.NextTime, job.Status)
+		}
+		if job.Submission.Type != JOB_TYPE_PERIODIC || job.Submission.Owner != job.Owner {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d].submission: of type %s and owner %s", i, job.Submission.Type, quote(job.Submission.Owner))
+		}
+		if _, err := ParseSchedule(job.Submission.Schedule, job.Submission.TimeZone); err != nil {
+			return ErrInvalidGenesis.Wrapf("periodic_jobs[%d].submission: %s", i, err)
+		}
+	}
+	for _, job := range jobs {
+		if job.Parent != "" && !seen[job.Parent] {
+			return ErrInvalidGenesis.Wrapf("jobs: %s is a run of %s, which is not there", job.Id, quote(job.Parent))
+		}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package types
 
 import (
+	"encoding/binary"
+
 	"cosmossdk.io/collections"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
@@ -22,18 +24,21 @@ const (
 
 // Prefixes of the collections in the persistent store.
 var (
-	ParamsPrefix      = collections.NewPrefix(0)
-	JobsPrefix        = collections.NewPrefix(1)
-	JobsByOwnerPrefix = collections.NewPrefix(2)
-	OpenJobsPrefix    = collections.NewPrefix(3)
-	SlicesPrefix      = collections.NewPrefix(4)
-	PendingPrefix     = collections.NewPrefix(5)
-	DeadlinesPrefix   = collections.NewPrefix(6)
-	RunningPrefix     = collections.NewPrefix(7)
-	MatchStatePrefix  = collections.NewPrefix(8)
-	LossesPrefix      = collections.NewPrefix(9)
-	LossQueuePrefix   = collections.NewPrefix(10)
-	CancellingPrefix  = collections.NewPrefix(11)
+	ParamsPrefix          = collections.NewPrefix(0)
+	JobsPrefix            = collections.NewPrefix(1)
+	JobsByOwnerPrefix     = collections.NewPrefix(2)
+	OpenJobsPrefix        = collections.NewPrefix(3)
+	SlicesPrefix          = collections.NewPrefix(4)
+	PendingPrefix         = collections.NewPrefix(5)
+	DeadlinesPrefix       = collections.NewPrefix(6)
+	RunningPrefix         = collections.NewPrefix(7)
+	MatchStatePrefix      = collections.NewPrefix(8)
+	LossesPrefix          = collections.NewPrefix(9)
+	LossQueuePrefix       = collections.NewPrefix(10)
+	CancellingPrefix      = collections.NewPrefix(11)
+	PeriodicPrefix        = collections.NewPrefix(12)
+	PeriodicByOwnerPrefix = collections.NewPrefix(13)
+	RunQueuePrefix        = collections.NewPrefix(14)
 )
 
 // SliceKey names a slice: its job and its number.
@@ -44,3 +49,8 @@ var SliceKeyCodec = collections.PairKeyCodec(escrowtypes.IDKey, collections.Uint
 
 // JobID is the id of the job that an owner submits with a salt.
 func JobID(owner, salt []byte) escrowtypes.ID { return escrowtypes.DeriveID(JobHRP, owner, salt) }
+
+// RunID is the id of the n-th run of a periodic job, counted from 1.
+func RunID(parent escrowtypes.ID, n uint64) escrowtypes.ID {
+	return escrowtypes.DeriveID(JobHRP, parent[:], binary.BigEndian.AppendUint64(nil, n))
+}

@@ -16,8 +16,13 @@ const (
 	MaxNodesListed = 64
 	// MaxPrice is the highest price per task-hour: a million FOG.
 	MaxPrice = 1_000_000_000_000
+	// MaxPrepaidRuns is the most runs of a periodic job whose budget its submission brings; top-ups bring more.
+	MaxPrepaidRuns = 10_000
 	// MaxSlicesPerMsg is the most slices that one message settles.
 	MaxSlicesPerMsg = 256
+
+	// maxAmount of a top-up is more ufog than there are.
+	maxAmount = 1 << 62
 
 	maxCPUMilli   = 1 << 20
 	maxMemoryMib  = 1 << 26

@@ -50,17 +50,20 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	if m.Wishes != nil && m.Wishes.Gang && m.Tasks > MaxSliceTasks {
 		return invalid("wishes.gang", "%d tasks; a gang has at most %d", m.Tasks, MaxSliceTasks)
 	}
+	if err := m.validatePeriodic(); err != nil {
+		return err
+	}
 	return m.Wishes.Validate()
 }
 
 // validateSupported refuses by name what the type can say and the network cannot do yet.
 func (m *MsgSubmitJob) validateSupported() error {
 	switch m.Type {
-	case JOB_TYPE_BATCH:
-	case JOB_TYPE_SERVICE, JOB_TYPE_PERIODIC:
-		return ErrNotSupported.Wrapf("type: %s; use %s", m.Type, JOB_TYPE_BATCH)
+	case JOB_TYPE_BATCH, JOB_TYPE_PERIODIC:
+	case JOB_TYPE_SERVICE:
+		return ErrNotSupported.Wrapf("type: %s; use %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_PERIODIC)
 	default:
-		return invalid("type", "%s; it must be %s", m.Type, JOB_TYPE_BATCH)
+		return invalid("type", "%s; it must be %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_PERIODIC)
 	}
 	switch m.Engine {
 	case ENGINE_WASM:
@@ -75,9 +78,6 @@ func (m *MsgSubmitJob) validateSupported() error {
 	if len(m.Ports) > 0 {
 		return ErrNotSupported.Wrap("ports: leave them out")
 	}
-	if m.Schedule != "" {
-		return ErrNotSupported.Wrap("schedule: leave it out")
-	}
 	return nil
 }
 
@@ -85,6 +85,17 @@ func (m *MsgSubmitJob) validateSupported() error {
 func (m *MsgCancelJob) Validate(ac address.Codec) error {
 	if err := validateAddress(ac, "owner", m.Owner); err != nil {
 		return err
+	}
+	return validateJobID(m.JobId)
+}
+
+// Validate checks the message without state.
+func (m *MsgTopUpJob) Validate(ac address.Codec) error {
+	if err := validateAddress(ac, "owner", m.Owner); err != nil {
+		return err
+	}
+	if m.Amount == 0 || m.Amount > maxAmount {
+		return invalid("amount", "%d; it must be 1 to %d ufog", m.Amount, uint64(maxAmount))
 	}
 	return validateJobID(m.JobId)
 }

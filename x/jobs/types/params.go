@@ -28,6 +28,9 @@ func DefaultParams() Params {
 		MatchWindow:       30,
 		MatchIdle:         15,
 		MatchPolicy:       "greedy/1",
+		MaxRunsPerBlock:   50,
+		RunFee:            5_000,
+		MaxUnfunded:       3,
 	}
 }
 
@@ -54,6 +57,9 @@ func (p Params) Validate() error {
 		{"max_batch_items", uint64(p.MaxBatchItems), 1, MaxBatchItems},
 		{"match_window", p.MatchWindow, 1, day},
 		{"match_idle", p.MatchIdle, 0, day},
+		{"max_runs_per_block", uint64(p.MaxRunsPerBlock), 1, 10_000},
+		{"run_fee", p.RunFee, 0, MaxPrice},
+		{"max_unfunded", uint64(p.MaxUnfunded), 1, 1_000},
 	} {
 		if c.value < c.min || c.value > c.max {
 			return ErrInvalidParams.Wrapf("%s: %d; it must be %d to %d", c.name, c.value, c.min, c.max)

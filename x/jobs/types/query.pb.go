@@ -312,6 +312,199 @@ func (m *QueryJobsResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryPeriodicJobRequest struct {
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryPeriodicJobRequest) Reset()         { *m = QueryPeriodicJobRequest{} }
+func (m *QueryPeriodicJobRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryPeriodicJobRequest) ProtoMessage()    {}
+func (*QueryPeriodicJobRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{6}
+}
+func (m *QueryPeriodicJobRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPeriodicJobRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPeriodicJobRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPeriodicJobRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPeriodicJobRequest.Merge(m, src)
+}
+func (m *QueryPeriodicJobRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPeriodicJobRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPeriodicJobRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPeriodicJobRequest proto.InternalMessageInfo
+
+func (m *QueryPeriodicJobRequest) GetId() string {
+	if m != nil {
+		return m.Id
+	}
+	return ""
+}
+
+type QueryPeriodicJobResponse struct {
+	Job PeriodicJob `protobuf:"bytes,1,opt,name=job,proto3" json:"job"`
+}
+
+func (m *QueryPeriodicJobResponse) Reset()         { *m = QueryPeriodicJobResponse{} }
+func (m *QueryPeriodicJobResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryPeriodicJobResponse) ProtoMessage()    {}
+func (*QueryPeriodicJobResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{7}
+}
+func (m *QueryPeriodicJobResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPeriodicJobResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPeriodicJobResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPeriodicJobResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPeriodicJobResponse.Merge(m, src)
+}
+func (m *QueryPeriodicJobResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPeriodicJobResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPeriodicJobResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPeriodicJobResponse proto.InternalMessageInfo
+
+func (m *QueryPeriodicJobResponse) GetJob() PeriodicJob {
+	if m != nil {
+		return m.Job
+	}
+	return PeriodicJob{}
+}
+
+type QueryPeriodicJobsRequest struct {
+	// owner is optional.
+	Owner      string             `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryPeriodicJobsRequest) Reset()         { *m = QueryPeriodicJobsRequest{} }
+func (m *QueryPeriodicJobsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryPeriodicJobsRequest) ProtoMessage()    {}
+func (*QueryPeriodicJobsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{8}
+}
+func (m *QueryPeriodicJobsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPeriodicJobsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPeriodicJobsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPeriodicJobsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPeriodicJobsRequest.Merge(m, src)
+}
+func (m *QueryPeriodicJobsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPeriodicJobsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPeriodicJobsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPeriodicJobsRequest proto.InternalMessageInfo
+
+func (m *QueryPeriodicJobsRequest) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *QueryPeriodicJobsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryPeriodicJobsResponse struct {
+	Jobs       []PeriodicJob       `protobuf:"bytes,1,rep,name=jobs,proto3" json:"jobs"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryPeriodicJobsResponse) Reset()         { *m = QueryPeriodicJobsResponse{} }
+func (m *QueryPeriodicJobsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryPeriodicJobsResponse) ProtoMessage()    {}
+func (*QueryPeriodicJobsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{9}
+}
+func (m *QueryPeriodicJobsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPeriodicJobsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPeriodicJobsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPeriodicJobsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPeriodicJobsResponse.Merge(m, src)
+}
+func (m *QueryPeriodicJobsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPeriodicJobsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPeriodicJobsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPeriodicJobsResponse proto.InternalMessageInfo
+
+func (m *QueryPeriodicJobsResponse) GetJobs() []PeriodicJob {
+	if m != nil {
+		return m.Jobs
+	}
+	return nil
+}
+
+func (m *QueryPeriodicJobsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 type QuerySliceRequest struct {
 	JobId  string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	Number uint32 `protobuf:"varint,2,opt,name=number,proto3" json:"number,omitempty"`
@@ -321,7 +514,7 @@ func (m *QuerySliceRequest) Reset()         { *m = QuerySliceRequest{} }
 func (m *QuerySliceRequest) String() string { return proto.CompactTextString(m) }
 func (*QuerySliceRequest) ProtoMessage()    {}
 func (*QuerySliceRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{6}
+	return fileDescriptor_bd0014939014ac9c, []int{10}
 }
 func (m *QuerySliceRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -372,7 +565,7 @@ func (m *QuerySliceResponse) Reset()         { *m = QuerySliceResponse{} }
 func (m *QuerySliceResponse) String() string { return proto.CompactTextString(m) }
 func (*QuerySliceResponse) ProtoMessage()    {}
 func (*QuerySliceResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{7}
+	return fileDescriptor_bd0014939014ac9c, []int{11}
 }
 func (m *QuerySliceResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -419,7 +612,7 @@ func (m *QuerySlicesRequest) Reset()         { *m = QuerySlicesRequest{} }
 func (m *QuerySlicesRequest) String() string { return proto.CompactTextString(m) }
 func (*QuerySlicesRequest) ProtoMessage()    {}
 func (*QuerySlicesRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{8}
+	return fileDescriptor_bd0014939014ac9c, []int{12}
 }
 func (m *QuerySlicesRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -478,7 +671,7 @@ func (m *QuerySlicesResponse) Reset()         { *m = QuerySlicesResponse{} }
 func (m *QuerySlicesResponse) String() string { return proto.CompactTextString(m) }
 func (*QuerySlicesResponse) ProtoMessage()    {}
 func (*QuerySlicesResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{9}
+	return fileDescriptor_bd0014939014ac9c, []int{13}
 }
 func (m *QuerySlicesResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -529,7 +722,7 @@ func (m *QueryPendingRequest) Reset()         { *m = QueryPendingRequest{} }
 func (m *QueryPendingRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryPendingRequest) ProtoMessage()    {}
 func (*QueryPendingRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{10}
+	return fileDescriptor_bd0014939014ac9c, []int{14}
 }
 func (m *QueryPendingRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -575,7 +768,7 @@ func (m *PendingSlice) Reset()         { *m = PendingSlice{} }
 func (m *PendingSlice) String() string { return proto.CompactTextString(m) }
 func (*PendingSlice) ProtoMessage()    {}
 func (*PendingSlice) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{11}
+	return fileDescriptor_bd0014939014ac9c, []int{15}
 }
 func (m *PendingSlice) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -627,7 +820,7 @@ func (m *QueryPendingResponse) Reset()         { *m = QueryPendingResponse{} }
 func (m *QueryPendingResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryPendingResponse) ProtoMessage()    {}
 func (*QueryPendingResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{12}
+	return fileDescriptor_bd0014939014ac9c, []int{16}
 }
 func (m *QueryPendingResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -677,7 +870,7 @@ func (m *QueryInvariantsRequest) Reset()         { *m = QueryInvariantsRequest{}
 func (m *QueryInvariantsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsRequest) ProtoMessage()    {}
 func (*QueryInvariantsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{13}
+	return fileDescriptor_bd0014939014ac9c, []int{17}
 }
 func (m *QueryInvariantsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -717,7 +910,7 @@ func (m *QueryInvariantsResponse) Reset()         { *m = QueryInvariantsResponse
 func (m *QueryInvariantsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsResponse) ProtoMessage()    {}
 func (*QueryInvariantsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{14}
+	return fileDescriptor_bd0014939014ac9c, []int{18}
 }
 func (m *QueryInvariantsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -781,6 +974,10 @@ func init() {
 	proto.RegisterType((*QueryJobResponse)(nil), "fog.jobs.v1.QueryJobResponse")
 	proto.RegisterType((*QueryJobsRequest)(nil), "fog.jobs.v1.QueryJobsRequest")
 	proto.RegisterType((*QueryJobsResponse)(nil), "fog.jobs.v1.QueryJobsResponse")
+	proto.RegisterType((*QueryPeriodicJobRequest)(nil), "fog.jobs.v1.QueryPeriodicJobRequest")
+	proto.RegisterType((*QueryPeriodicJobResponse)(nil), "fog.jobs.v1.QueryPeriodicJobResponse")
+	proto.RegisterType((*QueryPeriodicJobsRequest)(nil), "fog.jobs.v1.QueryPeriodicJobsRequest")
+	proto.RegisterType((*QueryPeriodicJobsResponse)(nil), "fog.jobs.v1.QueryPeriodicJobsResponse")
 	proto.RegisterType((*QuerySliceRequest)(nil), "fog.jobs.v1.QuerySliceRequest")
 	proto.RegisterType((*QuerySliceResponse)(nil), "fog.jobs.v1.QuerySliceResponse")
 	proto.RegisterType((*QuerySlicesRequest)(nil), "fog.jobs.v1.QuerySlicesRequest")
@@ -795,62 +992,70 @@ func init() {
 func init() { proto.RegisterFile("fog/jobs/v1/query.proto", fileDescriptor_bd0014939014ac9c) }
 
 var fileDescriptor_bd0014939014ac9c = []byte{
-	// 877 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x4d, 0x6f, 0xeb, 0x44,
-	0x14, 0x8d, 0xf3, 0xe1, 0xc2, 0x7d, 0xf0, 0x78, 0x9d, 0xa4, 0xf9, 0xa2, 0x38, 0xa9, 0xa9, 0xa0,
-	0xaa, 0xc0, 0x26, 0x61, 0x85, 0x84, 0x90, 0x88, 0x10, 0xd0, 0xae, 0x8a, 0xbb, 0x43, 0x42, 0xc5,
-	0xae, 0x5d, 0xc7, 0x21, 0xf1, 0xa4, 0x1e, 0x27, 0xb4, 0x2a, 0xdd, 0xb0, 0x81, 0x05, 0x8b, 0x4a,
-	0xec, 0xf8, 0x1d, 0xac, 0xf8, 0x05, 0x5d, 0x56, 0xb0, 0x61, 0x85, 0x50, 0xcb, 0x0f, 0x41, 0x33,
-	0x73, 0x93, 0xd8, 0xcd, 0x47, 0xab, 0xa7, 0xae, 0xda, 0xb9, 0x73, 0xe6, 0x9e, 0x73, 0xe7, 0xde,
-	0x39, 0x0e, 0x54, 0x4e, 0xa8, 0x6f, 0xf6, 0xa8, 0xc3, 0xcc, 0x71, 0xcb, 0x3c, 0x1d, 0x79, 0xd1,
-	0xb9, 0x31, 0x8c, 0x68, 0x4c, 0xc9, 0xb3, 0x13, 0xea, 0x1b, 0x7c, 0xc3, 0x18, 0xb7, 0xea, 0xbb,
-	0xc7, 0x94, 0x0d, 0x28, 0x33, 0x1d, 0x9b, 0x79, 0x12, 0x65, 0x8e, 0x5b, 0x8e, 0x17, 0xdb, 0x2d,
-	0x73, 0x68, 0xfb, 0x41, 0x68, 0xc7, 0x01, 0x0d, 0xe5, 0xc1, 0x7a, 0x4d, 0x62, 0x8f, 0xc4, 0xca,
-	0x94, 0x0b, 0xdc, 0x2a, 0x27, 0xc9, 0x44, 0x6e, 0x19, 0x2f, 0xf9, 0xd4, 0xa7, 0x12, 0xcf, 0xff,
-	0xc3, 0xe8, 0xa6, 0x4f, 0xa9, 0xdf, 0xf7, 0x4c, 0x7b, 0x18, 0x98, 0x76, 0x18, 0xd2, 0x58, 0xb0,
-	0xe0, 0x19, 0xbd, 0x04, 0xe4, 0x2b, 0x2e, 0xe4, 0xc0, 0x8e, 0xec, 0x01, 0xb3, 0xbc, 0xd3, 0x91,
-	0xc7, 0x62, 0xfd, 0x4b, 0x28, 0xa6, 0xa2, 0x6c, 0x48, 0x43, 0xe6, 0x91, 0x16, 0xa8, 0x43, 0x11,
-	0xa9, 0x2a, 0x4d, 0x65, 0xe7, 0x59, 0xbb, 0x68, 0x24, 0xaa, 0x33, 0x24, 0xb8, 0x93, 0xbf, 0xfe,
-	0xa7, 0x91, 0xb1, 0x10, 0xa8, 0x6f, 0xc1, 0x1b, 0x22, 0xd3, 0x3e, 0x75, 0x30, 0x39, 0x79, 0x0e,
-	0xd9, 0xc0, 0x15, 0x19, 0x5e, 0xb5, 0xb2, 0x81, 0xab, 0x7f, 0x0c, 0x2f, 0x66, 0x10, 0x64, 0xda,
-	0x81, 0x5c, 0x8f, 0x3a, 0x48, 0xf3, 0x22, 0x45, 0xb3, 0x4f, 0x1d, 0xe4, 0xe0, 0x10, 0xfd, 0x0f,
-	0x65, 0x76, 0x7c, 0xa2, 0x9f, 0x18, 0x50, 0xa0, 0xdf, 0x87, 0x5e, 0x24, 0x59, 0x3a, 0xd5, 0x3f,
-	0x7f, 0x7f, 0xbf, 0x84, 0x57, 0xf8, 0xa9, 0xeb, 0x46, 0x1e, 0x63, 0x87, 0x71, 0x14, 0x84, 0xbe,
-	0x25, 0x61, 0xc4, 0x00, 0x95, 0xc5, 0x76, 0x3c, 0x62, 0xd5, 0x6c, 0x53, 0xd9, 0x79, 0xde, 0x2e,
-	0xdf, 0x67, 0x3c, 0x14, 0xbb, 0x16, 0xa2, 0xc8, 0xe7, 0x00, 0xb3, 0x86, 0x55, 0x73, 0x42, 0xe5,
-	0x3b, 0x06, 0x32, 0xf0, 0xee, 0x1a, 0x72, 0x06, 0xb0, 0xbb, 0xc6, 0x81, 0xed, 0x7b, 0xa8, 0xcd,
-	0x4a, 0x9c, 0xd4, 0x7f, 0x56, 0x60, 0x3d, 0x21, 0x1e, 0x8b, 0xdf, 0x85, 0x3c, 0xa7, 0xae, 0x2a,
-	0xcd, 0xdc, 0x8a, 0xea, 0x05, 0x86, 0x7c, 0x91, 0x52, 0x92, 0x15, 0x4a, 0xde, 0x7d, 0x50, 0x89,
-	0x24, 0x4a, 0x49, 0xe9, 0xa0, 0x92, 0xc3, 0x7e, 0x70, 0x3c, 0xd1, 0x4a, 0x36, 0x40, 0xed, 0x51,
-	0xe7, 0x68, 0xda, 0xae, 0x42, 0x8f, 0x3a, 0x7b, 0x2e, 0x29, 0x83, 0x1a, 0x8e, 0x06, 0x8e, 0x17,
-	0x09, 0xc2, 0xd7, 0x2d, 0x5c, 0xe9, 0x9f, 0xe1, 0x30, 0x61, 0x0e, 0x2c, 0xc7, 0x80, 0x02, 0xe3,
-	0x01, 0xec, 0x26, 0x49, 0xd5, 0x23, 0xa0, 0x58, 0x91, 0x84, 0xe9, 0xbf, 0x28, 0xc9, 0x34, 0xec,
-	0x01, 0x2d, 0x15, 0x58, 0x0b, 0xa9, 0xeb, 0xf1, 0x78, 0x56, 0xc4, 0x55, 0xbe, 0xdc, 0x73, 0x9f,
-	0xac, 0x47, 0x57, 0x0a, 0x3e, 0x86, 0x89, 0x1c, 0x2c, 0xeb, 0x03, 0x50, 0x85, 0xde, 0x49, 0x9f,
-	0x96, 0xd7, 0x85, 0xb8, 0xa7, 0xeb, 0xd5, 0x37, 0x93, 0xe7, 0xe9, 0x85, 0x2e, 0x9f, 0x62, 0xbc,
-	0xa1, 0x74, 0xc5, 0xca, 0x4b, 0x57, 0xdc, 0x85, 0xd7, 0x30, 0xb3, 0xa8, 0xe2, 0xf1, 0x8f, 0x71,
-	0xd6, 0xea, 0xec, 0xe3, 0x5a, 0xfd, 0x9b, 0x02, 0xa5, 0x74, 0x25, 0x78, 0xb9, 0x1f, 0xc1, 0xda,
-	0x50, 0x86, 0xf0, 0x76, 0x6b, 0x69, 0xab, 0x49, 0xc8, 0xc3, 0x8c, 0x13, 0xfc, 0xd3, 0xdd, 0x72,
-	0x15, 0xca, 0x42, 0xdb, 0x5e, 0x38, 0xb6, 0xa3, 0xc0, 0x0e, 0xe3, 0xa9, 0x3d, 0x32, 0xa8, 0xcc,
-	0xed, 0xa0, 0xf0, 0x12, 0x14, 0xba, 0xb4, 0xef, 0x4a, 0x87, 0x7c, 0xc5, 0x92, 0x0b, 0xfe, 0x60,
-	0x9c, 0x88, 0x7e, 0xe7, 0x71, 0x3d, 0x39, 0x3e, 0xa3, 0x72, 0x45, 0x08, 0xbe, 0x74, 0x3e, 0x9d,
-	0x79, 0x7c, 0xd1, 0xe5, 0xe9, 0x5c, 0xe5, 0x45, 0x14, 0x57, 0xed, 0x9f, 0x54, 0x28, 0x08, 0x56,
-	0xd2, 0x05, 0x55, 0x7a, 0x2d, 0x69, 0xa4, 0x6e, 0x65, 0xde, 0xc8, 0xeb, 0xcd, 0xe5, 0x00, 0x29,
-	0x58, 0x7f, 0xf3, 0xc7, 0xbf, 0xfe, 0xfb, 0x35, 0xbb, 0x41, 0x8a, 0x66, 0xf2, 0xab, 0x22, 0xdd,
-	0x9b, 0x38, 0x90, 0xdb, 0xa7, 0x0e, 0xd9, 0x9c, 0xcf, 0x32, 0xf3, 0xf3, 0xfa, 0x5b, 0x4b, 0x76,
-	0x91, 0x40, 0x13, 0x04, 0x55, 0x52, 0x36, 0xef, 0x7f, 0xb6, 0xcc, 0x8b, 0xc0, 0xbd, 0x24, 0xdf,
-	0x42, 0x9e, 0xbb, 0x1f, 0x59, 0x9c, 0x66, 0x5a, 0x89, 0xb6, 0x6c, 0x1b, 0x69, 0x6a, 0x82, 0xa6,
-	0x48, 0xd6, 0xe7, 0x68, 0xc8, 0x0f, 0x50, 0x90, 0x83, 0xbc, 0x20, 0x47, 0xd2, 0xee, 0xea, 0x8d,
-	0xa5, 0xfb, 0x48, 0xd2, 0x16, 0x24, 0xef, 0x91, 0xdd, 0x05, 0xb5, 0x48, 0x73, 0xba, 0x34, 0x65,
-	0xbb, 0xcc, 0x0b, 0xe9, 0x89, 0x97, 0xbc, 0x5b, 0xd2, 0x39, 0xc8, 0xb2, 0xf4, 0xab, 0xba, 0x95,
-	0x36, 0x9d, 0x25, 0xdd, 0x42, 0x7f, 0xe9, 0xc3, 0x1a, 0x3e, 0x0c, 0xb2, 0xa8, 0xef, 0x29, 0xb3,
-	0xa8, 0x6f, 0xad, 0x40, 0x20, 0xd9, 0xa6, 0x20, 0x2b, 0x93, 0x52, 0x7a, 0x34, 0x90, 0xe2, 0x0c,
-	0x60, 0x36, 0xff, 0xe4, 0xed, 0xf9, 0x74, 0x73, 0xef, 0xa6, 0xbe, 0xbd, 0x1a, 0x84, 0xb4, 0x0d,
-	0x41, 0x5b, 0x23, 0x95, 0x14, 0x6d, 0x30, 0x05, 0x76, 0x3e, 0xb9, 0xbe, 0xd5, 0x94, 0x9b, 0x5b,
-	0x4d, 0xf9, 0xf7, 0x56, 0x53, 0xae, 0xee, 0xb4, 0xcc, 0xcd, 0x9d, 0x96, 0xf9, 0xfb, 0x4e, 0xcb,
-	0x7c, 0xbd, 0xed, 0x07, 0x71, 0x77, 0xe4, 0x18, 0xc7, 0x74, 0xc0, 0x0f, 0xfb, 0x51, 0xe0, 0xf2,
-	0xbf, 0xae, 0x79, 0x26, 0xf3, 0xc4, 0xe7, 0x43, 0x8f, 0x39, 0xaa, 0xf8, 0xe9, 0xf3, 0xe1, 0xff,
-	0x01, 0x00, 0x00, 0xff, 0xff, 0xd8, 0x77, 0x73, 0x04, 0xb5, 0x09, 0x00, 0x00,
+	// 1003 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xfa, 0x5f, 0xca, 0x0b, 0x94, 0xf6, 0xc5, 0xb1, 0xd7, 0x4b, 0xea, 0xa4, 0x4b, 0x28,
+	0x21, 0x82, 0x5d, 0x6c, 0x4e, 0x48, 0x08, 0x89, 0x08, 0x15, 0x12, 0x71, 0x28, 0xce, 0x0d, 0x09,
+	0x95, 0xdd, 0xec, 0x76, 0xb3, 0x21, 0xd9, 0x71, 0x77, 0xd6, 0xa1, 0x55, 0x1b, 0x0e, 0x48, 0x48,
+	0x1c, 0x38, 0x54, 0x70, 0x41, 0x7c, 0x0e, 0x4e, 0x7c, 0x82, 0x1e, 0x2b, 0xb8, 0x70, 0x42, 0x28,
+	0xe1, 0x83, 0x54, 0x33, 0xf3, 0xec, 0xdd, 0x8d, 0xd7, 0x76, 0x14, 0xf9, 0x64, 0xcf, 0x9b, 0xdf,
+	0xbe, 0xdf, 0xef, 0xfd, 0x99, 0x37, 0x03, 0xcd, 0x07, 0x2c, 0xb0, 0x0f, 0x99, 0xcb, 0xed, 0x93,
+	0x8e, 0xfd, 0x70, 0xe0, 0xc7, 0x8f, 0xad, 0x7e, 0xcc, 0x12, 0x86, 0x4b, 0x0f, 0x58, 0x60, 0x89,
+	0x0d, 0xeb, 0xa4, 0x63, 0x6c, 0xed, 0x33, 0x7e, 0xcc, 0xb8, 0xed, 0x3a, 0xdc, 0x57, 0x28, 0xfb,
+	0xa4, 0xe3, 0xfa, 0x89, 0xd3, 0xb1, 0xfb, 0x4e, 0x10, 0x46, 0x4e, 0x12, 0xb2, 0x48, 0x7d, 0x68,
+	0xb4, 0x14, 0xf6, 0xbe, 0x5c, 0xd9, 0x6a, 0x41, 0x5b, 0x8d, 0x2c, 0x99, 0xf4, 0xad, 0xec, 0x46,
+	0xd6, 0xde, 0xf7, 0xe3, 0x90, 0x79, 0xe1, 0x3e, 0xed, 0xd5, 0x03, 0x16, 0x30, 0xe5, 0x4b, 0xfc,
+	0x23, 0xeb, 0x6a, 0xc0, 0x58, 0x70, 0xe4, 0xdb, 0x4e, 0x3f, 0xb4, 0x9d, 0x28, 0x62, 0x89, 0x54,
+	0x40, 0xfe, 0xcc, 0x3a, 0xe0, 0x97, 0x42, 0xe4, 0x3d, 0x27, 0x76, 0x8e, 0x79, 0xcf, 0x7f, 0x38,
+	0xf0, 0x79, 0x62, 0x7e, 0x0e, 0xcb, 0x39, 0x2b, 0xef, 0xb3, 0x88, 0xfb, 0xd8, 0x81, 0x5a, 0x5f,
+	0x5a, 0x74, 0x6d, 0x5d, 0xdb, 0x5c, 0xea, 0x2e, 0x5b, 0x99, 0xc8, 0x2d, 0x05, 0xde, 0xae, 0x3c,
+	0xff, 0x77, 0x6d, 0xa1, 0x47, 0x40, 0xf3, 0x36, 0xbc, 0x2e, 0x3d, 0xed, 0x32, 0x97, 0x9c, 0xe3,
+	0x75, 0x28, 0x85, 0x9e, 0xf4, 0xf0, 0x4a, 0xaf, 0x14, 0x7a, 0xe6, 0x47, 0x70, 0x23, 0x85, 0x10,
+	0xd3, 0x26, 0x94, 0x0f, 0x99, 0x4b, 0x34, 0x37, 0x72, 0x34, 0xbb, 0xcc, 0x25, 0x0e, 0x01, 0x31,
+	0xff, 0xd4, 0xd2, 0xcf, 0x87, 0xfa, 0xd1, 0x82, 0x2a, 0xfb, 0x2e, 0xf2, 0x63, 0xc5, 0xb2, 0xad,
+	0xff, 0xf5, 0xc7, 0x7b, 0x75, 0x4a, 0xef, 0x27, 0x9e, 0x17, 0xfb, 0x9c, 0xef, 0x25, 0x71, 0x18,
+	0x05, 0x3d, 0x05, 0x43, 0x0b, 0x6a, 0x3c, 0x71, 0x92, 0x01, 0xd7, 0x4b, 0xeb, 0xda, 0xe6, 0xf5,
+	0x6e, 0xe3, 0x22, 0xe3, 0x9e, 0xdc, 0xed, 0x11, 0x0a, 0xef, 0x02, 0xa4, 0xc5, 0xd4, 0xcb, 0x52,
+	0xe5, 0x1d, 0x8b, 0x18, 0x44, 0xe5, 0x2d, 0xd5, 0x1f, 0x54, 0x79, 0xeb, 0x9e, 0x13, 0xf8, 0xa4,
+	0xad, 0x97, 0xf9, 0xd2, 0xfc, 0x49, 0x83, 0x9b, 0x19, 0xf1, 0x14, 0xfc, 0x16, 0x54, 0x04, 0xb5,
+	0xae, 0xad, 0x97, 0xa7, 0x44, 0x2f, 0x31, 0xf8, 0x59, 0x4e, 0x49, 0x49, 0x2a, 0x79, 0x7b, 0xa6,
+	0x12, 0x45, 0x94, 0x93, 0xf2, 0x0e, 0x34, 0x55, 0xc9, 0xa9, 0xa7, 0xa6, 0x14, 0xec, 0x0b, 0xd0,
+	0xc7, 0xa1, 0xa4, 0xfd, 0xfd, 0x6c, 0xe1, 0xf4, 0x7c, 0x7f, 0xa4, 0xf0, 0x6c, 0x01, 0x7f, 0xd1,
+	0xc6, 0xdd, 0x5d, 0xb9, 0x90, 0x77, 0x0b, 0xd2, 0x71, 0x95, 0xc2, 0xfc, 0xa6, 0x41, 0xab, 0x40,
+	0x14, 0x05, 0xd9, 0xcd, 0x15, 0x68, 0x56, 0x94, 0x73, 0x2e, 0xd4, 0x36, 0xb5, 0xcc, 0xde, 0x51,
+	0xb8, 0x3f, 0xd4, 0x8e, 0x2b, 0x50, 0x3b, 0x64, 0xee, 0xfd, 0x51, 0x99, 0xaa, 0x87, 0xcc, 0xdd,
+	0xf1, 0xb0, 0x01, 0xb5, 0x68, 0x70, 0xec, 0xfa, 0xb1, 0x24, 0x7c, 0xad, 0x47, 0x2b, 0xf3, 0x53,
+	0x3a, 0xf5, 0xe4, 0x83, 0xc2, 0xb2, 0xa0, 0xca, 0x85, 0x81, 0xaa, 0x87, 0xb9, 0xb8, 0x24, 0x94,
+	0x22, 0x52, 0x30, 0xf3, 0x67, 0x2d, 0xeb, 0x86, 0xcf, 0xd0, 0xd2, 0x84, 0xc5, 0x88, 0x79, 0xbe,
+	0xb0, 0x97, 0xa4, 0xbd, 0x26, 0x96, 0x3b, 0xde, 0xdc, 0x0e, 0xd3, 0x33, 0x8d, 0xa6, 0xd6, 0x50,
+	0xce, 0xa8, 0x25, 0x6b, 0x52, 0xef, 0xb0, 0x5e, 0x93, 0xe3, 0x22, 0xdc, 0xfc, 0x6a, 0xf5, 0xf5,
+	0x70, 0x8e, 0xfa, 0x91, 0x27, 0xba, 0x94, 0x32, 0x94, 0x8f, 0x58, 0xbb, 0x72, 0xc4, 0x07, 0xf0,
+	0x2a, 0x79, 0x96, 0x51, 0x5c, 0x7e, 0x6a, 0xa6, 0xa5, 0x2e, 0x5d, 0xae, 0xd4, 0xbf, 0x6b, 0x50,
+	0xcf, 0x47, 0x42, 0xc9, 0xfd, 0x10, 0x16, 0xfb, 0xca, 0x44, 0xd9, 0x6d, 0x5d, 0x38, 0x0d, 0xa9,
+	0x3c, 0xf2, 0x38, 0xc4, 0xcf, 0x2f, 0xcb, 0x3a, 0x34, 0xa4, 0xb6, 0x9d, 0xe8, 0xc4, 0x89, 0x43,
+	0x27, 0x4a, 0x46, 0xf7, 0x18, 0xa7, 0xa1, 0x96, 0xdd, 0x21, 0xe1, 0x75, 0xa8, 0x1e, 0xb0, 0x23,
+	0x4f, 0x5d, 0x65, 0xd7, 0x7a, 0x6a, 0x21, 0x0e, 0x8c, 0x1b, 0xb3, 0x6f, 0x7d, 0xa1, 0xa7, 0x2c,
+	0x7a, 0x54, 0xad, 0x10, 0xe9, 0xc4, 0x8b, 0xee, 0xac, 0xd0, 0x89, 0x6e, 0x8c, 0xfa, 0xaa, 0x22,
+	0xad, 0xb4, 0xea, 0xfe, 0x78, 0x0d, 0xaa, 0x92, 0x15, 0x0f, 0xa0, 0xa6, 0x2e, 0x45, 0x5c, 0xcb,
+	0x65, 0x65, 0xfc, 0xc6, 0x35, 0xd6, 0x27, 0x03, 0x94, 0x60, 0xf3, 0x8d, 0x1f, 0xfe, 0xfe, 0xff,
+	0xd7, 0xd2, 0x0a, 0x2e, 0xdb, 0xb9, 0x27, 0x80, 0xf2, 0xef, 0x42, 0x79, 0x97, 0xb9, 0xb8, 0x3a,
+	0xee, 0x25, 0x9d, 0xe3, 0xc6, 0xad, 0x09, 0xbb, 0x44, 0xd0, 0x96, 0x04, 0x3a, 0x36, 0xec, 0x8b,
+	0x6f, 0x0f, 0xfb, 0x49, 0xe8, 0x9d, 0xe2, 0x37, 0x50, 0x11, 0x53, 0x10, 0x8b, 0xdd, 0x8c, 0x22,
+	0x69, 0x4f, 0xda, 0x26, 0x9a, 0x96, 0xa4, 0x59, 0xc6, 0x9b, 0x63, 0x34, 0xf8, 0x3d, 0x2c, 0x65,
+	0xc6, 0x27, 0x6e, 0x14, 0xe4, 0x64, 0xec, 0x76, 0x32, 0xde, 0x9a, 0x81, 0x22, 0x5a, 0x53, 0xd2,
+	0xae, 0xa2, 0x61, 0x17, 0xbd, 0xa0, 0x54, 0x84, 0x4f, 0xc5, 0x79, 0x4a, 0xe7, 0x3d, 0x4e, 0x77,
+	0x3d, 0x8a, 0xf8, 0xce, 0x2c, 0x18, 0x49, 0xb8, 0x25, 0x25, 0x34, 0x71, 0xa5, 0x50, 0x02, 0x3e,
+	0x85, 0xaa, 0x3a, 0xc6, 0x05, 0x19, 0xcc, 0x0e, 0x7b, 0x63, 0x6d, 0xe2, 0x3e, 0x11, 0x75, 0x25,
+	0xd1, 0xbb, 0xb8, 0x55, 0x50, 0x49, 0x35, 0x9a, 0x4f, 0x6d, 0xd5, 0xac, 0xf6, 0x13, 0x75, 0x23,
+	0x9c, 0x8a, 0x5e, 0x55, 0x73, 0x13, 0x27, 0xb9, 0x9f, 0xd6, 0xab, 0xf9, 0x91, 0x3b, 0xa1, 0x57,
+	0x69, 0xba, 0x1e, 0xc1, 0x22, 0x8d, 0x05, 0x2c, 0xea, 0xfa, 0xdc, 0xa8, 0x34, 0x6e, 0x4f, 0x41,
+	0x10, 0xd9, 0xaa, 0x24, 0x6b, 0x60, 0xfd, 0x42, 0x5a, 0x15, 0xc5, 0x23, 0x80, 0xf4, 0xf4, 0xe3,
+	0x9b, 0xe3, 0xee, 0xc6, 0xa6, 0x86, 0xb1, 0x31, 0x1d, 0x44, 0xb4, 0x6b, 0x92, 0xb6, 0x85, 0xcd,
+	0x1c, 0x6d, 0x38, 0x02, 0x6e, 0x7f, 0xfc, 0xfc, 0xac, 0xad, 0xbd, 0x38, 0x6b, 0x6b, 0xff, 0x9d,
+	0xb5, 0xb5, 0x67, 0xe7, 0xed, 0x85, 0x17, 0xe7, 0xed, 0x85, 0x7f, 0xce, 0xdb, 0x0b, 0x5f, 0x6d,
+	0x04, 0x61, 0x72, 0x30, 0x70, 0xad, 0x7d, 0x76, 0x2c, 0x3e, 0x0e, 0xe2, 0xd0, 0x13, 0xbf, 0x9e,
+	0xfd, 0x48, 0xf9, 0x49, 0x1e, 0xf7, 0x7d, 0xee, 0xd6, 0xe4, 0x0b, 0xfd, 0x83, 0x97, 0x01, 0x00,
+	0x00, 0xff, 0xff, 0xc6, 0xab, 0x6a, 0x8e, 0x78, 0x0c, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -871,6 +1076,10 @@ type QueryClient interface {
 	Job(ctx context.Context, in *QueryJobRequest, opts ...grpc.CallOption) (*QueryJobResponse, error)
 	// Jobs lists jobs, of one owner and in one status if asked.
 	Jobs(ctx context.Context, in *QueryJobsRequest, opts ...grpc.CallOption) (*QueryJobsResponse, error)
+	// PeriodicJob returns one periodic job.
+	PeriodicJob(ctx context.Context, in *QueryPeriodicJobRequest, opts ...grpc.CallOption) (*QueryPeriodicJobResponse, error)
+	// PeriodicJobs lists periodic jobs, of one owner if asked.
+	PeriodicJobs(ctx context.Context, in *QueryPeriodicJobsRequest, opts ...grpc.CallOption) (*QueryPeriodicJobsResponse, error)
 	// Slice returns one slice of a job.
 	Slice(ctx context.Context, in *QuerySliceRequest, opts ...grpc.CallOption) (*QuerySliceResponse, error)
 	// Slices lists the slices of a job, or the running (MATCHED) slices of a node.
@@ -910,6 +1119,24 @@ func (c *queryClient) Job(ctx context.Context, in *QueryJobRequest, opts ...grpc
 func (c *queryClient) Jobs(ctx context.Context, in *QueryJobsRequest, opts ...grpc.CallOption) (*QueryJobsResponse, error) {
 	out := new(QueryJobsResponse)
 	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/Jobs", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) PeriodicJob(ctx context.Context, in *QueryPeriodicJobRequest, opts ...grpc.CallOption) (*QueryPeriodicJobResponse, error) {
+	out := new(QueryPeriodicJobResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/PeriodicJob", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) PeriodicJobs(ctx context.Context, in *QueryPeriodicJobsRequest, opts ...grpc.CallOption) (*QueryPeriodicJobsResponse, error) {
+	out := new(QueryPeriodicJobsResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/PeriodicJobs", in, out, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -960,6 +1187,10 @@ type QueryServer interface {
 	Job(context.Context, *QueryJobRequest) (*QueryJobResponse, error)
 	// Jobs lists jobs, of one owner and in one status if asked.
 	Jobs(context.Context, *QueryJobsRequest) (*QueryJobsResponse, error)
+	// PeriodicJob returns one periodic job.
+	PeriodicJob(context.Context, *QueryPeriodicJobRequest) (*QueryPeriodicJobResponse, error)
+	// PeriodicJobs lists periodic jobs, of one owner if asked.
+	PeriodicJobs(context.Context, *QueryPeriodicJobsRequest) (*QueryPeriodicJobsResponse, error)
 	// Slice returns one slice of a job.
 	Slice(context.Context, *QuerySliceRequest) (*QuerySliceResponse, error)
 	// Slices lists the slices of a job, or the running (MATCHED) slices of a node.
@@ -982,6 +1213,12 @@ func (*UnimplementedQueryServer) Job(ctx context.Context, req *QueryJobRequest) 
 }
 func (*UnimplementedQueryServer) Jobs(ctx context.Context, req *QueryJobsRequest) (*QueryJobsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Jobs not implemented")
+}
+func (*UnimplementedQueryServer) PeriodicJob(ctx context.Context, req *QueryPeriodicJobRequest) (*QueryPeriodicJobResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method PeriodicJob not implemented")
+}
+func (*UnimplementedQueryServer) PeriodicJobs(ctx context.Context, req *QueryPeriodicJobsRequest) (*QueryPeriodicJobsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method PeriodicJobs not implemented")
 }
 func (*UnimplementedQueryServer) Slice(ctx context.Context, req *QuerySliceRequest) (*QuerySliceResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Slice not implemented")
@@ -1050,6 +1287,42 @@ func _Query_Jobs_Handler(srv interface{}, ctx context.Context, dec func(interfac
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QueryServer).Jobs(ctx, req.(*QueryJobsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_PeriodicJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryPeriodicJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).PeriodicJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Query/PeriodicJob",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).PeriodicJob(ctx, req.(*QueryPeriodicJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_PeriodicJobs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryPeriodicJobsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).PeriodicJobs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Query/PeriodicJobs",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).PeriodicJobs(ctx, req.(*QueryPeriodicJobsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1142,6 +1415,14 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Jobs",
 			Handler:    _Query_Jobs_Handler,
+		},
+		{
+			MethodName: "PeriodicJob",
+			Handler:    _Query_PeriodicJob_Handler,
+		},
+		{
+			MethodName: "PeriodicJobs",
+			Handler:    _Query_PeriodicJobs_Handler,
 		},
 		{
 			MethodName: "Slice",
@@ -1346,6 +1627,160 @@ func (m *QueryJobsResponse) MarshalTo(dAtA []byte) (int, error) {
 }
 
 func (m *QueryJobsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Jobs) > 0 {
+		for iNdEx := len(m.Jobs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Jobs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryPeriodicJobRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPeriodicJobRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPeriodicJobRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryPeriodicJobResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPeriodicJobResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPeriodicJobResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Job.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryPeriodicJobsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPeriodicJobsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPeriodicJobsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryPeriodicJobsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPeriodicJobsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPeriodicJobsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	i := len(dAtA)
 	_ = i
 	var l int
@@ -1823,6 +2258,66 @@ func (m *QueryJobsRequest) Size() (n int) {
 }
 
 func (m *QueryJobsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Jobs) > 0 {
+		for _, e := range m.Jobs {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryPeriodicJobRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryPeriodicJobResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Job.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryPeriodicJobsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryPeriodicJobsResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -2486,6 +2981,409 @@ func (m *QueryJobsResponse) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			m.Jobs = append(m.Jobs, Job{})
+			if err := m.Jobs[len(m.Jobs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPeriodicJobRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPeriodicJobRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPeriodicJobRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPeriodicJobResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPeriodicJobResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPeriodicJobResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Job", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Job.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPeriodicJobsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPeriodicJobsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPeriodicJobsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPeriodicJobsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPeriodicJobsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPeriodicJobsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Jobs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Jobs = append(m.Jobs, PeriodicJob{})
 			if err := m.Jobs[len(m.Jobs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}

@@ -215,6 +215,8 @@ func (s *simGrid) liveness(ctx context.Context, round oracletypes.Round, untrue 
 			seen.Up = append(seen.Up, index)
 		case !inactive && (untrue || c < 4):
 			seen.Down = append(seen.Down, index)
+		case c >= 88 && c < 96:
+			seen.Network = append(seen.Network, nodestypes.NetworkObservation{Index: index, RttUs: 1 + uint32(c)*uint32(round.Id%5_000), LossPpm: uint32(c)})
 		case c >= 96:
 			boot := sha256.Sum256(binary.BigEndian.AppendUint32(nil, uint32(round.Id)))
 			seen.Restarted = append(seen.Restarted, nodestypes.Restart{Index: index, Boot: hex.EncodeToString(boot[:8])})

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foggrid/fogd/offchain/link"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -37,27 +39,52 @@ type beat struct {
 	failures int
 	tested   int
 	boot     string
+	network  network
 }
 
 func newPulse(interval time.Duration) *pulse {
 	return &pulse{interval: interval, nodes: map[string]*beat{}}
 }
 
-// note records one test.
-func (p *pulse) note(node string, up bool, boot string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// of returns what is remembered of a node. The caller holds mu.
+func (p *pulse) of(node string) *beat {
 	b := p.nodes[node]
 	if b == nil {
 		b = &beat{}
 		p.nodes[node] = b
 	}
+	return b
+}
+
+// note records one test.
+func (p *pulse) note(node string, up bool, boot string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.of(node)
 	b.tested++
 	if up {
 		b.failures, b.boot = 0, boot
 	} else {
 		b.failures++
 	}
+}
+
+// notePing records one ping; a round trip of zero is one that was not answered.
+func (p *pulse) notePing(node string, trip time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.of(node).network.note(trip)
+}
+
+// network is how the pings of a node went; ok is false while too few are known.
+func (p *pulse) network(node string) (v nodestypes.Network, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.nodes[node]
+	if b == nil {
+		return v, false
+	}
+	return b.network.view()
 }
 
 // view says how a node stands: up if the last test passed, down after two failed ones; neither if it is not known yet.
@@ -122,8 +149,13 @@ func watched(n nodestypes.Node) bool {
 func (w *Worker) test(ctx context.Context, node string) (up bool, boot string) {
 	for range probes {
 		if session, ok := w.server.Session(node); ok {
-			if _, err := session.Ping(ctx); err == nil {
+			trip, err := session.Ping(ctx)
+			switch {
+			case err == nil:
+				w.pulse.notePing(node, max(trip, 1))
 				return true, session.Hello().BootID
+			case errors.Is(err, link.ErrPingTimeout):
+				w.pulse.notePing(node, 0)
 			}
 		}
 		select {
@@ -145,12 +177,14 @@ func (w *Worker) answerLiveness(ctx context.Context, round oracletypes.Round) er
 	if err != nil {
 		return err
 	}
+	observation.Network = w.networks(round.Id, nodes)
 	body, err := observation.Marshal()
 	if err != nil {
 		return err
 	}
-	if len(observation.Down)+len(observation.Up)+len(observation.Restarted) > 0 {
-		w.log.Info("liveness", "round", round.Id, "down", observation.Down, "up", observation.Up, "restarted", len(observation.Restarted))
+	if len(observation.Down)+len(observation.Up)+len(observation.Restarted)+len(observation.Network) > 0 {
+		w.log.Info("liveness", "round", round.Id, "down", observation.Down, "up", observation.Up, "restarted", len(observation.Restarted),
+			"networks", len(observation.Network))
 	}
 	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}, 0))
 }

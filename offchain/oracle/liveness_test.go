@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -115,4 +116,71 @@ func TestOracleThatSeesEverybodyDownAbstains(t *testing.T) {
 		_, err := w.observe(nodes)
 		require.Equal(t, tt.abstains, errors.Is(err, errAbstain), "%d of %d down", tt.down, tt.nodes)
 	}
+}
+
+func TestNetworkOfANode(t *testing.T) {
+	var n network
+	_, ok := n.view()
+	require.False(t, ok)
+	for i := range 9 {
+		n.note(time.Duration(10+i%2) * time.Millisecond)
+	}
+	_, ok = n.view()
+	require.False(t, ok, "nine pings say too little")
+	n.note(0)
+	v, ok := n.view()
+	require.True(t, ok)
+	require.Equal(t, nodestypes.Network{RttUs: 10_000, JitterUs: 1_000, LossPpm: 100_000}, v)
+	for range 200 {
+		n.note(5 * time.Millisecond)
+	}
+	v, _ = n.view()
+	require.Equal(t, nodestypes.Network{RttUs: 5_000}, v, "what is long ago is forgotten")
+}
+
+func TestNetworksNamesWhatDiffers(t *testing.T) {
+	w := testWorker("operator")
+	ping := func(id string, trip time.Duration) {
+		for range 20 {
+			w.pulse.notePing(id, trip)
+		}
+	}
+	ping("new", 30*time.Millisecond)
+	ping("same", 30*time.Millisecond)
+	ping("slower", 90*time.Millisecond)
+	ping("own", 90*time.Millisecond)
+	known := func(n nodestypes.Node) nodestypes.Node {
+		n.Network = nodestypes.Network{RttUs: 29_000, Time: 7}
+		return n
+	}
+	own := node("own", 6, nodestypes.NODE_STATUS_ACTIVE)
+	own.Owner = "operator"
+	got := w.networks(1, []nodestypes.Node{
+		node("new", 1, nodestypes.NODE_STATUS_ACTIVE), known(node("same", 2, nodestypes.NODE_STATUS_ACTIVE)),
+		known(node("slower", 3, nodestypes.NODE_STATUS_DRAINING)), node("silent", 4, nodestypes.NODE_STATUS_ACTIVE), own,
+	})
+	require.Equal(t, []nodestypes.NetworkObservation{{Index: 1, RttUs: 30_000}, {Index: 3, RttUs: 90_000}}, got)
+	require.NoError(t, nodestypes.LivenessObservation{Network: got}.Validate())
+}
+
+func TestNetworksOfALargeGridTakeTurns(t *testing.T) {
+	w := testWorker("operator")
+	var nodes []nodestypes.Node
+	for i := range 2*nodestypes.MaxNetworkNodes + 10 {
+		n := node(fmt.Sprint(i), uint32(i+1), nodestypes.NODE_STATUS_ACTIVE)
+		for range 10 {
+			w.pulse.notePing(n.Id, time.Millisecond*40)
+		}
+		nodes = append(nodes, n)
+	}
+	named := map[uint32]bool{}
+	for round := range uint64(3) {
+		got := w.networks(round, nodes)
+		require.Len(t, got, nodestypes.MaxNetworkNodes)
+		require.NoError(t, nodestypes.LivenessObservation{Network: got}.Validate())
+		for _, o := range got {
+			named[o.Index] = true
+		}
+	}
+	require.Len(t, named, len(nodes))
 }

@@ -102,7 +102,7 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		Probation: probation, Running: n.RunningTasks,
 		CPUAll: n.Measured.CpuAll, MemoryBandwidth: n.Measured.MemoryBandwidth, DiskRead: n.Measured.DiskRead,
 		CPUModel: n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
-		Class: n.Class, Place: placeOf(n.Location), RTT: uint32(min(n.Measured.RttUs, math.MaxUint32)),
+		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: n.Grade.Letter(),
 		Stats: match.Stats{
 			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials, Last: n.RatedTime,
 		},
@@ -111,6 +111,14 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		m.Attributes = append(m.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
 	}
 	return m
+}
+
+// roundTrip is that of the pings, or of the benchmark as long as there are no pings.
+func roundTrip(n nodestypes.Node) uint32 {
+	if n.Network.RttUs > 0 {
+		return n.Network.RttUs
+	}
+	return uint32(min(n.Measured.RttUs, math.MaxUint32))
 }
 
 // storageTypes as conditions name them.

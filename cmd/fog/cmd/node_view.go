@@ -174,6 +174,7 @@ func printNode(w io.Writer, v nodeView) error {
 		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
 		"attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "delivers", v.Rating.speed(),
+		"network", networkText(n),
 		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
 		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {
@@ -201,6 +202,16 @@ func printNode(w io.Writer, v nodeView) error {
 		{"cpu", num(c.CpuMilli), num(r.CpuMilli), "1/1000 vCPU", fog(p.Cpu)}, {"memory", num(c.MemoryMib), num(r.MemoryMib), "MiB", fog(p.Memory) + " a GiB"},
 		{"storage", num(c.StorageMib), num(r.StorageMib), "MiB", fog(p.Storage) + " a GiB"}, {"gpus", num(c.Gpus), num(r.Gpus), "", fog(p.Gpu)},
 	})
+}
+
+// networkText is the grade of a node's network and what it rests on.
+func networkText(n nodestypes.Node) string {
+	if n.Network.RttUs == 0 {
+		return "not graded yet: the oracles' pings say too little so far"
+	}
+	v := n.Network
+	return fmt.Sprintf("grade %s: round trip %.1f ms, jitter %.1f ms, %.2f %% lost (as of %s)", n.Grade.Letter(),
+		float64(v.RttUs)/1000, float64(v.JitterUs)/1000, float64(v.LossPpm)/10_000, when(v.Time))
 }
 
 func num(v uint64) string { return fmt.Sprint(v) }

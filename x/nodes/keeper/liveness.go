@@ -30,7 +30,9 @@ func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness
 	}
 	var down, up []uint32
 	var restarted []types.Restart
+	var network []types.NetworkObservation
 	for _, o := range msg.Observations {
+		network = append(network, o.Network...)
 		down, up, restarted = append(down, o.Down...), append(up, o.Up...), append(restarted, o.Restarted...)
 	}
 	quorum := int(msg.Quorum)
@@ -52,7 +54,46 @@ func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness
 			return err
 		}
 	}
+	return k.recordNetworks(ctx, network, quorum, p)
+}
+
+// recordNetworks takes the figures of the nodes that a quorum named: of each the median.
+func (k Keeper) recordNetworks(ctx context.Context, seen []types.NetworkObservation, quorum int, p types.Params) error {
+	slices.SortStableFunc(seen, func(a, b types.NetworkObservation) int { return cmp.Compare(a.Index, b.Index) })
+	for i := 0; i < len(seen); {
+		j := i
+		for j < len(seen) && seen[j].Index == seen[i].Index {
+			j++
+		}
+		if named := seen[i:j]; len(named) >= quorum {
+			err := k.flip(ctx, named[0].Index, p, func(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
+				return k.setNetwork(ctx, id, n, types.MedianNetwork(named), p)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		i = j
+	}
 	return nil
+}
+
+// setNetwork notes how a live node's network is seen, and its grade.
+func (k Keeper) setNetwork(ctx context.Context, id escrowtypes.ID, n types.Node, network types.Network, p types.Params) error {
+	switch n.Status {
+	case types.NODE_STATUS_ACTIVE, types.NODE_STATUS_DRAINING, types.NODE_STATUS_INACTIVE:
+	default:
+		return nil
+	}
+	network.Time = blockSeconds(ctx)
+	from := n.Grade
+	n.Network, n.Grade = network, p.Grade(network)
+	if err := k.Nodes.Set(ctx, id, n); err != nil || n.Grade == from {
+		return err
+	}
+	return emit(ctx, &types.EventNodeGraded{
+		NodeId: n.Id, From: from, To: n.Grade, RttUs: network.RttUs, JitterUs: network.JitterUs, LossPpm: network.LossPpm,
+	})
 }
 
 func compareRestarts(a, b types.Restart) int {

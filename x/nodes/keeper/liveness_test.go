@@ -60,6 +60,34 @@ func TestStaleItems(t *testing.T) {
 	require.Len(t, eventsOf[*types.EventNodeStatusChanged](w), 1)
 }
 
+func TestNetworkIsGradedByTheMedianOfAQuorum(t *testing.T) {
+	w := newWorld(t)
+	alice := w.rich("alice", 50*fog, 900*fog)
+	one, two := w.active(alice, "one"), w.active(alice, "two")
+	saw := func(index, rtt uint32) types.LivenessObservation {
+		return types.LivenessObservation{Network: []types.NetworkObservation{{Index: index, RttUs: rtt, JitterUs: rtt / 10, LossPpm: 7}}}
+	}
+	require.Equal(t, types.NETWORK_GRADE_UNSPECIFIED, w.node(one).Grade)
+	w.end(60, w.liveness(saw(1, 50_000), saw(1, 70_000), saw(2, 1_000), types.LivenessObservation{}))
+	require.Equal(t, types.Network{}, w.node(one).Network, "two of four are no quorum")
+
+	w.end(60, w.liveness(saw(1, 50_000), saw(1, 70_000), saw(1, 3_000_000), saw(2, 1_000)))
+	n := w.node(one)
+	require.Equal(t, []uint32{70_000, 7_000, 7}, []uint32{n.Network.RttUs, n.Network.JitterUs, n.Network.LossPpm})
+	require.Equal(t, types.NETWORK_GRADE_B, n.Grade)
+	require.Equal(t, types.NETWORK_GRADE_UNSPECIFIED, w.node(two).Grade)
+	require.Equal(t, []*types.EventNodeGraded{{
+		NodeId: one.Bech32("node"), To: types.NETWORK_GRADE_B, RttUs: 70_000, JitterUs: 7_000, LossPpm: 7,
+	}}, eventsOf[*types.EventNodeGraded](w))
+
+	w.end(60, w.liveness(saw(1, 60_000), saw(1, 60_000), saw(1, 60_000), saw(1, 60_000)))
+	require.Equal(t, types.NETWORK_GRADE_A, w.node(one).Grade)
+	require.NoError(t, w.retire(w.node(one)))
+	w.end(60, w.liveness(saw(1, 900_000), saw(1, 900_000), saw(1, 900_000), saw(1, 900_000)))
+	require.Equal(t, types.NETWORK_GRADE_A, w.node(one).Grade, "nobody asks about a node that has ended")
+	w.check()
+}
+
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
 	id := w.active(w.rich("alice", 50*fog, 900*fog), "one")

@@ -193,10 +193,13 @@ func (m *machine) nextBlock(t *rapid.T) {
 
 // likely reports on a node what oracles could see.
 func (m *machine) likely(t *rapid.T, salt string, n *modelNode) {
-	switch seen := rapid.IntRange(0, 5).Draw(t, "seen"); {
+	switch seen := rapid.IntRange(0, 6).Draw(t, "seen"); {
 	case n.until != 0 && seen < 4:
 		m.reportBenchmark(t, salt, n, n.boot)
 	case n.index == 0:
+	case seen == 6:
+		rtt := rapid.SampledFrom([]uint32{1_000, 100_000, 900_000}).Draw(t, "rtt")
+		m.reportLiveness(t, types.LivenessObservation{Network: []types.NetworkObservation{{Index: n.index, RttUs: rtt}}}, func() { n.graded(rtt) })
 	case seen == 5:
 		b := rapid.SampledFrom(boots).Draw(t, "boot")
 		m.reportLiveness(t, restarted(n.index, b), func() { n.restarted(b) })
@@ -272,6 +275,8 @@ func (m *machine) compare(t *rapid.T) {
 		require.Equal(t, want.condemned, n.Condemned)
 		require.Equal(t, want.draining, n.Draining)
 		require.Equal(t, want.until, n.BenchmarkUntil)
+		require.Equal(t, want.rtt, n.Network.RttUs)
+		require.Equal(t, want.grade(), n.Grade)
 		require.Equal(t, want.running, n.RunningTasks)
 		require.EqualValues(t, want.running*1_000, n.Reserved.CpuMilli)
 		require.Equal(t, want.ended, n.Statistics.Tasks)

@@ -25,6 +25,7 @@ type modelNode struct {
 	outages    []types.Outage
 	timerRuns  bool // its work is going to be lost
 	awardTaken uint64
+	rtt        uint32
 }
 
 type model struct {
@@ -249,10 +250,31 @@ func (n *modelNode) up(now int64) {
 	n.timerRuns = false
 }
 
+// watched says whether the oracles' pings of the node count.
+func (n *modelNode) watched() bool {
+	return n.status == types.NODE_STATUS_ACTIVE || n.status == types.NODE_STATUS_DRAINING || n.status == types.NODE_STATUS_INACTIVE
+}
+
+func (n *modelNode) graded(rtt uint32) {
+	if n.watched() {
+		n.rtt = rtt
+	}
+}
+
+func (n *modelNode) grade() types.NetworkGrade {
+	switch n.rtt {
+	case 0:
+		return types.NETWORK_GRADE_UNSPECIFIED
+	case 1_000:
+		return types.NETWORK_GRADE_A
+	case 100_000:
+		return types.NETWORK_GRADE_B
+	}
+	return types.NETWORK_GRADE_C
+}
+
 func (n *modelNode) restarted(boot string) {
-	switch n.status {
-	case types.NODE_STATUS_ACTIVE, types.NODE_STATUS_DRAINING, types.NODE_STATUS_INACTIVE:
-	default:
+	if !n.watched() {
 		return
 	}
 	if n.boot != boot {

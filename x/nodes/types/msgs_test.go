@@ -95,20 +95,23 @@ func TestRegistrationNamesTheField(t *testing.T) {
 func TestParamsNameTheField(t *testing.T) {
 	require.NoError(t, types.DefaultParams().Validate())
 	for says, edit := range map[string]func(*types.Params){
-		"min_deposit is 0; it must be from 1":           func(p *types.Params) { p.MinDeposit = 0 },
-		"registration_fee is":                           func(p *types.Params) { p.RegistrationFee = 1<<62 + 1 },
-		"pass_percent is 101":                           func(p *types.Params) { p.PassPercent = 101 },
-		"lower_percent is 91; it must be from 1 to 90":  func(p *types.Params) { p.LowerPercent = 91 },
-		"max_benchmark_tries is 0":                      func(p *types.Params) { p.MaxBenchmarkTries = 0 },
-		"liveness_epoch is 0":                           func(p *types.Params) { p.LivenessEpoch = 0 },
-		"lost_grace is 86401":                           func(p *types.Params) { p.LostGrace = 86401 },
-		"jail_transitions is 9; it must be from 1 to 8": func(p *types.Params) { p.JailTransitions = 9 },
-		"transition_window is 0":                        func(p *types.Params) { p.TransitionWindow = 0 },
-		"false_declaration_slash is 10001":              func(p *types.Params) { p.FalseDeclarationSlash = 10001 },
-		"probation_tasks is 1001":                       func(p *types.Params) { p.ProbationTasks = 1001 },
-		"benchmark_window is 0":                         func(p *types.Params) { p.BenchmarkWindow = 0 },
-		"max_drain is 0":                                func(p *types.Params) { p.MaxDrain = 0 },
-		"min_uptime_percent is 101":                     func(p *types.Params) { p.MinUptimePercent = 101 },
+		"min_deposit is 0; it must be from 1":                       func(p *types.Params) { p.MinDeposit = 0 },
+		"registration_fee is":                                       func(p *types.Params) { p.RegistrationFee = 1<<62 + 1 },
+		"pass_percent is 101":                                       func(p *types.Params) { p.PassPercent = 101 },
+		"lower_percent is 91; it must be from 1 to 90":              func(p *types.Params) { p.LowerPercent = 91 },
+		"max_benchmark_tries is 0":                                  func(p *types.Params) { p.MaxBenchmarkTries = 0 },
+		"liveness_epoch is 0":                                       func(p *types.Params) { p.LivenessEpoch = 0 },
+		"lost_grace is 86401":                                       func(p *types.Params) { p.LostGrace = 86401 },
+		"jail_transitions is 9; it must be from 1 to 8":             func(p *types.Params) { p.JailTransitions = 9 },
+		"transition_window is 0":                                    func(p *types.Params) { p.TransitionWindow = 0 },
+		"false_declaration_slash is 10001":                          func(p *types.Params) { p.FalseDeclarationSlash = 10001 },
+		"probation_tasks is 1001":                                   func(p *types.Params) { p.ProbationTasks = 1001 },
+		"benchmark_window is 0":                                     func(p *types.Params) { p.BenchmarkWindow = 0 },
+		"max_drain is 0":                                            func(p *types.Params) { p.MaxDrain = 0 },
+		"min_uptime_percent is 101":                                 func(p *types.Params) { p.MinUptimePercent = 101 },
+		"grade_a: rtt_us 0":                                         func(p *types.Params) { p.GradeA.RttUs = 0 },
+		"grade_b: rtt_us 200000, jitter_us 50000, loss_ppm 1000001": func(p *types.Params) { p.GradeB.LossPpm = 1_000_001 },
+		"grade_a allows more than grade_b":                          func(p *types.Params) { p.GradeA.JitterUs = 60_000 },
 	} {
 		p := types.DefaultParams()
 		edit(&p)

@@ -37,6 +37,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.validateOutages,
 		n.Rating.Validate,
 		n.Location.Validate,
+		n.Network.Validate,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -20,6 +20,8 @@ func DefaultParams() Params {
 		ModelPeriod:           3600,
 		ModelWindow:           600,
 		ModelMinNodes:         16,
+		GradeA:                GradeLimits{RttUs: 60_000, JitterUs: 10_000, LossPpm: 5_000},
+		GradeB:                GradeLimits{RttUs: 200_000, JitterUs: 50_000, LossPpm: 20_000},
 	}
 }
 
@@ -51,6 +53,15 @@ func (p Params) Validate() error {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)
 		}
+	}
+	if err := p.GradeA.validate("grade_a"); err != nil {
+		return err
+	}
+	if err := p.GradeB.validate("grade_b"); err != nil {
+		return err
+	}
+	if a, b := p.GradeA, p.GradeB; a.RttUs > b.RttUs || a.JitterUs > b.JitterUs || a.LossPpm > b.LossPpm {
+		return ErrInvalidField.Wrap("grade_a allows more than grade_b; each of its limits must be at most that of B")
 	}
 	return nil
 }

@@ -7,8 +7,12 @@ import (
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 )
 
-// MaxListedNodes bounds each list of a liveness vote.
-const MaxListedNodes = 20_000
+const (
+	// MaxListedNodes bounds each list of a liveness vote.
+	MaxListedNodes = 20_000
+	// MaxNetworkNodes bounds the nodes whose network a vote tells of; others follow in the next epochs.
+	MaxNetworkNodes = 2_000
+)
 
 // EncodeBenchmarkSubject names a node and a boot: the node's 20 bytes, then the boot id's.
 func EncodeBenchmarkSubject(id escrowtypes.ID, boot string) ([]byte, error) {
@@ -101,6 +105,24 @@ func (o LivenessObservation) Validate() error {
 		}
 		if err := ValidateBoot(r.Boot); err != nil {
 			return ErrInvalidReport.Wrapf("restarted[%d]: %s", i, err)
+		}
+	}
+	return validateNetwork(o.Network)
+}
+
+func validateNetwork(list []NetworkObservation) error {
+	if len(list) > MaxNetworkNodes {
+		return ErrInvalidReport.Wrapf("network holds %d; at most %d", len(list), MaxNetworkNodes)
+	}
+	for i, n := range list {
+		switch {
+		case n.Index == 0 || (i > 0 && n.Index <= list[i-1].Index):
+			return ErrInvalidReport.Wrapf("network[%d].index %d must be positive and increase strictly", i, n.Index)
+		case n.RttUs == 0 || n.RttUs > maxMicros || n.JitterUs > maxMicros:
+			return ErrInvalidReport.Wrapf("network[%d]: %d µs of round trip, %d of jitter; the first must be 1 to %d, the other at most that",
+				i, n.RttUs, n.JitterUs, uint32(maxMicros))
+		case n.LossPpm > million:
+			return ErrInvalidReport.Wrapf("network[%d].loss_ppm is %d; at most %d", i, n.LossPpm, uint32(million))
 		}
 	}
 	return nil

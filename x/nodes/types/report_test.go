@@ -77,6 +77,10 @@ func TestLivenessBody(t *testing.T) {
 		"restarted[1].index 3 must be positive":  {Restarted: []types.Restart{boot(3), boot(3)}},
 		"restarted[0].index 0":                   {Restarted: []types.Restart{boot(0)}},
 		"restarted[0]: boot has 0 characters":    {Restarted: []types.Restart{{Index: 1}}},
+		"network[1].index 3 must be positive":    {Network: []types.NetworkObservation{{Index: 3, RttUs: 1}, {Index: 3, RttUs: 1}}},
+		"network[0]: 0 µs of round trip":         {Network: []types.NetworkObservation{{Index: 3}}},
+		"network[0].loss_ppm is 1000001":         {Network: []types.NetworkObservation{{Index: 3, RttUs: 1, LossPpm: 1_000_001}}},
+		"network holds 2001; at most 2000":       {Network: make([]types.NetworkObservation, types.MaxNetworkNodes+1)},
 		"restarted holds 20001; at most 20000":   {Restarted: make([]types.Restart, types.MaxListedNodes+1)},
 	} {
 		body, err := o.Marshal()

@@ -23,15 +23,15 @@ func mixed(c, m uint64) [common]uint64 {
 
 // bound is the best of each column over a block or super-block.
 type bound struct {
-	mixes  [mixes]uint64
-	free   [priced]uint32
-	odds   uint32
-	rtt    uint32
-	lo, hi Place
-	words  signature
+	free [priced]uint32
+	odds uint32
+	rtt  uint32
 	// What was the best of a column may have got worse since: of slack bounds in the columns of slots, of vague ones in storage and GPUs. Both are
 	// found again when a query comes by.
 	slack, vague bool
+	mixes        [mixes]uint64
+	lo, hi       Place
+	words        signature
 }
 
 // nothing is the bound of no node.

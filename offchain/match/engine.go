@@ -251,7 +251,9 @@ func (e *Engine) refreshRates(r Ref) {
 		speed = max(mulDiv(min(speed, 1<<40), delivered, One), 1)
 	}
 	for i, price := range n.Prices.columns() {
-		h.rates[i] = rateOf(price, speed)
+		if h.rates[i] = 0; price > 0 {
+			h.rates[i] = rateOf(price, speed)
+		}
 	}
 }
 

@@ -34,9 +34,10 @@ func (o *sequence) change(r Ref, n *record) {
 	at := n.at[o.which]
 	b := int(at / blockSize)
 	old, now := &o.slots[at], n.hot.slot(r)
-	if b < len(o.starts) && (old.cpuRate != now.cpuRate || old.memoryRate != now.memoryRate) {
-		key := n.hot.sortKey(o.which)
-		if o.which == orderCost && key < o.starts[b]-o.starts[b]>>6 {
+	rates := old.cpuRate != now.cpuRate || old.memoryRate != now.memoryRate
+	if rates && o.which == orderCost && b < len(o.starts) {
+		key := n.hot.costKey()
+		if key < o.starts[b]-o.starts[b]>>6 {
 			o.remove(n)
 			o.insert(r, n)
 			return
@@ -45,21 +46,36 @@ func (o *sequence) change(r Ref, n *record) {
 			o.stale++
 		}
 	}
-	block, super := &o.blocks[b], &o.supers[b/superSize]
-	// Storage and GPUs are not in the slot: their bounds take in the new values, and may keep an old one.
-	for c := colStorage; c < priced; c++ {
-		m := mixStorage + c - colStorage
-		block.mixes[m], super.mixes[m] = min(block.mixes[m], n.hot.rates[c]), min(super.mixes[m], n.hot.rates[c])
-		block.free[c], super.free[c] = max(block.free[c], n.hot.free[c]), max(super.free[c], n.hot.free[c])
-	}
-	block.vague = true
-	if *old == now {
-		return
-	}
+	block := &o.blocks[b]
 	block.slack = block.slack || block.loses(old, &now)
+	if !block.vague {
+		block.vague = true // what a slot does not tell may have got worse
+	}
+	if block.gains(&n.hot, rates) {
+		block.take(n)
+		o.supers[b/superSize].take(n)
+	}
 	*old = now
-	block.takeSlot(&now)
-	super.takeSlot(&now)
+}
+
+// gains reports whether a node has something better than a bound; rates are compared if they are new.
+func (b *bound) gains(h *column, rates bool) bool {
+	for c := range priced {
+		if h.free[c] > b.free[c] {
+			return true
+		}
+	}
+	if h.bestOdds < b.odds || h.rates[colStorage] < b.mixes[mixStorage] || h.rates[colGPU] < b.mixes[mixGPU] {
+		return true
+	}
+	if rates {
+		for m, cost := range mixed(h.rates[colCPU], h.rates[colMemory]) {
+			if cost < b.mixes[m] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (b *bound) takeSlot(s *slot) {

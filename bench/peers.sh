@@ -41,7 +41,7 @@ placement() {
 		"$folder/ours" -test.run '^$' -test.cpu 1 -test.bench 'Learned/nodes=5000' |
 			awk '/placements\/s/ { for (i = 2; i < NF; i++) if ($(i + 1) == "placements/s") print ($1 ~ /true/ ? "ours-spread" : "ours-free"), $i }'
 		# Its log goes to standard error. A round places the whole job, and does not write to its state.
-		(cd "$NOMAD_SRC/scheduler/benchmarks" && "$folder/nomad" -test.run '^$' -test.cpu 1 -test.benchtime 1x \
+		(cd "$NOMAD_SRC/scheduler/benchmarks" && "$folder/nomad" -test.run '^$' -test.cpu 1 -test.benchtime 3x \
 			-test.bench 'ServiceScheduler/^5000_nodes_75_racks_1200_allocs' 2>/dev/null) |
 			awk '/ns\/op/ { for (i = 2; i < NF; i++) if ($(i + 1) == "ns/op") print ($1 ~ /no_spread/ ? "nomad-free" : "nomad-spread"), 1200 * 1e9 / $i }'
 	done | tee "$folder/figures"

@@ -43,11 +43,19 @@ demo: build
 test:
 	go test -timeout 30m ./...
 
-## bench: run the benchmarks; BENCH=Settle runs those that match
+## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .
 .PHONY: bench
 bench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+ifeq ($(BENCH),.)
+	bench/peers.sh
+endif
+
+## bench-peers: our figures beside scikit-learn's and, with NOMAD_SRC naming a checkout, beside those of Nomad's scheduler
+.PHONY: bench-peers
+bench-peers:
+	bench/peers.sh
 
 ## fuzz: run each fuzz target for FUZZTIME (10s)
 FUZZTIME ?= 10s

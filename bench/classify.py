@@ -106,7 +106,7 @@ class Bench:
         return json.loads(done.stdout.splitlines()[-1])
 
     def fog(self, file, algorithm, seed, k=K, *more):
-        done = subprocess.run([self.o.fog, "classify", "fit", "--input", file, "--dim", str(DIM), "--algorithm", algorithm, "--k", str(k),
+        done = subprocess.run([self.o.fog, "--quiet", "classify", "fit", "--input", file, "--dim", str(DIM), "--algorithm", algorithm, "--k", str(k),
                                "--seed", str(seed), "--output", "json", *more], check=True, stdout=subprocess.PIPE, text=True)
         return json.loads(done.stdout)
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/foggrid/fogd/offchain/classify/gen"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -101,10 +103,20 @@ func TestInterruptEachCommandThatWaits(t *testing.T) {
 	}
 }
 
+// writeRows writes the rows of a set as fog reads them.
+func writeRows(t *testing.T, name string, set gen.Set) {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, binary.Write(&b, binary.LittleEndian, set.X))
+	require.NoError(t, os.WriteFile(name, b.Bytes(), 0o600))
+}
+
 // Each command that computes, and shows how far it is, does so too.
 func TestInterruptEachCommandThatComputes(t *testing.T) {
 	home := t.TempDir()
+	writeRows(t, filepath.Join(home, "rows.f64"), gen.B(200_000, 8, 8, 2))
 	for _, line := range []string{
+		"classify fit --input rows.f64 --dim 8",
 		"sim run --jobs 10000000 --policy fog --seeds 9",
 		"agent bench",
 	} {

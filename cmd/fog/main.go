@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/foggrid/fogd/cmd/fog/cmd"
+	_ "github.com/foggrid/fogd/cmd/fog/pages" // works by being here
 )
 
 func main() { os.Exit(run()) }

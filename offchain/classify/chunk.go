@@ -1,7 +1,6 @@
 package classify
 
 import (
-	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -52,12 +51,4 @@ func (c chunks) each(work func(chunk, from, to int)) {
 		})
 	}
 	all.Wait()
-}
-
-// canceled is why a fit must end early.
-func canceled(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -85,7 +85,7 @@ func (e *em) run(ctx context.Context, m *Mixture, most int, tolerance float64) (
 	goal := float64(tolerance * float64(e.d.Rows))
 	var before, gain float64
 	for {
-		if err := canceled(ctx); err != nil {
+		if err := begin(ctx, Step{m.K, e.d.Rows, r.iterations}); err != nil {
 			return r, err
 		}
 		x, err := e.expect(r.m)

@@ -30,7 +30,7 @@ type GMM struct {
 }
 
 // FitGMM finds a mixture of high likelihood by EM. Short runs from k-means++ seeds on a sample of the rows compete ("small EM": Biernacki, Celeux and Govaert, CSDA 41,
-// 2003); the best go on, the last one over all rows, so that one fit does the work of many starts. An error is bad input or the end of ctx.
+// 2003); the best go on, the last one over all rows, so that one fit does the work of many starts. An error is bad input or the end of ctx, which may hold WithProgress.
 func FitGMM(ctx context.Context, d *Data, o GMMOptions, src Source) (*GMM, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func (h *hamerly) run(ctx context.Context, most int, tolerance float64) (*KMeans
 	half := make([]float64, h.k)
 	grow, shrink := make([]float64, h.k), make([]float64, h.k)
 	for m.Iterations < most && !m.Converged {
-		if err := canceled(ctx); err != nil {
+		if err := begin(ctx, Step{h.k, h.rows, m.Iterations}); err != nil {
 			return nil, err
 		}
 		m.Iterations++

@@ -27,7 +27,7 @@ type KMeans struct {
 
 // FitKMeans finds K centres of small inertia: Lloyd's algorithm with Hamerly's bounds ("Making k-means even faster", SDM 2010) from greedy k-means++ seeds, tried
 // on a sample of the rows and carried on with more of them. The labels are those of plain Lloyd, exactly. Missing
-// values are left out of distances and means (as in Chi, Chi and Baraniuk, "k-POD", The American Statistician 70, 2016). An error is bad input or the end of ctx.
+// values are left out of distances and means (as in Chi, Chi and Baraniuk, "k-POD", The American Statistician 70, 2016). An error is bad input or the end of ctx, which may hold WithProgress.
 func FitKMeans(ctx context.Context, d *Data, o KMeansOptions, src Source) (*KMeans, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (m *KMeans) overPresent(ctx context.Context, d *Data, most int) error {
 	size := m.K * m.Dim
 	sums, counts := make([]float64, cut.count*size), make([]int, cut.count*size)
 	for m.Converged = false; m.Iterations < most; m.Iterations++ {
-		if err := canceled(ctx); err != nil {
+		if err := begin(ctx, Step{m.K, d.Rows, m.Iterations}); err != nil {
 			return err
 		}
 		clear(sums)

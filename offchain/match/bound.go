@@ -23,12 +23,15 @@ func mixed(c, m uint64) [common]uint64 {
 
 // bound is the best of each column over a block or super-block.
 type bound struct {
-	mixes  [mixes]uint64
-	free   [priced]uint32
-	odds   uint32
-	rtt    uint32
-	lo, hi Place
-	loose  bool // of a block: storage and GPUs may be tighter
+	free [priced]uint32
+	odds uint32
+	rtt  uint32
+	// What was the best of a column may have got worse since: of slack bounds in the columns of slots, of vague ones in storage and GPUs. Both are
+	// found again when a query comes by.
+	slack, vague bool
+	mixes        [mixes]uint64
+	lo, hi       Place
+	words        signature
 }
 
 // nothing is the bound of no node.
@@ -38,7 +41,9 @@ var nothing = bound{
 }
 
 // take lets a bound hold for a node.
-func (b *bound) take(h *column) {
+func (b *bound) take(n *record) {
+	h := &n.hot
+	b.words.add(n.words)
 	for m, cost := range mixed(h.rates[colCPU], h.rates[colMemory]) {
 		b.mixes[m] = min(b.mixes[m], cost)
 	}
@@ -62,6 +67,7 @@ func (b *bound) merge(o *bound) {
 		b.free[c] = max(b.free[c], o.free[c])
 	}
 	b.odds, b.rtt = min(b.odds, o.odds), min(b.rtt, o.rtt)
+	b.words.add(o.words)
 	b.cover(o.lo, o.hi)
 }
 

@@ -34,9 +34,9 @@ func TestBoundsHold(t *testing.T) {
 			w.placed = rng.IntN(4) > 0
 
 			block := nothing
-			columns := make([]column, 1+rng.IntN(4))
-			for i := range columns {
-				h := &columns[i]
+			nodes := make([]record, 1+rng.IntN(4))
+			for i := range nodes {
+				h := &nodes[i].hot
 				for c := range priced {
 					h.rates[c] = min(size(57), maxColumn)
 				}
@@ -47,7 +47,7 @@ func TestBoundsHold(t *testing.T) {
 				if rng.IntN(5) > 0 {
 					h.place = PlaceAt(int32(rng.IntN(180e6))-90e6, int32(rng.IntN(360e6))-180e6)
 				}
-				block.take(h)
+				block.take(&nodes[i])
 			}
 			lower, latency, ok := w.lower(&block)
 			require.True(t, ok)
@@ -55,8 +55,8 @@ func TestBoundsHold(t *testing.T) {
 			super.merge(&block)
 			above, _, _ := w.lower(&super)
 			require.Equal(t, lower, above)
-			for i := range columns {
-				h := &columns[i]
+			for i := range nodes {
+				h := &nodes[i].hot
 				rtt := h.rtt
 				if w.placed {
 					rtt = RTT(rtt, h.place, w.place)

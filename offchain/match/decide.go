@@ -39,9 +39,9 @@ func (e *Engine) decide(q *Query, seed Seed, d *Decision, visit func(*search)) b
 // scan is Decide by a look at every node, for tests and measurements.
 func (e *Engine) scan(q *Query, seed Seed, d *Decision) bool {
 	return e.decide(q, seed, d, func(s *search) {
-		for r := range e.cold {
-			if e.cold[r].alive {
-				s.consider(Ref(r), &e.hot[r])
+		for r := range e.nodes {
+			if e.nodes[r].alive {
+				s.consider(Ref(r), &e.nodes[r].hot)
 			}
 		}
 	})
@@ -89,7 +89,7 @@ func (s *search) consider(r Ref, h *column) {
 	if c.Loss = c.Run + c.Failure + c.Latency; c.Loss > limit {
 		return
 	}
-	n := &s.e.cold[r].Node
+	n := &s.e.nodes[r].Node
 	if s.q.Accept != nil && !s.q.Accept(r, n) {
 		return
 	}
@@ -135,10 +135,10 @@ func (s *search) before(a, b *Choice) bool {
 	if a.Loss != b.Loss {
 		return a.Loss < b.Loss
 	}
-	if x, y := mix(s.ties^s.e.hot[a.Ref].key), mix(s.ties^s.e.hot[b.Ref].key); x != y {
+	if x, y := mix(s.ties^s.e.nodes[a.Ref].hot.key), mix(s.ties^s.e.nodes[b.Ref].hot.key); x != y {
 		return x < y
 	}
-	return compareIDs(s.e.cold[a.Ref].ID, s.e.cold[b.Ref].ID) < 0
+	return compareIDs(s.e.nodes[a.Ref].ID, s.e.nodes[b.Ref].ID) < 0
 }
 
 // explored is how many runners-up exploration draws from.
@@ -174,7 +174,7 @@ func (e *Engine) Evaluate(q *Query, seed Seed, r Ref) (c Choice, shift int, ok b
 	if !ok {
 		return Choice{}, 0, false
 	}
-	h := &e.hot[r]
+	h := &e.nodes[r].hot
 	c = Choice{Ref: r, Run: w.runCost(&h.rates), P: uint64(h.p), Failure: w.failCost(h.odds)}
 	rtt := h.rtt
 	if w.placed {
@@ -186,7 +186,7 @@ func (e *Engine) Evaluate(q *Query, seed Seed, r Ref) (c Choice, shift int, ok b
 		c.Failure = w.failCost(oddsOf(c.P))
 	}
 	if q.Penalty != nil {
-		c.Penalty = shiftUp(q.Penalty(r, &e.cold[r].Node), w.shift)
+		c.Penalty = shiftUp(q.Penalty(r, &e.nodes[r].Node), w.shift)
 	}
 	c.Loss = c.Run + c.Failure + c.Latency + c.Penalty
 	return c, w.shift, true

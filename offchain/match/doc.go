@@ -17,7 +17,11 @@
 // The engine finds the exact minimum without a look at every node: nodes lie in blocks of 128 and super-blocks of 64
 // blocks, each with the best of each column, and the block with the lowest bound is looked at first until no bound is
 // below what was found. Bounds hold for the largest noise that can be drawn. There is one order of the nodes by cost and
-// one by place; the query decides which is used, and never what is found.
+// one by place; the query decides which is used, and never what is found. An order follows changes when a query asks for it,
+// and a bound that may have become loose is found again when a query comes to its block.
+//
+// A block also has the union of its nodes' words (region, architecture, system, GPU model, attributes) in a few bits, so that a
+// job which few nodes can serve passes nearly all blocks over.
 //
 // Equal losses go by a mix of the node's id with SHA-256(seed ‖ job ‖ task): one hash a decision, as a hash for each node
 // of a fleet of equal machines would cost more than all the rest.

@@ -29,22 +29,26 @@ type Config struct {
 type Engine struct {
 	cfg    Config
 	learnt learner
-	cold   []record
-	hot    []column
+	nodes  []record // by ref
 	refs   map[ID]Ref
 	unused []Ref
 	index  index
 }
 
-// record is what a decision reads of few nodes.
+// record is a node with what the engine knows of it, in eight cache lines of 64 bytes. A change touches the last four, from the end of Node on: among
+// a million nodes the way to memory is what a change costs.
 type record struct {
+	x     features
+	group int32
+	words signature
 	Node
 	alive    bool
 	closed   bool
-	group    int32
+	waits    uint8  // bit of each order that has yet to follow a change
 	mean     uint32 // prior, frozen: chance of success in Q32
 	strength uint32 // of the prior, in units of 1/One outcomes
-	x        features
+	hot      column
+	at       [orders]uint32 // place in each order
 }
 
 // column is what a decision reads of a node in the blocks that it looks at.
@@ -61,7 +65,7 @@ type column struct {
 
 // NewEngine returns an engine without nodes.
 func NewEngine(cfg Config) *Engine {
-	return &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}}
+	return &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}, index: index{byPlace: sequence{which: orderPlace}}}
 }
 
 // Config the engine was made with.
@@ -77,7 +81,7 @@ func (e *Engine) Find(id ID) (Ref, bool) {
 }
 
 // Node is the node of a ref with what is free and learnt at present; it must not be changed.
-func (e *Engine) Node(r Ref) *Node { return &e.cold[r].Node }
+func (e *Engine) Node(r Ref) *Node { return &e.nodes[r].Node }
 
 // Add takes a node in. The error is for an id that is in already.
 func (e *Engine) Add(n Node) (Ref, error) {
@@ -89,30 +93,35 @@ func (e *Engine) Add(n Node) (Ref, error) {
 		r = e.unused[last]
 		e.unused = e.unused[:last]
 	} else {
-		r = Ref(len(e.cold))
-		e.cold, e.hot = append(e.cold, record{}), append(e.hot, column{})
+		r = Ref(len(e.nodes))
+		e.nodes = append(e.nodes, record{})
 	}
-	e.cold[r] = record{Node: n, alive: true, group: e.learnt.join(n.Owner, n.Class)}
-	e.cold[r].mean, e.cold[r].strength = e.learnt.before(e.cold[r].group, pool{}, featuresOf(&n, n.Stats.Idle(e.learnt.now)))
+	added := &e.nodes[r]
+	*added = record{
+		Node: n, words: n.signature(), alive: true, group: e.learnt.join(n.Owner, n.Class), at: [orders]uint32{nowhere, nowhere},
+		hot: column{place: n.Place, rtt: n.RTT, key: binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])},
+	}
+	added.mean, added.strength = e.learnt.before(added.group, pool{}, featuresOf(&n, n.Stats.Idle(e.learnt.now)))
 	e.refs[n.ID] = r
-	e.hot[r] = column{place: n.Place, rtt: n.RTT, key: binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])}
-	e.refresh(r)
-	e.index.insert(r, &e.hot[r])
+	e.refreshRates(r)
+	e.refreshFree(r)
+	e.refreshChance(r)
+	e.index.insert(e.nodes, r)
 	return r, nil
 }
 
 // Remove forgets a node.
 func (e *Engine) Remove(r Ref) {
-	e.index.remove(r)
-	delete(e.refs, e.cold[r].ID)
-	e.learnt.leave(e.cold[r].group)
-	e.cold[r], e.hot[r] = record{}, column{}
+	e.index.remove(&e.nodes[r])
+	delete(e.refs, e.nodes[r].ID)
+	e.learnt.leave(e.nodes[r].group)
+	e.nodes[r] = record{}
 	e.unused = append(e.unused, r)
 }
 
 // Reserve takes the capacity of count tasks. The error is for more than is free.
 func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
-	n := &e.cold[r].Node
+	n := &e.nodes[r].Node
 	most, reason := n.room(task)
 	if e.single(r) {
 		most = min(most, 1-uint64(min(n.Running, 1)))
@@ -129,7 +138,7 @@ func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
 
 // Release gives the capacity of count tasks back.
 func (e *Engine) Release(r Ref, task Resources, count uint32) {
-	n := &e.cold[r].Node
+	n := &e.nodes[r].Node
 	n.Free = n.Free.plus(task, count)
 	n.Running -= min(count, n.Running)
 	e.freed(r)
@@ -137,44 +146,44 @@ func (e *Engine) Release(r Ref, task Resources, count uint32) {
 
 // SetFree sets what is free and how many tasks run.
 func (e *Engine) SetFree(r Ref, free Resources, running uint32) {
-	n := &e.cold[r].Node
+	n := &e.nodes[r].Node
 	n.Free, n.Running = free, running
 	e.freed(r)
 }
 
 // SetPrices changes what a node asks.
 func (e *Engine) SetPrices(r Ref, p Prices) {
-	e.cold[r].Prices = p
+	e.nodes[r].Prices = p
 	e.priced(r)
 }
 
 // SetOpen closes a node to new tasks, or opens it again.
 func (e *Engine) SetOpen(r Ref, open bool) {
-	e.cold[r].closed = !open
+	e.nodes[r].closed = !open
 	e.freed(r)
 }
 
 // SetProbation changes whether a node takes one task at a time.
 func (e *Engine) SetProbation(r Ref, on bool) {
-	e.cold[r].Probation = on
+	e.nodes[r].Probation = on
 	e.freed(r)
 }
 
 // Observe adds an outcome to what is known of a node.
 func (e *Engine) Observe(r Ref, o Outcome) {
-	e.cold[r].Stats = e.cold[r].Stats.Add(o)
+	e.nodes[r].Stats = e.nodes[r].Stats.Add(o)
 	e.rated(r)
 }
 
 // SetStats sets what is known of a node.
 func (e *Engine) SetStats(r Ref, s Stats) {
-	e.cold[r].Stats = s
+	e.nodes[r].Stats = s
 	e.rated(r)
 }
 
 // Chance is the expected chance of success of a node, in Q32.
 func (e *Engine) Chance(r Ref) uint64 {
-	n := &e.cold[r]
+	n := &e.nodes[r]
 	s := n.Stats.Idle(e.learnt.now)
 	return min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
 }
@@ -188,21 +197,21 @@ func (e *Engine) Epoch(at int64) {
 	l := &e.learnt
 	l.now = at
 	own := func(i int) sample {
-		n := &e.cold[i]
+		n := &e.nodes[i]
 		if !n.alive {
 			return sample{group: -1}
 		}
 		return sample{Stats: n.Stats.Idle(at), group: n.group, x: n.x}
 	}
-	for i := range e.cold {
-		if e.cold[i].alive {
-			e.cold[i].x = featuresOf(&e.cold[i].Node, e.cold[i].Stats.Idle(at))
+	for i := range e.nodes {
+		if e.nodes[i].alive {
+			e.nodes[i].x = featuresOf(&e.nodes[i].Node, e.nodes[i].Stats.Idle(at))
 		}
 	}
-	l.fit(len(e.cold), own)
-	for i := range e.cold {
+	l.fit(len(e.nodes), own)
+	for i := range e.nodes {
 		if s := own(i); s.group >= 0 {
-			e.cold[i].mean, e.cold[i].strength = l.before(s.group, l.weigh(s.Stats), s.x)
+			e.nodes[i].mean, e.nodes[i].strength = l.before(s.group, l.weigh(s.Stats), s.x)
 			e.rated(Ref(i))
 		}
 	}
@@ -214,39 +223,26 @@ func (e *Engine) freed(r Ref) {
 	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
 		e.refreshChance(r) // tasks that run narrow the deviation
 	}
-	e.index.change(r, &e.hot[r])
+	e.index.changed(e.nodes, r)
 }
 
 // priced follows a change of a node's prices or speed.
 func (e *Engine) priced(r Ref) {
-	before := e.hot[r].rates
 	e.refreshRates(r)
-	if e.hot[r].rates != before {
-		e.index.reprice(&e.hot[r], r)
-	}
+	e.index.changed(e.nodes, r)
 }
 
 // rated follows a change of what is known of a node.
 func (e *Engine) rated(r Ref) {
 	e.refreshChance(r)
 	e.refreshFree(r)
-	before := e.hot[r].rates
-	if e.refreshRates(r); e.hot[r].rates != before {
-		e.index.reprice(&e.hot[r], r)
-	} else {
-		e.index.change(r, &e.hot[r])
-	}
-}
-
-// refresh computes the columns of a node from its record.
-func (e *Engine) refresh(r Ref) {
 	e.refreshRates(r)
-	e.refreshFree(r)
-	e.refreshChance(r)
+	e.index.changed(e.nodes, r)
 }
 
 func (e *Engine) refreshRates(r Ref) {
-	n, h := &e.cold[r], &e.hot[r]
+	n := &e.nodes[r]
+	h := &n.hot
 	speed := max(n.CPUSingle, 1)
 	if e.cfg.Mode != ModeLowestCost {
 		s := n.Stats.Idle(e.learnt.now)
@@ -255,18 +251,21 @@ func (e *Engine) refreshRates(r Ref) {
 		speed = max(mulDiv(min(speed, 1<<40), delivered, One), 1)
 	}
 	for i, price := range n.Prices.columns() {
-		h.rates[i] = rateOf(price, speed)
+		if h.rates[i] = 0; price > 0 {
+			h.rates[i] = rateOf(price, speed)
+		}
 	}
 }
 
 // single reports whether a node takes one task at a time.
 func (e *Engine) single(r Ref) bool {
-	n := &e.cold[r]
+	n := &e.nodes[r]
 	return n.Probation || e.cfg.TryOne && n.Stats.Trials == 0
 }
 
 func (e *Engine) refreshFree(r Ref) {
-	n, h := &e.cold[r], &e.hot[r]
+	n := &e.nodes[r]
+	h := &n.hot
 	h.free = [priced]uint32{}
 	if n.closed || (n.Running > 0 && e.single(r)) {
 		return
@@ -279,7 +278,8 @@ func (e *Engine) refreshFree(r Ref) {
 // refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
 // √((κ + 1)/(n + κ + 1)): less of it for nodes that are known well, whose small differences are not worth a search.
 func (e *Engine) refreshChance(r Ref) {
-	n, h := &e.cold[r], &e.hot[r]
+	n := &e.nodes[r]
+	h := &n.hot
 	if e.cfg.Mode == ModeLowestCost {
 		h.p, h.sigma, h.odds, h.bestOdds = oneP-1, 0, 0, 0
 		return

@@ -6,6 +6,13 @@ package match
 // typical is the task by whose cost nodes are ordered.
 var typical = [priced]uint64{1000, 2048, 10 * 1024, 0}
 
+// The orders, as in record.at.
+const (
+	orderCost = iota
+	orderPlace
+	orders
+)
+
 // index is the orders of an engine. The one by place is made when a query first asks for it: where none does, it costs
 // nothing to keep.
 type index struct {
@@ -48,6 +55,13 @@ func (h *column) placeKey() uint64 {
 	return tile<<(64-3*tileBits) | h.costKey()>>(3*tileBits)
 }
 
+func (h *column) sortKey(order int) uint64 {
+	if order == orderPlace {
+		return h.placeKey()
+	}
+	return h.costKey()
+}
+
 // ready builds the orders if too many nodes are out of place in them.
 func (e *Engine) ready() {
 	x := &e.index
@@ -60,19 +74,19 @@ func (e *Engine) ready() {
 		return
 	}
 	keys := make([]keyed, 0, nodes)
-	for r := range e.cold {
-		if e.cold[r].alive {
-			keys = append(keys, keyed{e.hot[r].costKey(), Ref(r)})
+	for r := range e.nodes {
+		if e.nodes[r].alive {
+			keys = append(keys, keyed{e.nodes[r].hot.costKey(), Ref(r)})
 		}
 	}
-	x.byCost.build(e.hot, keys)
+	x.byCost.build(e.nodes, keys)
 	x.built = nodes
 	x.box = nothing
 	for i := range x.byCost.supers {
 		x.box.merge(&x.byCost.supers[i])
 	}
 	if nodes > 0 {
-		x.low, x.middle = e.hot[keys[nodes/64].ref], e.hot[keys[nodes/2].ref]
+		x.low, x.middle = e.nodes[keys[nodes/64].ref].hot, e.nodes[keys[nodes/2].ref].hot
 	}
 	if x.placed {
 		e.buildByPlace(keys)
@@ -81,70 +95,62 @@ func (e *Engine) ready() {
 
 func (e *Engine) buildByPlace(keys []keyed) {
 	for i := range keys {
-		keys[i].key = e.hot[keys[i].ref].placeKey()
+		keys[i].key = e.nodes[keys[i].ref].hot.placeKey()
 	}
-	e.index.byPlace.build(e.hot, keys)
+	e.index.byPlace.build(e.nodes, keys)
 }
 
-// pick is the order in which a query is answered.
+// pick is the order in which a query is answered, up to date.
 func (e *Engine) pick(w *weights) *sequence {
 	x := &e.index
 	if !x.nearFirst(w) {
+		x.byCost.follow(e.nodes)
 		return &x.byCost
 	}
 	if !x.placed {
 		x.placed = true
 		keys := make([]keyed, 0, len(e.refs))
-		for r := range e.cold {
-			if e.cold[r].alive {
+		for r := range e.nodes {
+			if e.nodes[r].alive {
 				keys = append(keys, keyed{ref: Ref(r)})
 			}
 		}
 		e.buildByPlace(keys)
 	}
+	x.byPlace.follow(e.nodes)
 	return &x.byPlace
 }
 
 // insert takes a node in; before the orders are built there is nothing to do.
-func (x *index) insert(r Ref, h *column) {
+func (x *index) insert(nodes []record, r Ref) {
 	if x.built == 0 {
 		return
 	}
-	x.byCost.insert(r, h, h.costKey())
+	n := &nodes[r]
+	x.byCost.insert(r, n)
 	if x.placed {
-		x.byPlace.insert(r, h, h.placeKey())
+		x.byPlace.insert(r, n)
 	}
 }
 
-func (x *index) remove(r Ref) {
+func (x *index) remove(n *record) {
 	if x.built == 0 {
 		return
 	}
-	x.byCost.remove(r)
+	x.byCost.remove(n)
 	if x.placed {
-		x.byPlace.remove(r)
+		x.byPlace.remove(n)
 	}
 }
 
-// change follows a change of anything but rates.
-func (x *index) change(r Ref, h *column) {
+// changed notes a change of a node's columns for each order, which follows it when a query asks for the order.
+func (x *index) changed(nodes []record, r Ref) {
 	if x.built == 0 {
 		return
 	}
-	x.byCost.change(r, h)
+	x.byCost.note(nodes, r)
 	if x.placed {
-		x.byPlace.change(r, h)
-	}
-}
-
-// reprice follows a change of rates. By place a node stays where it is: its tile is the same.
-func (x *index) reprice(h *column, r Ref) {
-	if x.built == 0 {
-		return
-	}
-	x.byCost.reprice(h, r, h.costKey(), true)
-	if x.placed {
-		x.byPlace.reprice(h, r, h.placeKey(), false)
+		x.byPlace.note(nodes, r)
 	}
 }
 
@@ -159,7 +165,16 @@ func (x *index) nearFirst(w *weights) bool {
 	return w.latencyCost(rttOver(0, span)) > 4*(middle-min(middle, low))
 }
 
-// lower is a bound of the loss of all nodes under b, and whether any of them might take the task. latency is the part of
+// lower is a bound of the loss of all nodes under b, and whether any of them might take the task.
+func (s *search) lower(b *bound) (loss uint64, ok bool) {
+	if !b.words.meets(s.q.needs) {
+		return 0, false
+	}
+	loss, _, ok = s.w.lower(b)
+	return loss, ok
+}
+
+// lower is a bound of the loss of all nodes under b, and whether any of them has room for the task. latency is the part of
 // the bound that a node of the block adds at least.
 func (w *weights) lower(b *bound) (loss, latency uint64, ok bool) {
 	for c, need := range w.floor {
@@ -179,7 +194,7 @@ func (w *weights) lower(b *bound) (loss, latency uint64, ok bool) {
 func (s *search) walk(o *sequence) {
 	heap := s.e.index.heap[:0]
 	for i := range o.supers {
-		if loss, _, ok := s.w.lower(&o.supers[i]); ok {
+		if loss, ok := s.lower(&o.supers[i]); ok {
 			heap = push(heap, entry{loss, uint32(i) | superMark})
 		}
 	}
@@ -189,20 +204,39 @@ func (s *search) walk(o *sequence) {
 			break
 		}
 		heap = pop(heap)
-		if top.at&superMark == 0 {
-			s.d.Blocks++
-			s.look(o, int(top.at))
+		if top.at&superMark != 0 {
+			heap = s.open(o, int(top.at&^superMark), heap)
 			continue
 		}
-		limit := s.limit()
-		first := int(top.at&^superMark) * superSize
-		for i := first; i < min(first+superSize, len(o.blocks)); i++ {
-			if loss, _, ok := s.w.lower(&o.blocks[i]); ok && loss <= limit {
-				heap = push(heap, entry{loss, uint32(i)})
+		b := int(top.at)
+		if o.blocks[b].slack {
+			o.tighten(b)
+			if loss, ok := s.lower(&o.blocks[b]); !ok || loss > top.bound {
+				if ok {
+					heap = push(heap, entry{loss, top.at})
+				}
+				continue
 			}
 		}
+		s.d.Blocks++
+		s.look(o, b)
 	}
 	s.e.index.heap = heap
+}
+
+// open puts the blocks of a super-block on the heap.
+func (s *search) open(o *sequence, super int, heap []entry) []entry {
+	limit := s.limit()
+	first := super * superSize
+	for i := first; i < min(first+superSize, len(o.blocks)); i++ {
+		if loss, ok := s.lower(&o.blocks[i]); ok && loss <= limit {
+			heap = push(heap, entry{loss, uint32(i)})
+		}
+	}
+	if o.supers[super].slack {
+		o.retightenSuper(super)
+	}
+	return heap
 }
 
 // look goes through the nodes of a block.
@@ -211,7 +245,9 @@ func (s *search) look(o *sequence, b int) {
 	_, latency, _ := w.lower(&o.blocks[b])
 	limit := s.limit()
 	cpu, memory := w.floor[colCPU], w.floor[colMemory]
+	storage, gpus := w.floor[colStorage], w.floor[colGPU]
 	slots := o.slots[b*blockSize : (b+1)*blockSize]
+	missed, fits := false, false
 	for i := range slots {
 		n := &slots[i]
 		if n.cpu < cpu || n.memory < memory {
@@ -221,11 +257,17 @@ func (s *search) look(o *sequence, b int) {
 		if loss > limit || n.ref == nowhere {
 			continue
 		}
-		s.consider(Ref(n.ref), &s.e.hot[n.ref])
+		h := &s.e.nodes[n.ref].hot
+		if h.free[colStorage] < storage || h.free[colGPU] < gpus {
+			missed = true
+			continue
+		}
+		fits = true
+		s.consider(Ref(n.ref), h)
 		limit = s.limit()
 	}
-	if rare := w.floor[colStorage]|w.floor[colGPU] != 0; rare && o.blocks[b].loose {
-		o.tightenBlock(s.e.hot, b)
+	if missed && !fits && o.blocks[b].vague {
+		o.tightenBlock(s.e.nodes, b)
 		o.tightenSuper(b / superSize)
 	}
 }

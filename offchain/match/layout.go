@@ -53,6 +53,8 @@ type layout struct {
 	parts []uint32
 	// shut are nodes that have reached the level: closed in the index until it rises.
 	shut []Ref
+	// barred has a bit for each node that the slice's rules keep out for as long as it is placed: of many tasks, each asks again.
+	barred []uint64
 }
 
 func (r *round) newLayout(p *Pending) *layout {
@@ -156,8 +158,21 @@ func (l *layout) accepts(ref Ref) bool {
 			return false
 		}
 	}
-	return l.reject(ref) == 0
+	if l.barred != nil && l.barred[ref/64]>>(ref%64)&1 == 1 {
+		return false
+	}
+	reason := l.reject(ref)
+	if reason > 0 && reason <= ReasonBudget && l.p.Count > manyTasks {
+		if l.barred == nil {
+			l.barred = make([]uint64, (len(l.r.nodes)+63)/64)
+		}
+		l.barred[ref/64] |= 1 << (ref % 64)
+	}
+	return reason == 0
 }
+
+// manyTasks are worth a list of the nodes that are barred.
+const manyTasks = 16
 
 // relax raises the level to where a refused node might take a task; it returns false if none was refused.
 func (l *layout) relax() bool {

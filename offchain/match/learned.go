@@ -95,7 +95,7 @@ func (r *round) query(p *Pending) *Query {
 	w := &p.Wishes
 	q := &Query{
 		Job: p.Job, Number: p.First, Task: p.Task, Work: w.Work, FailureCost: w.FailureCost, LatencyPrice: w.LatencyPrice,
-		Place: w.Place, Runners: runnersUp,
+		Place: w.Place, Runners: runnersUp, needs: r.needs(p),
 	}
 	if q.Work == 0 {
 		q.Work = mulDiv(min(p.MaxDuration, 1<<31), min(r.median, 1<<31), 2)

@@ -90,12 +90,12 @@ func TestOwnCountsAreLeftOut(t *testing.T) {
 	nodes, _ := grown(rng, 20, 6, 20, 0.8, 0.05, 0.1, 0)
 	base := engineOf(t, Config{}, nodes)
 	r, _ := base.Find(nodes[7].ID)
-	before := base.cold[r].mean
+	before := base.nodes[r].mean
 	worse := append([]Node(nil), nodes...)
 	worse[7].Stats.Successes = 0
 	other := engineOf(t, Config{}, worse)
 	// The means of all and of the class move a little with any node; a count that came back would move it by more.
-	require.InDelta(t, float64(before)/oneP, float64(other.cold[r].mean)/oneP, 0.03)
+	require.InDelta(t, float64(before)/oneP, float64(other.nodes[r].mean)/oneP, 0.03)
 }
 
 // What an epoch learns depends on the nodes and their counts, not on how the engine came to them.
@@ -125,7 +125,7 @@ func TestEpochsForget(t *testing.T) {
 	for _, n := range nodes {
 		a, _ := fresh.Find(n.ID)
 		b, _ := old.Find(n.ID)
-		require.Equal(t, fresh.hot[a], old.hot[b])
+		require.Equal(t, fresh.nodes[a].hot, old.nodes[b].hot)
 	}
 }
 

@@ -39,6 +39,8 @@ type Query struct {
 	FailureCost  uint64
 	LatencyPrice uint64
 	Place        Place
+	// needs are what Accept asks of a node's words, so that blocks which have none of them are passed over.
+	needs []signature
 	// Accept, if set, holds the hard constraints beyond capacity. It is called for few nodes.
 	Accept func(Ref, *Node) bool
 	// Penalty, if set, is what soft preferences add to the loss, in ufog.

@@ -17,15 +17,16 @@ const (
 // sequence holds the nodes in one order, cut into blocks of 128 places and super-blocks of 64 blocks, each with the best
 // of each column of its nodes.
 type sequence struct {
-	slots    []slot
-	blocks   []bound
-	supers   []bound
-	position []uint32 // by ref
-	starts   []uint64 // the least key of each sorted block when the sequence was built
-	vacant   []uint8  // empty places of each sorted block
-	loose    int      // nodes behind the sorted blocks
-	stale    int      // nodes whose key rose and that stayed where they were
-	empty    []uint32 // places behind the sorted blocks that were left
+	slots  []slot
+	blocks []bound
+	supers []bound
+	which  int      // the order, as in record.at
+	behind []Ref    // nodes that changed since
+	starts []uint64 // the least key of each sorted block when the sequence was built
+	vacant []uint8  // empty places of each sorted block
+	loose  int      // nodes behind the sorted blocks
+	stale  int      // nodes whose key rose and that stayed where they were
+	empty  []uint32 // places behind the sorted blocks that were left
 }
 
 // slot is what a decision reads of every node of a block: half a cache line. A column array each would be read a little
@@ -52,24 +53,24 @@ type keyed struct {
 	ref Ref
 }
 
-// build lays the nodes out by key.
-func (o *sequence) build(hot []column, nodes []keyed) {
-	slices.SortFunc(nodes, func(a, b keyed) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ref, b.ref)) })
-	*o = sequence{position: slices.Grow(o.position[:0], len(hot))[:len(hot)], slots: o.slots[:0]}
-	for i := range o.position {
-		o.position[i] = nowhere
+// build lays nodes out by key.
+func (o *sequence) build(all []record, nodes []keyed) {
+	for _, r := range o.behind {
+		all[r].waits &^= 1 << o.which
 	}
+	slices.SortFunc(nodes, func(a, b keyed) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ref, b.ref)) })
+	*o = sequence{which: o.which, slots: o.slots[:0], behind: o.behind[:0]}
 	for from := 0; from < len(nodes); from += filled {
 		part := nodes[from:min(from+filled, len(nodes))]
 		o.starts = append(o.starts, part[0].key)
 		o.vacant = append(o.vacant, uint8(blockSize-len(part)))
 		at := o.grow()
 		for i, n := range part {
-			o.write(at+uint32(i), n.ref, &hot[n.ref])
+			o.write(at+uint32(i), n.ref, &all[n.ref])
 		}
 	}
 	for b := range o.blocks {
-		o.tightenBlock(hot, b)
+		o.tightenBlock(all, b)
 	}
 	for s := range o.supers {
 		o.tightenSuper(s)
@@ -89,16 +90,13 @@ func (o *sequence) grow() uint32 {
 	return at
 }
 
-func (o *sequence) write(at uint32, r Ref, h *column) {
-	o.slots[at], o.position[r] = h.slot(r), at
+func (o *sequence) write(at uint32, r Ref, n *record) {
+	o.slots[at], n.at[o.which] = n.hot.slot(r), at
 }
 
 // insert finds a place for a node near its key.
-func (o *sequence) insert(r Ref, h *column, key uint64) {
-	for int(r) >= len(o.position) {
-		o.position = append(o.position, nowhere)
-	}
-	at, found := o.near(key)
+func (o *sequence) insert(r Ref, n *record) {
+	at, found := o.near(n.hot.sortKey(o.which))
 	if !found {
 		if last := len(o.empty) - 1; last >= 0 {
 			at = o.empty[last]
@@ -111,10 +109,10 @@ func (o *sequence) insert(r Ref, h *column, key uint64) {
 		}
 		o.loose++
 	}
-	o.write(at, r, h)
+	o.write(at, r, n)
 	b := int(at / blockSize)
-	o.blocks[b].take(h)
-	o.supers[b/superSize].take(h)
+	o.blocks[b].take(n)
+	o.supers[b/superSize].take(n)
 }
 
 // target is the sorted block where a key belongs.
@@ -135,9 +133,9 @@ func (o *sequence) near(key uint64) (at uint32, found bool) {
 	for _, step := range [...]int{0, 1, -1, 2, -2} {
 		if c := b + step; c >= 0 && c < len(o.starts) && o.vacant[c] > 0 {
 			o.vacant[c]--
-			at = uint32(c * blockSize)
+			at = uint32((c+1)*blockSize - 1) // a block is built with its empty places at the end
 			for o.slots[at].ref != nowhere {
-				at++
+				at--
 			}
 			return at, true
 		}
@@ -145,13 +143,12 @@ func (o *sequence) near(key uint64) (at uint32, found bool) {
 	return 0, false
 }
 
-// remove takes a node out. What its block's bound had from it alone is found again, but for the distance and the two
-// rarer resources: their bounds are no tighter than they could be until the block is looked at.
-func (o *sequence) remove(r Ref) {
-	at := o.position[r]
-	old := o.slots[at]
-	o.slots[at], o.position[r] = vacancy, nowhere
-	o.retighten(at, &old)
+// remove takes a node out. The bound of its block keeps what it had from it alone until a query comes by; that of the distance for good.
+func (o *sequence) remove(n *record) {
+	at := n.at[o.which]
+	block := &o.blocks[at/blockSize]
+	block.slack, block.vague = block.slack || block.loses(&o.slots[at], &vacancy), true
+	o.slots[at], n.at[o.which] = vacancy, nowhere
 	if b := int(at / blockSize); b < len(o.starts) {
 		o.vacant[b]++
 	} else {
@@ -161,11 +158,11 @@ func (o *sequence) remove(r Ref) {
 }
 
 // tightenBlock computes a block's bound anew.
-func (o *sequence) tightenBlock(hot []column, b int) {
+func (o *sequence) tightenBlock(all []record, b int) {
 	out := nothing
 	for at := b * blockSize; at < (b+1)*blockSize; at++ {
 		if r := o.slots[at].ref; r != nowhere {
-			out.take(&hot[r])
+			out.take(&all[r])
 		}
 	}
 	o.blocks[b] = out

@@ -1,28 +1,81 @@
 package match
 
-// change writes a node's columns where it stands and keeps the bounds.
-func (o *sequence) change(r Ref, h *column) {
-	if len(o.slots) == 0 {
+// behindMost is how many changes an order that no query asks for lets wait, beyond one a node.
+const behindMost = 1 << 12
+
+// note remembers that a node has changed.
+func (o *sequence) note(nodes []record, r Ref) {
+	bit := uint8(1) << o.which
+	if nodes[r].waits&bit != 0 {
 		return
 	}
-	at := o.position[r]
-	old := o.slots[at]
-	now := h.slot(r)
-	block := &o.blocks[at/blockSize]
-	super := &o.supers[at/blockSize/superSize]
-	// Storage and GPUs are not in the slot: their bounds take in the new values, and may keep an old one.
-	for c := colStorage; c < priced; c++ {
-		m := mixStorage + c - colStorage
-		block.mixes[m], super.mixes[m] = min(block.mixes[m], h.rates[c]), min(super.mixes[m], h.rates[c])
-		block.free[c], super.free[c] = max(block.free[c], h.free[c]), max(super.free[c], h.free[c])
+	nodes[r].waits |= bit
+	o.behind = append(o.behind, r)
+	if len(o.behind) > len(nodes)+behindMost { // nodes that left and came again wait twice
+		o.follow(nodes)
 	}
-	if old == now {
-		return
+}
+
+// follow brings the order up to date. Changes one after another here keep the processor from waiting for the memory of each.
+func (o *sequence) follow(nodes []record) {
+	bit := uint8(1) << o.which
+	for _, r := range o.behind {
+		n := &nodes[r]
+		if n.waits &^= bit; n.alive {
+			o.change(r, n)
+		}
 	}
-	o.slots[at] = now
-	block.takeSlot(&now)
-	super.takeSlot(&now)
-	o.retighten(at, &old)
+	o.behind = o.behind[:0]
+}
+
+// change writes a node's columns where it stands and keeps the bounds. By cost, it moves if it would lower the bound of a block of dearer nodes by more than
+// a part in 64, which is what a few outcomes change; one whose key rose harms nobody where it stands. By place it stays: its tile is the same.
+func (o *sequence) change(r Ref, n *record) {
+	at := n.at[o.which]
+	b := int(at / blockSize)
+	old, now := &o.slots[at], n.hot.slot(r)
+	rates := old.cpuRate != now.cpuRate || old.memoryRate != now.memoryRate
+	if rates && o.which == orderCost && b < len(o.starts) {
+		key := n.hot.costKey()
+		if key < o.starts[b]-o.starts[b]>>6 {
+			o.remove(n)
+			o.insert(r, n)
+			return
+		}
+		if b+1 < len(o.starts) && key >= o.starts[b+1] {
+			o.stale++
+		}
+	}
+	block := &o.blocks[b]
+	block.slack = block.slack || block.loses(old, &now)
+	if !block.vague {
+		block.vague = true // what a slot does not tell may have got worse
+	}
+	if block.gains(&n.hot, rates) {
+		block.take(n)
+		o.supers[b/superSize].take(n)
+	}
+	*old = now
+}
+
+// gains reports whether a node has something better than a bound; rates are compared if they are new.
+func (b *bound) gains(h *column, rates bool) bool {
+	for c := range priced {
+		if h.free[c] > b.free[c] {
+			return true
+		}
+	}
+	if h.bestOdds < b.odds || h.rates[colStorage] < b.mixes[mixStorage] || h.rates[colGPU] < b.mixes[mixGPU] {
+		return true
+	}
+	if rates {
+		for m, cost := range mixed(h.rates[colCPU], h.rates[colMemory]) {
+			if cost < b.mixes[m] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (b *bound) takeSlot(s *slot) {
@@ -33,22 +86,27 @@ func (b *bound) takeSlot(s *slot) {
 	b.odds = min(b.odds, s.odds)
 }
 
-// retighten finds the bounds of a place's block again where they were those of what stood there before.
-func (o *sequence) retighten(at uint32, old *slot) {
-	b := int(at / blockSize)
-	block, now := &o.blocks[b], &o.slots[at]
-	block.loose = true
-	touched := old.odds == block.odds && now.odds > old.odds ||
-		old.cpu == block.free[colCPU] && now.cpu < old.cpu || old.memory == block.free[colMemory] && now.memory < old.memory
-	if !touched && (now.cpuRate > old.cpuRate || now.memoryRate > old.memoryRate) {
+// loses reports whether a slot gives up what its block's bound may rest on.
+func (b *bound) loses(old, now *slot) bool {
+	if old.odds == b.odds && now.odds > old.odds ||
+		old.cpu == b.free[colCPU] && now.cpu < old.cpu || old.memory == b.free[colMemory] && now.memory < old.memory {
+		return true
+	}
+	if now.cpuRate > old.cpuRate || now.memoryRate > old.memoryRate {
 		for m, cost := range mixed(old.cpuRate, old.memoryRate) {
-			touched = touched || cost == block.mixes[m]
+			if cost == b.mixes[m] {
+				return true
+			}
 		}
 	}
-	if !touched {
-		return
-	}
+	return false
+}
+
+// tighten finds again what the slots of a block tell.
+func (o *sequence) tighten(b int) {
+	block := &o.blocks[b]
 	before := *block
+	block.slack = false
 	for m := range common {
 		block.mixes[m] = maxMix
 	}
@@ -58,9 +116,8 @@ func (o *sequence) retighten(at uint32, old *slot) {
 			block.takeSlot(s)
 		}
 	}
-	if super := &o.supers[b/superSize]; super.rests(&before, block) {
-		o.retightenSuper(b / superSize)
-	}
+	super := &o.supers[b/superSize]
+	super.slack = super.slack || super.rests(&before, block)
 }
 
 // rests reports whether a super-block's bound may be that of a block that has changed.
@@ -75,9 +132,10 @@ func (b *bound) rests(before, now *bound) bool {
 		before.free[colMemory] == b.free[colMemory] && now.free[colMemory] < before.free[colMemory]
 }
 
-// retightenSuper finds again what slots tell.
+// retightenSuper finds again what its blocks tell of slots.
 func (o *sequence) retightenSuper(s int) {
 	super := &o.supers[s]
+	super.slack = false
 	for m := range common {
 		super.mixes[m] = maxMix
 	}
@@ -89,20 +147,5 @@ func (o *sequence) retightenSuper(s int) {
 		}
 		super.free[colCPU], super.free[colMemory] = max(super.free[colCPU], b.free[colCPU]), max(super.free[colMemory], b.free[colMemory])
 		super.odds = min(super.odds, b.odds)
-	}
-}
-
-// reprice writes a node's rates. It moves if it would lower the bound of a block of dearer nodes; one whose key rose
-// harms nobody where it stands.
-func (o *sequence) reprice(h *column, r Ref, key uint64, move bool) {
-	b := int(o.position[r] / blockSize)
-	if move && b < len(o.starts) && key < o.starts[b] {
-		o.remove(r)
-		o.insert(r, h, key)
-		return
-	}
-	o.change(r, h)
-	if b+1 < len(o.starts) && key >= o.starts[b+1] {
-		o.stale++
 	}
 }

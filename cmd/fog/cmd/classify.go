@@ -35,8 +35,8 @@ func (t *tableFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&t.categories, "categories", nil, "columns of a .csv file that hold words")
 }
 
-// read reads the rows; levels are those of the categories of a model, if there is one.
-func (t *tableFlags) read(levels [][]string) (_ *rowtable.Table, err error) {
+// rows reads the rows, for as long as ctx lasts, and shows how far it is; levels are those of the categories of a model, if there is one.
+func (a *app) rows(ctx context.Context, t *tableFlags, levels [][]string) (_ *rowtable.Table, err error) {
 	csv := strings.HasSuffix(t.input, ".csv")
 	switch {
 	case t.input == "":
@@ -53,20 +53,42 @@ func (t *tableFlags) read(levels [][]string) (_ *rowtable.Table, err error) {
 		return nil, hint(err, "give the file's name with --input")
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	screen := a.bars()
+	defer screen.end()
+	in := &watchedReader{ctx: ctx, r: f, size: info.Size(), bar: screen.bytes("reading")}
 	var rows *rowtable.Table
 	if csv {
-		rows, err = rowtable.ReadCSV(bufio.NewReaderSize(f, 1<<16), rowtable.Columns{Numbers: t.columns, Categories: t.categories, Levels: levels})
+		rows, err = rowtable.ReadCSV(bufio.NewReaderSize(in, 1<<16), rowtable.Columns{Numbers: t.columns, Categories: t.categories, Levels: levels})
 	} else {
-		info, statErr := f.Stat()
-		if statErr != nil {
-			return nil, statErr
-		}
-		rows, err = rowtable.ReadF64(f, info.Size(), t.dim)
+		rows, err = rowtable.ReadF64(in, info.Size(), t.dim)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.input, err)
 	}
 	return rows, nil
+}
+
+// watchedReader reads until its context ends, and moves a bar if there is one.
+type watchedReader struct {
+	ctx        context.Context
+	r          io.Reader
+	done, size int64
+	bar        func(done, total int64)
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	if w.ctx.Err() != nil {
+		return 0, context.Cause(w.ctx)
+	}
+	n, err := w.r.Read(p)
+	if w.done += int64(n); w.bar != nil {
+		w.bar(w.done, w.size)
+	}
+	return n, err
 }
 
 // writeFile creates a file and fills it.
@@ -138,11 +160,8 @@ func (a *app) classifyPredict(ctx context.Context, f predictFlags) error {
 	if err != nil {
 		return err
 	}
-	rows, err := m.read(&f.table)
+	rows, err := a.rowsOf(ctx, m, &f.table)
 	if err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
 		return err
 	}
 	v, labels, err := m.predict(rows)

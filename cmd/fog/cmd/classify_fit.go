@@ -117,7 +117,7 @@ func (a *app) classifyFit(ctx context.Context, f fitFlags) error {
 	// Nearly all memory is the rows: garbage beside them need not grow to their size.
 	const percent = 5
 	defer debug.SetGCPercent(debug.SetGCPercent(percent))
-	rows, err := f.table.read(nil)
+	rows, err := a.rows(ctx, &f.table, nil)
 	if err != nil {
 		return err
 	}
@@ -130,12 +130,19 @@ func (a *app) classifyFit(ctx context.Context, f fitFlags) error {
 		}
 	}
 	src := classify.SplitMix64(f.seed)
+	lines := a.ticker()
+	ctx = classify.WithProgress(ctx, func(s classify.Step) {
+		if lines.due() {
+			lines.say("fitting %d classes to %d rows, pass %d", s.K, s.Rows, s.Pass+1)
+		}
+	})
 	var labels []int32
 	if f.algorithm == "kmeans" {
 		labels, err = m.fitKMeans(ctx, d, f, k, &v, &src)
 	} else {
 		labels, err = m.fitGMM(ctx, d, f, k, shape, &v, &src)
 	}
+	lines.end()
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cmd
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -186,8 +187,8 @@ func parseModel(b []byte) (*modelFile, error) {
 	return f, nil
 }
 
-// read reads rows with the model's columns.
-func (f *modelFile) read(t *tableFlags) (*rowtable.Table, error) {
+// rowsOf reads rows with the model's columns.
+func (a *app) rowsOf(ctx context.Context, f *modelFile, t *tableFlags) (*rowtable.Table, error) {
 	var levels [][]string
 	csv := *t
 	if len(csv.columns) == 0 && len(csv.categories) == 0 && csv.dim == 0 {
@@ -198,7 +199,7 @@ func (f *modelFile) read(t *tableFlags) (*rowtable.Table, error) {
 			levels = append(levels, c.Levels)
 		}
 	}
-	return csv.read(levels)
+	return a.rows(ctx, &csv, levels)
 }
 
 // scaled is the rows in the model's scale.

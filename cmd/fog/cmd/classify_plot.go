@@ -61,7 +61,7 @@ func (a *app) classifyPlot(ctx context.Context, f plotFlags) error {
 	if err != nil {
 		return err
 	}
-	rows, err := m.read(&f.table)
+	rows, err := a.rowsOf(ctx, m, &f.table)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -62,4 +64,40 @@ func (b *bars) end() {
 		bar.Abort(false) // ends it wherever it is; a bar that waits to be full would be waited for
 	}
 	b.screen.Wait()
+}
+
+// ticker says in lines how far a computation is that cannot tell its end, or has no bar; on a terminal each takes the place of the last.
+type ticker struct {
+	a     *app
+	last  time.Time
+	shown bool
+}
+
+func (a *app) ticker() *ticker { return &ticker{a: a, last: time.Now()} }
+
+// due reports, once a second, that a line may be said.
+func (t *ticker) due() bool {
+	now := time.Now()
+	if now.Sub(t.last) < time.Second {
+		return false
+	}
+	t.last = now
+	return true
+}
+
+func (t *ticker) say(format string, args ...any) {
+	if !t.a.terminal() {
+		t.a.say(format, args...)
+		return
+	}
+	const width = 60 // covers what the line before left
+	fmt.Fprintf(t.a.stderr, "\r%-*s", width, fmt.Sprintf(format, args...))
+	t.shown = true
+}
+
+// end leaves the last line as it is.
+func (t *ticker) end() {
+	if t.shown {
+		fmt.Fprintln(t.a.stderr)
+	}
 }

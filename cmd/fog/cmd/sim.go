@@ -113,8 +113,10 @@ func (a *app) simRun(ctx context.Context, f simFlags) error {
 	}
 	start := time.Now()
 	x.Clock = func() int64 { return int64(time.Since(start)) }
-	x.Progress = a.simProgress(start)
+	lines := a.ticker()
+	x.Progress = simProgress(lines, start)
 	result, runErr := x.Run(ctx)
+	lines.end()
 	if result == nil {
 		return runErr
 	}
@@ -130,23 +132,11 @@ func (a *app) simRun(ctx context.Context, f simFlags) error {
 }
 
 // simProgress says at most once a second how far the runs are.
-func (a *app) simProgress(start time.Time) func(done, total int64) {
-	last := start
+func simProgress(t *ticker, start time.Time) func(done, total int64) {
 	return func(done, total int64) {
-		now := time.Now()
-		if done < total && now.Sub(last) < time.Second {
-			return
+		if t.due() || done == total {
+			t.say("%d of %d jobs, %.0f a second", done, total, float64(done)/max(time.Since(start).Seconds(), 1e-3))
 		}
-		last = now
-		rate := float64(done) / max(now.Sub(start).Seconds(), 1e-3)
-		if a.terminal() {
-			fmt.Fprintf(a.stderr, "\r%d of %d jobs, %.0f a second ", done, total, rate)
-			if done == total {
-				fmt.Fprintln(a.stderr)
-			}
-			return
-		}
-		a.say("%d of %d jobs, %.0f a second", done, total, rate)
 	}
 }
 

@@ -21,7 +21,7 @@ func (p *parser) truth(n *node, where string) (*node, *Error) {
 		return n, nil
 	case kindAttribute:
 		key := n.key
-		return &node{kind: kindBool, at: n.at, end: n.end, truth: func(f *Facts) bool {
+		return &node{kind: kindBool, at: n.at, end: n.end, equal: &Equality{key, true, []string{"true"}}, truth: func(f *Facts) bool {
 			value, _ := f.attribute(key)
 			return value == "true"
 		}}, nil
@@ -156,7 +156,7 @@ func remainder(a, by int64) int64 {
 
 // compare checks the types of a comparison; an attribute takes the type of the other side.
 func (p *parser) compare(op string, at token, a, b *node) (*node, *Error) {
-	out := &node{kind: kindBool, at: a.at, end: b.end}
+	out := &node{kind: kindBool, at: a.at, end: b.end, equal: equality(op, a, b)}
 	if a.kind == kindAttribute && b.kind == kindAttribute {
 		return nil, fail(p.source, at.at, "%s between two labels; compare each with a value", op)
 	}
@@ -264,22 +264,27 @@ func (p *parser) membership(a *node, at token, not bool) (*node, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	tests := make([]func(*Facts) bool, 0, len(items))
+	tests := make([]*node, 0, len(items))
 	for _, item := range items {
 		equal, err := p.compare("==", at, a, item)
 		if err != nil {
 			return nil, fail(p.source, item.at, "in between %s and %s", a.kind, item.kind)
 		}
-		tests = append(tests, equal.truth)
+		tests = append(tests, equal)
 	}
-	return &node{kind: kindBool, at: a.at, end: end, truth: func(f *Facts) bool {
+	out := &node{kind: kindBool, at: a.at, end: end}
+	if !not {
+		out.equal = either(tests)
+	}
+	out.truth = func(f *Facts) bool {
 		for _, test := range tests {
-			if test(f) {
+			if test.truth(f) {
 				return !not
 			}
 		}
 		return not
-	}}, nil
+	}
+	return out, nil
 }
 
 var methods = map[string]func(s, part string) bool{

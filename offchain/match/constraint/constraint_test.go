@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -130,6 +131,27 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// What a node breaks of the equalities, the constraint does not hold for; and those that an index can use are found.
+func TestEqualities(t *testing.T) {
+	for source, want := range map[string][]Equality{
+		`region == "eu"`: {{"region", false, []string{"eu"}}},
+		`"x" == gpu_model && (attr.tpm) && attr.disk == "ssd"`: {
+			{"gpu_model", false, []string{"x"}}, {"tpm", true, []string{"true"}}, {"disk", true, []string{"ssd"}},
+		},
+		`arch in ["amd64", "arm64"] && attr.tpm == false`: {{"arch", false, []string{"amd64", "arm64"}}, {"tpm", true, []string{"false"}}},
+		`attr.rank in [1, 2]`:                             nil,
+		`region != "eu"`:                                  nil,
+		`!(region == "eu")`:                               nil,
+		`region == "eu" || region == "us"`:                nil,
+		`region !in ["eu"] && region in []`:               nil,
+		`region == arch && attr.n == 3 && tasks == 1`:     nil,
+	} {
+		p, err := Compile(source)
+		require.NoError(t, err, source)
+		require.Equal(t, want, p.Equalities(), source)
+	}
+}
+
 // Integers stop at their bounds instead of turning round.
 func TestArithmeticSaturates(t *testing.T) {
 	bounded := func(v *big.Int) int64 {
@@ -222,6 +244,17 @@ func FuzzCompile(f *testing.F) {
 			t.Fatalf("%q holds: %v, its parts: %v", source, holds, all)
 		}
 		p.Holds(&Facts{})
+		for _, e := range p.Equalities() {
+			value, found := "", false
+			if e.Label {
+				value, found = facts().Attribute(e.Name)
+			} else {
+				value, found = variables[e.Name].text(facts()), true
+			}
+			if p.Holds(facts()) && (!found || !slices.Contains(e.Values, value)) {
+				t.Fatalf("%q holds, and %s is %q, none of %q", source, e.Name, value, e.Values)
+			}
+		}
 	})
 }
 

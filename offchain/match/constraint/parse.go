@@ -8,8 +8,10 @@ type node struct {
 	num      func(*Facts) int64
 	text     func(*Facts) string
 	key      string  // of an attribute
+	name     string  // of a variable
 	constant bool    // of a literal or a sum of literals
 	parts    []*node // of a conjunction
+	equal    *Equality
 }
 
 // Limits of an expression: what it costs to evaluate is bounded by them.
@@ -189,7 +191,7 @@ func (p *parser) name(t token) (*node, *Error) {
 	if !found {
 		return nil, p.unknown(t)
 	}
-	return &node{kind: v.kind, at: t.at, end: t.end, num: v.num, text: v.text}, nil
+	return &node{kind: v.kind, at: t.at, end: t.end, name: t.text, num: v.num, text: v.text}, nil
 }
 
 func (p *parser) unknown(t token) *Error {

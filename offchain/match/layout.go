@@ -124,8 +124,14 @@ func (l *layout) allowance(ref Ref) uint32 {
 
 // reject is the first reason why a node takes no task of the slice, whatever the spread.
 func (l *layout) reject(ref Ref) Reason {
+	price, ok := TaskHourPrice(l.r.nodes[ref].Prices, l.p.Task)
+	return l.rejectAt(ref, quote{price: price, ok: ok})
+}
+
+// rejectAt is reject for a node that asks another price.
+func (l *layout) rejectAt(ref Ref, q quote) Reason {
 	n := &l.r.nodes[ref]
-	o, reason := l.r.offer(n, l.p)
+	o, reason := l.r.rules(n, l.p, q)
 	if reason != 0 {
 		return reason
 	}

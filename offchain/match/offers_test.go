@@ -1,0 +1,287 @@
+package match
+
+import (
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// bruteWhere are the conditions that the test draws, and what each means for a node with what it has free, at a price.
+var bruteWhere = []struct {
+	source string
+	holds  func(n Node, free Resources, price *big.Int) bool
+}{
+	{"", func(Node, Resources, *big.Int) bool { return true }},
+	{`attr.disk == "ssd"`, func(n Node, _ Resources, _ *big.Int) bool {
+		return slices.Contains(n.Attributes, Attribute{"disk", "ssd"})
+	}},
+	{`memory_mib > 600`, func(_ Node, free Resources, _ *big.Int) bool { return free.MemoryMiB > 600 }},
+	{`price < 150 || region == "eu"`, func(n Node, _ Resources, price *big.Int) bool {
+		return price.Cmp(big.NewInt(150)) < 0 || n.Region == "eu"
+	}},
+	{"no such name", func(Node, Resources, *big.Int) bool { return false }},
+}
+
+// bruteOffers is the definition of Offers: the slices of the queue one after the other, each with what the batch's items before it left.
+type bruteOffers struct {
+	s               Snapshot
+	tryOne          bool
+	free            map[ID]Resources
+	running         map[ID]uint32
+	funds           map[ID]*big.Int
+	onNode, onOwner map[[2]ID]uint32
+	byID            map[ID]Node
+}
+
+func newBruteOffers(s Snapshot, tryOne bool) *bruteOffers {
+	b := &bruteOffers{
+		s: s, tryOne: tryOne, free: map[ID]Resources{}, running: map[ID]uint32{}, funds: map[ID]*big.Int{}, onNode: map[[2]ID]uint32{},
+		onOwner: map[[2]ID]uint32{}, byID: map[ID]Node{},
+	}
+	for _, n := range s.Nodes {
+		n.Probation = n.Probation || tryOne && n.Stats.Trials == 0
+		b.byID[n.ID], b.free[n.ID], b.running[n.ID] = n, n.Free, n.Running
+	}
+	for _, f := range s.Funds {
+		b.funds[f.Owner] = big64(f.Available)
+	}
+	for _, r := range s.Residents {
+		if n, active := b.byID[r.Node]; active {
+			b.onNode[[2]ID{r.Job, r.Node}] += r.Tasks
+			b.onOwner[[2]ID{r.Job, n.Owner}] += r.Tasks
+		}
+	}
+	return b
+}
+
+// where says whether the node meets the condition of p.
+func (b *bruteOffers) where(p Pending, n Node) bool {
+	price, _ := bruteMoney(b.s, p, n)
+	for _, w := range bruteWhere {
+		if w.source == p.Where {
+			return w.holds(n, b.free[n.ID], price)
+		}
+	}
+	panic("a condition that the test did not draw")
+}
+
+// tooDear says whether the price cap, the budget or the condition refuses the node.
+func (b *bruteOffers) tooDear(p Pending, n Node) bool {
+	price, _ := bruteMoney(b.s, p, n)
+	budget := ceilDiv(new(big.Int).Mul(price, big64(p.MaxDuration)), 3600)
+	budget.Add(budget, ceilDiv(new(big.Int).Mul(budget, big64(uint64(b.s.Params.Fee))), 10_000))
+	return price.Cmp(big64(p.PriceCap)) > 0 || budget.Cmp(big64(p.TaskBudget)) > 0 || !b.where(p, n)
+}
+
+// passes says whether a node could take a task of p now.
+func (b *bruteOffers) passes(p Pending, n Node) bool {
+	if !b.where(p, n) {
+		return false
+	}
+	for _, a := range p.Wishes.Affinity {
+		if a.Weight == 0 && (b.onNode[[2]ID{a.Job, n.ID}] > 0) == a.Apart {
+			return false
+		}
+	}
+	w := p.Wishes
+	return bruteFits(b.s, p, n, b.free[n.ID], b.running[n.ID], b.funds[n.Owner]) &&
+		(w.PerNode == 0 || b.onNode[[2]ID{p.Job, n.ID}] < w.PerNode) && (w.PerOwner == 0 || b.onOwner[[2]ID{p.Job, n.Owner}] < w.PerOwner)
+}
+
+// apply reserves what an item takes.
+func (b *bruteOffers) apply(p Pending, item Item) {
+	n := b.byID[item.Node]
+	b.free[n.ID] = b.free[n.ID].minus(p.Task, item.Count)
+	b.running[n.ID] += item.Count
+	b.onNode[[2]ID{p.Job, n.ID}] += item.Count
+	b.onOwner[[2]ID{p.Job, n.Owner}] += item.Count
+	if _, collateral := bruteMoney(b.s, p, n); collateral.Sign() > 0 {
+		b.funds[n.Owner].Sub(b.funds[n.Owner], collateral.Mul(collateral, big64(uint64(item.Count))))
+	}
+}
+
+func (b *bruteOffers) count(batch Batch, since int64) map[ID]Offers {
+	out := map[ID]Offers{}
+	for _, n := range b.s.Nodes {
+		out[n.ID] = Offers{Node: n.ID, Class: n.Class, Prices: n.Prices}
+	}
+	queue := slices.Clone(b.s.Pending)
+	sort.Slice(queue, func(i, j int) bool {
+		x, y := queue[i], queue[j]
+		if x.Height != y.Height {
+			return x.Height < y.Height
+		}
+		if c := compareIDs(x.Job, y.Job); c != 0 {
+			return c < 0
+		}
+		return x.Slice < y.Slice
+	})
+	for _, p := range queue {
+		got := map[ID]bool{}
+		var items []Item
+		for _, item := range batch.Items {
+			if item.Job == p.Job && item.Slice == p.Slice {
+				items = append(items, item)
+				got[item.Node] = true
+			}
+		}
+		full := false
+		for _, u := range batch.Unmatched {
+			full = full || u.Job == p.Job && u.Slice == p.Slice && u.Full
+		}
+		for _, n := range b.byID {
+			o := out[n.ID]
+			free := n
+			free.Prices = Prices{}
+			switch in := b.passes(p, n); {
+			case len(items) == 0 && (full || p.Height <= since):
+			case in && len(items) > 0:
+				o.Offered++
+				if got[n.ID] {
+					o.Accepted++
+				}
+			case b.tooDear(p, n) && b.passes(p, free):
+				o.PricedOut++
+			}
+			out[n.ID] = o
+		}
+		for _, item := range items {
+			b.apply(p, item)
+		}
+	}
+	return out
+}
+
+func TestOffersAreTheirDefinition(t *testing.T) {
+	var offered, accepted, pricedOut uint32
+	rapid.Check(t, func(t *rapid.T) {
+		s, seed, policy := generateWishes(t), drawSeed(t), drawPolicy(t)
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "where"), 1))
+		for i := range s.Pending {
+			s.Pending[i].Where = bruteWhere[rng.IntN(len(bruteWhere))].source
+		}
+		since := int64(rapid.IntRange(-1, 2).Draw(t, "since"))
+		batch, err := policy.Match(s, seed)
+		require.NoError(t, err)
+		want := newBruteOffers(s, policy.Config.TryOne).count(batch, since)
+
+		var asked []ID
+		for i := range byte(8) {
+			if rapid.Bool().Draw(t, "asked for") {
+				asked = append(asked, idOf('n', i))
+			}
+		}
+		got, err := policy.Offers(s, seed, since, asked)
+		require.NoError(t, err)
+		known := 0
+		for _, id := range asked {
+			if w, there := want[id]; there {
+				require.Equal(t, w, got[known])
+				offered, accepted, pricedOut = offered+w.Offered, accepted+w.Accepted, pricedOut+w.PricedOut
+				known++
+			}
+		}
+		require.Len(t, got, known)
+
+		again, err := policy.Match(s, seed)
+		require.NoError(t, err)
+		require.Equal(t, batch, again, "counting changes nothing")
+	})
+	require.NotZero(t, accepted)
+	require.Greater(t, offered, accepted)
+	require.NotZero(t, pricedOut)
+}
+
+// A slice is one decision, whatever its tasks and items; a batch that is full decides nothing more; new slices alone are lost to a price.
+func TestOffersOfASlice(t *testing.T) {
+	p, s := fleet(3)
+	p.Count, p.PriceCap = 5, taskHourPrice(t, s.Nodes[1].Prices, p.Task)
+	dear := p
+	dear.Job, dear.Height, dear.PriceCap = idOf('j', 2), 7, 1
+	s.Pending = []Pending{p, dear}
+	offers := func(since int64) []Offers {
+		got, err := Learned{}.Offers(s, Seed{}, since, []ID{s.Nodes[0].ID, s.Nodes[1].ID, s.Nodes[1].ID, s.Nodes[2].ID, idOf('n', 99)})
+		require.NoError(t, err)
+		require.Len(t, got, 3, "each node once, unknown ones not at all")
+		for i := range got {
+			require.Equal(t, s.Nodes[i].ID, got[i].Node)
+			require.Equal(t, s.Nodes[i].Prices, got[i].Prices)
+		}
+		return got
+	}
+	count := func(o Offers) [3]uint32 { return [3]uint32{o.Offered, o.Accepted, o.PricedOut} }
+	got := offers(6)
+	require.Equal(t, [3]uint32{1, 1, 0}, count(got[0]), "its three tasks fill it")
+	require.Equal(t, [3]uint32{1, 1, 1}, count(got[1]))
+	require.Equal(t, [3]uint32{0, 0, 2}, count(got[2]), "over the cap of both")
+	require.Equal(t, [3]uint32{1, 1, 0}, count(offers(7)[1]), "the second slice was counted before")
+
+	s.Params.MaxItems = 1
+	got = offers(6)
+	require.Equal(t, [3]uint32{1, 1, 0}, count(got[0]))
+	require.Equal(t, [3]uint32{1, 0, 0}, count(got[1]), "the batch is full")
+	require.Equal(t, [3]uint32{0, 0, 1}, count(got[2]))
+}
+
+// taskHourPrice is the price, which must exist.
+func taskHourPrice(t *testing.T, prices Prices, task Resources) uint64 {
+	t.Helper()
+	price, ok := TaskHourPrice(prices, task)
+	require.True(t, ok)
+	return price
+}
+
+// A gang that does not fit is no decision: nobody was chosen.
+func TestOffersOfAGang(t *testing.T) {
+	p, s := fleet(2)
+	p.Wishes.Gang, p.Count = true, 7
+	s.Pending = []Pending{p}
+	got, err := Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID, s.Nodes[1].ID})
+	require.NoError(t, err)
+	for _, o := range got {
+		require.Zero(t, o.Offered+o.Accepted+o.PricedOut)
+	}
+}
+
+// What a count costs beside the batch itself: the difference is all that an oracle pays, after its vote.
+func BenchmarkOffers(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	s := Snapshot{Params: Params{MaxItems: 1000, MaxSliceTasks: 256, Fee: 100, Collateral: 3000}, Time: 1}
+	var asked []ID
+	for i := range 10_000 {
+		n := randomNode(rng, i, true)
+		s.Nodes = append(s.Nodes, n)
+		s.Funds = append(s.Funds, Funds{Owner: n.Owner, Available: 1 << 50})
+		if i%5 == 0 {
+			asked = append(asked, n.ID)
+		}
+	}
+	slices.SortFunc(s.Funds, func(x, y Funds) int { return compareIDs(x.Owner, y.Owner) })
+	s.Funds = slices.CompactFunc(s.Funds, func(x, y Funds) bool { return x.Owner == y.Owner })
+	for i := range 500 {
+		s.Pending = append(s.Pending, Pending{
+			Job: ID{1: byte(i), 2: byte(i >> 8)}, Owner: idOf('d', 1), Count: 1, Task: Resources{CPUMilli: 1000, MemoryMiB: 1024},
+			PriceCap: 1 << 40, MaxDuration: 3600, TaskBudget: 1 << 50, Where: `cpu_single > 100 && price < 100000000`,
+		})
+	}
+	policy := Learned{DefaultConfig()}
+	b.Run("batch", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := policy.Match(s, Seed{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("batch and offers to 2000 nodes", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := policy.Offers(s, Seed{}, 0, asked); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -21,9 +21,7 @@ var bruteWhere = []struct {
 		return slices.Contains(n.Attributes, Attribute{"disk", "ssd"})
 	}},
 	{`memory_mib > 600`, func(_ Node, free Resources, _ *big.Int) bool { return free.MemoryMiB > 600 }},
-	{`price < 150 || region == "eu"`, func(n Node, _ Resources, price *big.Int) bool {
-		return price.Cmp(big.NewInt(150)) < 0 || n.Region == "eu"
-	}},
+	{`price < 50`, func(_ Node, _ Resources, price *big.Int) bool { return price.Cmp(big.NewInt(50)) < 0 }},
 	{"no such name", func(Node, Resources, *big.Int) bool { return false }},
 }
 
@@ -236,15 +234,38 @@ func taskHourPrice(t *testing.T, prices Prices, task Resources) uint64 {
 	return price
 }
 
-// A gang that does not fit is no decision: nobody was chosen.
+// A gang that does not fit is no decision: nobody was chosen. Nor is one for which the batch had no room.
 func TestOffersOfAGang(t *testing.T) {
-	p, s := fleet(2)
-	p.Wishes.Gang, p.Count = true, 7
+	p, s := fleet(3)
+	p.Wishes.Gang, p.Count, p.PriceCap = true, 7, taskHourPrice(t, s.Nodes[1].Prices, p.Task)
 	s.Pending = []Pending{p}
+	pricedOut := func() (sum uint32) {
+		got, err := Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID, s.Nodes[1].ID, s.Nodes[2].ID})
+		require.NoError(t, err)
+		for _, o := range got {
+			require.Zero(t, o.Offered+o.Accepted)
+			sum += o.PricedOut
+		}
+		return sum
+	}
+	require.EqualValues(t, 1, pricedOut())
+	s.Params.MaxItems = 1
+	require.Zero(t, pricedOut())
+}
+
+// Who got a task of one slice need not get one of the next.
+func TestOffersForgetTheSliceBefore(t *testing.T) {
+	p, s := fleet(2)
+	p.Count = 1
+	next := p
+	next.Job, next.Height = idOf('j', 2), 1
+	next.Wishes.Prefer = []Preference{{`datacenter == "b"`, 900_000}}
+	s.Pending = []Pending{p, next}
 	got, err := Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID, s.Nodes[1].ID})
 	require.NoError(t, err)
 	for _, o := range got {
-		require.Zero(t, o.Offered+o.Accepted+o.PricedOut)
+		require.EqualValues(t, 2, o.Offered)
+		require.EqualValues(t, 1, o.Accepted)
 	}
 }
 

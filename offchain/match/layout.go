@@ -124,20 +124,19 @@ func (l *layout) allowance(ref Ref) uint32 {
 
 // reject is the first reason why a node takes no task of the slice, whatever the spread.
 func (l *layout) reject(ref Ref) Reason {
-	price, ok := TaskHourPrice(l.r.nodes[ref].Prices, l.p.Task)
-	return l.rejectAt(ref, quote{price: price, ok: ok})
-}
-
-// rejectAt is reject for a node that asks another price.
-func (l *layout) rejectAt(ref Ref, q quote) Reason {
 	n := &l.r.nodes[ref]
-	o, reason := l.r.rules(n, l.p, q)
+	o, reason := l.r.offer(n, l.p)
 	if reason != 0 {
 		return reason
 	}
 	if _, reason = l.r.room(n, l.p.Task, o); reason != 0 {
 		return reason
 	}
+	return l.unwanted(ref)
+}
+
+// unwanted is why the job's wishes keep a node out.
+func (l *layout) unwanted(ref Ref) Reason {
 	for _, a := range l.p.Wishes.Affinity {
 		if a.Weight == 0 && l.wrongSide(a, ref) {
 			return ReasonAffinity

@@ -11,10 +11,11 @@ type Offers struct {
 	Offered uint32
 	// Accepted is in how many of them the node got a task.
 	Accepted uint32
-	// PricedOut is how many decisions the node was kept out of by the price cap, the budget or the job's condition, but would have been on
-	// offer had it asked nothing. (Collateral that its owner lacks is like capacity: no offer.) Slices that found no node at all count
-	// here too, but only while they are new, as they come up again in every batch.
-	PricedOut uint32
+	// Missed is in how many other decisions the node could have taken a task but for its price, or but for what it and its owner had
+	// free while tasks ran there. Offered + Missed depends on the jobs alone, not on what the node asks, so that Accepted over it is
+	// the demand at a price. A slice that found no node was missed by those that ask too much; it counts once, while it is new, as it
+	// comes up again in every batch.
+	Missed uint32
 }
 
 // standing is how a node stands to a slice.
@@ -24,6 +25,7 @@ const (
 	standsOut standing = iota
 	standsIn
 	standsTooDear
+	standsBusy
 )
 
 // Offers runs the policy again and counts for each of the nodes what the batch offered to it; nodes that are not in the snapshot are left
@@ -93,8 +95,8 @@ func (c *census) close(p *Pending) bool {
 	for i, s := range c.standings {
 		o := &c.offers[i]
 		switch {
-		case s == standsTooDear:
-			o.PricedOut++
+		case s == standsTooDear, s == standsBusy && len(items) > 0:
+			o.Missed++
 		case s == standsIn && len(items) > 0:
 			o.Offered++
 			if c.taken[i] {
@@ -107,13 +109,23 @@ func (c *census) close(p *Pending) bool {
 
 // standing is how a node stands to the slice, whatever the spread, which only says in which order nodes are filled.
 func (l *layout) standing(ref Ref) standing {
+	out := standsBusy
 	switch l.reject(ref) {
 	case 0:
 		return standsIn
 	case ReasonPrice, ReasonBudget, ReasonWhere:
-		if l.rejectAt(ref, quote{ok: true}) == 0 {
-			return standsTooDear
-		}
+		out = standsTooDear
+	case ReasonCPU, ReasonMemory, ReasonStorage, ReasonGPU, ReasonProbation, ReasonCollateral:
+	default:
+		return standsOut
 	}
-	return standsOut
+	n := &l.r.nodes[ref]
+	_, never := l.r.rules(n, l.p, quote{ok: true}) // at a price of zero
+	if _, full := n.room(l.p.Task); full != 0 && n.Running == 0 {
+		never = full
+	}
+	if never != 0 || l.unwanted(ref) != 0 {
+		return standsOut
+	}
+	return out
 }

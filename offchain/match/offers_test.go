@@ -76,19 +76,33 @@ func (b *bruteOffers) tooDear(p Pending, n Node) bool {
 	return price.Cmp(big64(p.PriceCap)) > 0 || budget.Cmp(big64(p.TaskBudget)) > 0 || !b.where(p, n)
 }
 
-// passes says whether a node could take a task of p now.
-func (b *bruteOffers) passes(p Pending, n Node) bool {
-	if !b.where(p, n) {
-		return false
-	}
+// wanted says whether the job's constraints and wishes leave a node that asks nothing, whatever is free.
+func (b *bruteOffers) wanted(p Pending, n Node) bool {
+	n.Prices, n.Probation = Prices{}, false
 	for _, a := range p.Wishes.Affinity {
 		if a.Weight == 0 && (b.onNode[[2]ID{a.Job, n.ID}] > 0) == a.Apart {
 			return false
 		}
 	}
 	w := p.Wishes
-	return bruteFits(b.s, p, n, b.free[n.ID], b.running[n.ID], b.funds[n.Owner]) &&
+	return b.where(p, n) && bruteFits(b.s, p, n, p.Task, 0, nil) &&
 		(w.PerNode == 0 || b.onNode[[2]ID{p.Job, n.ID}] < w.PerNode) && (w.PerOwner == 0 || b.onOwner[[2]ID{p.Job, n.Owner}] < w.PerOwner)
+}
+
+// stands tells whether the node is on offer for a task of p now, or asks too much for it, or is only busy.
+func (b *bruteOffers) stands(p Pending, n Node) (in, tooDear, busy bool) {
+	free, task := b.free[n.ID], p.Task
+	fits := free.CPUMilli >= task.CPUMilli && free.MemoryMiB >= task.MemoryMiB && free.StorageMiB >= task.StorageMiB && free.GPUs >= task.GPUs &&
+		(!n.Probation || b.running[n.ID] == 0)
+	wanted := b.wanted(p, n) && (fits || b.running[n.ID] > 0)
+	_, collateral := bruteMoney(b.s, p, n)
+	funds := b.funds[n.Owner]
+	if funds == nil {
+		funds = new(big.Int)
+	}
+	dear := b.tooDear(p, n)
+	covered := fits && collateral.Cmp(funds) <= 0
+	return wanted && !dear && covered, wanted && dear, wanted && !dear && !covered
 }
 
 // apply reserves what an item takes.
@@ -134,17 +148,15 @@ func (b *bruteOffers) count(batch Batch, since int64) map[ID]Offers {
 		}
 		for _, n := range b.byID {
 			o := out[n.ID]
-			free := n
-			free.Prices = Prices{}
-			switch in := b.passes(p, n); {
+			switch in, tooDear, busy := b.stands(p, n); {
 			case len(items) == 0 && (full || p.Height <= since):
+			case tooDear, busy && len(items) > 0:
+				o.Missed++
 			case in && len(items) > 0:
 				o.Offered++
 				if got[n.ID] {
 					o.Accepted++
 				}
-			case b.tooDear(p, n) && b.passes(p, free):
-				o.PricedOut++
 			}
 			out[n.ID] = o
 		}
@@ -156,7 +168,7 @@ func (b *bruteOffers) count(batch Batch, since int64) map[ID]Offers {
 }
 
 func TestOffersAreTheirDefinition(t *testing.T) {
-	var offered, accepted, pricedOut uint32
+	var offered, accepted, missed uint32
 	rapid.Check(t, func(t *rapid.T) {
 		s, seed, policy := generateWishes(t), drawSeed(t), drawPolicy(t)
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "where"), 1))
@@ -180,7 +192,7 @@ func TestOffersAreTheirDefinition(t *testing.T) {
 		for _, id := range asked {
 			if w, there := want[id]; there {
 				require.Equal(t, w, got[known])
-				offered, accepted, pricedOut = offered+w.Offered, accepted+w.Accepted, pricedOut+w.PricedOut
+				offered, accepted, missed = offered+w.Offered, accepted+w.Accepted, missed+w.Missed
 				known++
 			}
 		}
@@ -192,7 +204,7 @@ func TestOffersAreTheirDefinition(t *testing.T) {
 	})
 	require.NotZero(t, accepted)
 	require.Greater(t, offered, accepted)
-	require.NotZero(t, pricedOut)
+	require.NotZero(t, missed)
 }
 
 // A slice is one decision, whatever its tasks and items; a batch that is full decides nothing more; new slices alone are lost to a price.
@@ -212,9 +224,9 @@ func TestOffersOfASlice(t *testing.T) {
 		}
 		return got
 	}
-	count := func(o Offers) [3]uint32 { return [3]uint32{o.Offered, o.Accepted, o.PricedOut} }
+	count := func(o Offers) [3]uint32 { return [3]uint32{o.Offered, o.Accepted, o.Missed} }
 	got := offers(6)
-	require.Equal(t, [3]uint32{1, 1, 0}, count(got[0]), "its three tasks fill it")
+	require.Equal(t, [3]uint32{1, 1, 1}, count(got[0]), "its three tasks of one slice are one")
 	require.Equal(t, [3]uint32{1, 1, 1}, count(got[1]))
 	require.Equal(t, [3]uint32{0, 0, 2}, count(got[2]), "over the cap of both")
 	require.Equal(t, [3]uint32{1, 1, 0}, count(offers(7)[1]), "the second slice was counted before")
@@ -239,18 +251,45 @@ func TestOffersOfAGang(t *testing.T) {
 	p, s := fleet(3)
 	p.Wishes.Gang, p.Count, p.PriceCap = true, 7, taskHourPrice(t, s.Nodes[1].Prices, p.Task)
 	s.Pending = []Pending{p}
-	pricedOut := func() (sum uint32) {
+	missed := func() (sum uint32) {
 		got, err := Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID, s.Nodes[1].ID, s.Nodes[2].ID})
 		require.NoError(t, err)
 		for _, o := range got {
 			require.Zero(t, o.Offered+o.Accepted)
-			sum += o.PricedOut
+			sum += o.Missed
 		}
 		return sum
 	}
-	require.EqualValues(t, 1, pricedOut())
+	require.EqualValues(t, 1, missed())
 	s.Params.MaxItems = 1
-	require.Zero(t, pricedOut())
+	require.Zero(t, missed())
+}
+
+// A node that is full has missed what others got, unless it could never hold it; what nobody got waits.
+func TestOffersOfABusyNode(t *testing.T) {
+	p, s := fleet(2)
+	p.Count = 3
+	next, small, waits := p, p, p
+	next.Job, next.Height, next.Count = idOf('j', 2), 1, 2
+	small.Job, small.Height, small.Count, small.Task.CPUMilli = idOf('j', 3), 2, 1, 1
+	waits.Job, waits.Height, waits.Count = idOf('j', 4), 3, 9
+	s.Nodes[1].Free.CPUMilli = 4001 // two tasks and the small one
+	s.Pending = []Pending{p, next, small}
+	got, err := Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID, s.Nodes[1].ID})
+	require.NoError(t, err)
+	require.EqualValues(t, [3]uint32{1, 1, 2}, [3]uint32{got[0].Offered, got[0].Accepted, got[0].Missed})
+	require.EqualValues(t, [3]uint32{3, 2, 0}, [3]uint32{got[1].Offered, got[1].Accepted, got[1].Missed})
+
+	s.Pending = []Pending{p, waits}
+	s.Nodes = s.Nodes[:1]
+	got, err = Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID})
+	require.NoError(t, err)
+	require.EqualValues(t, [3]uint32{1, 1, 0}, [3]uint32{got[0].Offered, got[0].Accepted, got[0].Missed})
+
+	s.Pending[0].Task.CPUMilli = 6001
+	got, err = Learned{}.Offers(s, Seed{}, -1, []ID{s.Nodes[0].ID})
+	require.NoError(t, err)
+	require.EqualValues(t, [3]uint32{1, 1, 0}, [3]uint32{got[0].Offered, got[0].Accepted, got[0].Missed}, "it could never hold the first")
 }
 
 // Who got a task of one slice need not get one of the next.

@@ -4,7 +4,12 @@ import "math/bits"
 
 // Mix is the prices of a node in ufog for an hour of a vCPU, of a GiB of memory, of a GiB of storage and of a GPU. A pricer handles one
 // number, the lead price; the others keep their proportion to it.
-type Mix struct{ CPU, Memory, Storage, GPU uint64 }
+type Mix struct {
+	CPU     uint64 `json:"cpu"`
+	Memory  uint64 `json:"memory"`
+	Storage uint64 `json:"storage"`
+	GPU     uint64 `json:"gpu"`
+}
 
 // Lead is the price that stands for the mix: that of a vCPU, or if it is zero that of a GPU, of memory, of storage. It is zero if all are.
 func (m Mix) Lead() uint64 {

@@ -383,7 +383,7 @@ func TestRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ content, say string }{
 		"no JSON":         {"price", "remove it"},
 		"odd counts":      {`{"node_id":"` + testNode + `","pricer":{"counts":[{"price":9,"offers":1,"accepted":2}]}}`, "remove it"},
-		"prices that end": {`{"node_id":"` + testNode + `","seen":{"CPU":4}}`, "without their proportion"},
+		"prices that end": {`{"node_id":"` + testNode + `","seen":{"cpu":4}}`, "without their proportion"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(w.dir, FileName), []byte(c.content), 0o600))

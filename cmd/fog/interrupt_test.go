@@ -15,6 +15,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/classify/gen"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
@@ -63,6 +66,8 @@ func TestInterruptEachCommandThatWaits(t *testing.T) {
 	owner := make([]byte, 20)
 	job := jobstypes.JobID(owner, []byte("salt")).Bech32(jobstypes.JobHRP)
 	node := nodestypes.NodeID(owner, "salt").Bech32(nodestypes.NodeHRP)
+	address, err := sdk.Bech32ifyAddressBytes(chain.Bech32Prefix, owner)
+	require.NoError(t, err)
 	home := t.TempDir()
 	out, err := fog(t.Context(), home, "keys", "add", "main", "--keyring", "test").CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -76,7 +81,9 @@ func TestInterruptEachCommandThatWaits(t *testing.T) {
 		"job cancel " + job, "job accept " + job, "job withdraw " + job, "job top-up " + job + " 1FOG", "job submit fog.yaml", "job push fog.yaml",
 		"node status " + node, "node earnings", "node register", "node update " + node + " --location 1,2", "node drain " + node,
 		"node resume " + node, "node retire " + node, "node withdraw 1FOG", "node update-price " + node + " --price-cpu 1FOG",
-		"agent run --node " + node, "oracle replay --round 3",
+		"node grant-pricing " + address, "node revoke-pricing " + address, "agent run --node " + node,
+		"agent run --node " + node + " --pricing auto --price-cost 1FOG --price-ceiling 2FOG --cpus 1 --memory 1GiB --key main",
+		"oracle replay --round 3",
 	} {
 		t.Run(strings.ReplaceAll(strings.Fields(line)[0]+" "+strings.Fields(line)[1], " ", "_"), func(t *testing.T) {
 			addr, heard := mute(t)

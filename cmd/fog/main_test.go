@@ -14,6 +14,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/foggrid/fogd/offchain/chain"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -33,6 +36,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("FOG_HOME", env.WorkDir+"/home")
 			owner := make([]byte, 20)
 			env.Setenv("JOB", jobstypes.JobID(owner, []byte("salt")).Bech32(jobstypes.JobHRP))
+			address, err := sdk.Bech32ifyAddressBytes(chain.Bech32Prefix, owner)
+			if err != nil {
+				return err
+			}
+			env.Setenv("ADDRESS", address)
 			env.Setenv("NODE", nodestypes.NodeID(owner, "salt").Bech32(nodestypes.NodeHRP))
 			return nil
 		},

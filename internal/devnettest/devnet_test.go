@@ -47,10 +47,12 @@ func TestDevnet(t *testing.T) {
 		{"the oracles agree on classes", g.classify},
 		{"a job completes and its result is checked", g.complete},
 		{"its matches can be computed again, its runs rate the node", g.learnt},
+		{"the agent sets the price", g.letAgentPrice},
 		{"an agent is killed in mid-task and comes back", g.killAgent},
 		{"an interrupted watch, and an oracle that is killed while a job runs", g.killOracle},
 		{"the chain is killed in mid-job", g.killValidator},
 		{"jobs that no node took give all money back", func(t *testing.T) { g.expired(t, unmatched) }},
+		{"the agent knows what was offered", g.priceEvidence},
 		{"an agent is killed for good", g.loseNode},
 		{"down leaves nothing running", g.down},
 	} {
@@ -250,7 +252,7 @@ func (g *grid) killAgent(t *testing.T) {
 	id := g.submit(t, spinner("agent"))
 	g.agentRuns(t, id)
 	require.NoError(t, g.net.StopAgent(t.Context(), true))
-	require.NoError(t, g.net.StartAgent())
+	require.NoError(t, g.net.StartAgent(g.agentArgs...))
 	g.finish(t, id)
 	require.Len(t, g.slices(t, id), 1)
 	g.active(t)

@@ -39,6 +39,7 @@ type grid struct {
 	bin, work string
 	fog       string
 	node      string
+	agentArgs []string
 	// lastJob is the newest one that completed.
 	lastJob string
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	"github.com/foggrid/fogd/offchain/agent/autoprice"
 	"github.com/foggrid/fogd/offchain/agent/inventory"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/challenge"
@@ -51,6 +52,8 @@ type Config struct {
 	BootID string
 	// Version of the program, which oracles see; "dev" if empty.
 	Version string
+	// Pricing lets the demand set the node's price; nil leaves it to the owner.
+	Pricing *autoprice.Terms
 	// Limits are what the machine lends to challenges; by default all cores, 256 MiB of memory, and a file of 128 MiB in Dir.
 	Limits challenge.Limits
 	Log    *slog.Logger
@@ -70,7 +73,8 @@ type Config struct {
 	// RetryMin and RetryMax bound the pause before something that failed is tried again; 500 ms and 15 s.
 	RetryMin, RetryMax time.Duration
 
-	link link.ClientOptions // timing of links, for tests
+	link     link.ClientOptions // timing of links, for tests
+	lookEach time.Duration      // of pricing, for tests
 }
 
 const (
@@ -90,6 +94,11 @@ func (c *Config) validate() error {
 		return errors.New("agent: no dispatcher")
 	case c.Dir == "":
 		return errors.New("agent: no folder; set Config.Dir")
+	}
+	if c.Pricing != nil {
+		if err := c.Pricing.Validate(); err != nil {
+			return fmt.Errorf("agent: prices: %w", err)
+		}
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -152,23 +161,45 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	opts := a.cfg.link
 	opts.Key, opts.Hello = a.cfg.AgentKey, link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version}
 	opts.Slot, opts.Limits, opts.Log = challenge.NewSlot(), a.cfg.Limits, log
+	pricer := a.pricing(nodeID, log)
 	a.mu.Lock()
 	a.log, a.nodeID = log, nodeID
 	a.links = newLinks(ctx, opts, log, a.cfg.Resend)
+	if pricer != nil {
+		a.links.tellOffers(pricer.Book())
+	}
 	a.mu.Unlock()
 	log.Info("agent starts", "boot", a.cfg.BootID, "version", a.cfg.Version)
 
-	var sweeper sync.WaitGroup
-	sweeper.Go(func() { a.runSweeper(ctx) })
+	var helpers sync.WaitGroup
+	helpers.Go(func() { a.runSweeper(ctx) })
+	if pricer != nil {
+		helpers.Go(func() { pricer.Run(ctx) })
+	}
 	err = a.follow(ctx)
 	cancel()
 	for _, r := range a.underWay() {
 		<-r.done
 	}
-	sweeper.Wait()
+	helpers.Wait()
 	a.links.wg.Wait()
 	log.Info("agent has stopped")
 	return err
+}
+
+// pricing is the worker that sets the price, nil if there is none. A machine serves without it if it cannot begin.
+func (a *Agent) pricing(nodeID string, log *slog.Logger) *autoprice.Worker {
+	if a.cfg.Pricing == nil {
+		return nil
+	}
+	w, err := autoprice.New(autoprice.Config{
+		Terms: *a.cfg.Pricing, Chain: a.cfg.Chain, NodeID: nodeID, Dir: a.cfg.Dir, Log: log, Every: a.cfg.lookEach,
+	})
+	if err != nil {
+		log.Error("the price stays as it is until the agent is started again", "error", err)
+		return nil
+	}
+	return w
 }
 
 // openDir takes the folder and what an earlier agent left in it.

@@ -10,6 +10,7 @@
 //
 //	cache/blobs/<hex>    modules and specs by digest
 //	cache/trees/<hex>    inputs, unpacked, by the digest of their archive
+//	pricing.json         what is known of prices, if the demand sets them (package autoprice)
 //
 // What a failure is put down to: content that the registry does not have, that has another digest, that cannot be read, or that
 // contradicts the chain is the job's (BAD_IMAGE). A registry that does not answer is nobody's fault: the agent tries until the

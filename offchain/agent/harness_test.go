@@ -115,6 +115,7 @@ type world struct {
 	slices   []jobstypes.Slice
 	oracles  []oracletypes.Oracle
 	status   nodestypes.NodeStatus
+	prices   nodestypes.Prices
 	hidden   bool                               // the node is not registered
 	decided  map[dispatch.AttemptID]link.Report // what a first valid report said
 	progress []link.Progress
@@ -317,7 +318,9 @@ func (f fakeNodes) Node(_ context.Context, req *nodestypes.QueryNodeRequest) (*n
 	if f.w.hidden || (req.Id != testNode && !bytes.Equal(req.AgentKey, key)) {
 		return nil, status.Error(codes.NotFound, "no such node")
 	}
-	return &nodestypes.QueryNodeResponse{Node: nodestypes.Node{Id: testNode, Status: f.w.status, AgentKey: key}}, nil
+	return &nodestypes.QueryNodeResponse{Node: nodestypes.Node{
+		Id: testNode, Owner: "fog1owner", Status: f.w.status, AgentKey: key, Prices: f.w.prices,
+	}}, nil
 }
 
 type fakeOracles struct {

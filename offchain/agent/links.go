@@ -6,9 +6,12 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/foggrid/fogd/offchain/agent/autoprice"
 	"github.com/foggrid/fogd/offchain/link"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -24,6 +27,8 @@ type links struct {
 	// again is the pause before a report is sent again that was refused while the chain still waits for it.
 	again time.Duration
 	wg    sync.WaitGroup
+	// offers, if set, learns which oracles there are.
+	offers *autoprice.Book
 
 	mu       sync.Mutex
 	open     map[string]*oracleLink // by operator
@@ -49,17 +54,27 @@ func newLinks(ctx context.Context, opts link.ClientOptions, log *slog.Logger, ag
 	return &links{ctx: ctx, opts: opts, log: log, again: again, open: map[string]*oracleLink{}, outgoing: map[*outgoing]struct{}{}}
 }
 
+// tellOffers has the links opened from now on ask for offers.
+func (l *links) tellOffers(book *autoprice.Book) {
+	l.offers, l.opts.Offers = book, book
+}
+
 // update opens and closes links so that they are those to the given oracles. An oracle takes part once it is admitted and says where
 // it listens and with which key.
 func (l *links) update(oracles []oracletypes.Oracle) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	wanted := map[string]bool{}
+	oracles = slices.DeleteFunc(slices.Clone(oracles), func(o oracletypes.Oracle) bool {
+		return !o.Admitted || o.Tombstoned || o.Endpoint == "" || len(o.TransportKey) != ed25519.PublicKeySize
+	})
 	for _, o := range oracles {
-		if !o.Admitted || o.Tombstoned || o.Endpoint == "" || len(o.TransportKey) != ed25519.PublicKeySize {
-			continue
-		}
 		wanted[o.Operator] = true
+	}
+	if l.offers != nil { // before a link brings the first of them
+		l.offers.SetOracles(slices.Collect(maps.Keys(wanted)))
+	}
+	for _, o := range oracles {
 		before := l.open[o.Operator]
 		if before != nil && before.endpoint == o.Endpoint && bytes.Equal(before.key, o.TransportKey) {
 			continue

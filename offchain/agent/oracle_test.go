@@ -31,14 +31,19 @@ type oracle struct {
 	// verdict, if set, answers in place of the judgement.
 	verdict atomic.Pointer[func(link.Report) error]
 	reports atomic.Int32 // received, with repetitions
+	// offers, if set, tells an agent what was offered.
+	offers func(s *link.Session, from uint64)
 }
 
 var examiner = sync.OnceValues(challenge.NewExaminer)
 
 // oracle starts an oracle and puts it on chain.
-func (w *world) oracle(name string) *oracle {
+func (w *world) oracle(name string, change ...func(*oracle)) *oracle {
 	w.t.Helper()
 	o := &oracle{w: w, name: "fog1" + name, key: seededKey(name)}
+	for _, c := range change {
+		c(o)
+	}
 	o.serve("127.0.0.1:0")
 	w.t.Cleanup(func() { o.stop() })
 	w.change(func() {
@@ -56,7 +61,7 @@ func (o *oracle) serve(addr string) {
 	require.NoError(o.w.t, err)
 	server, err := link.NewServer(link.ServerOptions{
 		Key: o.key, OracleID: o.name, Registry: o, Examiner: e,
-		Handlers: link.Handlers{Report: o.report, Progress: o.progress},
+		Handlers: link.Handlers{Report: o.report, Progress: o.progress, Offers: o.offers},
 	})
 	require.NoError(o.w.t, err)
 	lis, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)

@@ -211,13 +211,13 @@ func (d *Devnet) StartOracle(i int) error {
 	return d.save()
 }
 
-// StartAgent starts the agent of the provider if it does not run.
-func (d *Devnet) StartAgent() error {
+// StartAgent starts the agent of the provider, with arguments of its own besides, if it does not run.
+func (d *Devnet) StartAgent(args ...string) error {
 	a := &d.state.Agent
 	if d.alive(a.PID) {
 		return nil
 	}
-	pid, err := d.start(a.Name, d.opts.Fog, "agent", "run", "--home", d.ProviderHome())
+	pid, err := d.start(a.Name, d.opts.Fog, append([]string{"agent", "run", "--home", d.ProviderHome()}, args...)...)
 	if err != nil {
 		return err
 	}

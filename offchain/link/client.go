@@ -30,6 +30,8 @@ type ClientOptions struct {
 	Slot *challenge.Slot
 	// Limits are what the agent lends to challenges.
 	Limits challenge.Limits
+	// Offers gets what the matching offers to the node; nil does not ask.
+	Offers OffersTaker
 	// Log takes what happens to the link; nothing is logged if it is nil.
 	Log *slog.Logger
 

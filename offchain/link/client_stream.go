@@ -44,6 +44,9 @@ type agentStream struct {
 
 	// exam is the last one; owned by the reader, but for its channels.
 	exam *agentExam
+	// offersFrom is the first window of which nothing has come; owned by the reader.
+	offersFrom  uint64
+	offersAsked bool
 }
 
 // connect dials, and serves the stream until it fails; it returns why.
@@ -97,6 +100,7 @@ func (c *Client) serve(ctx context.Context, fail context.CancelCauseFunc, conn *
 
 	s := &agentStream{client: c, stream: stream, ctx: ctx, fail: fail, out: make(chan *linkpb.AgentMessage, outQueue)}
 	s.tasks.Go(s.write)
+	s.askOffers(welcome)
 	s.tasks.Go(s.sendPending)
 	s.tasks.Go(func() { fail(s.read()) })
 	<-ctx.Done()
@@ -201,6 +205,8 @@ func (s *agentStream) take(msg *linkpb.OracleMessage) error {
 		return nil
 	case *linkpb.OracleMessage_Ack:
 		return s.client.takeAck(m.Ack.GetReportDigest(), m.Ack.GetRefused())
+	case *linkpb.OracleMessage_Offers:
+		return s.takeOffers(m.Offers)
 	case *linkpb.OracleMessage_Welcome:
 		return malformed("a second welcome")
 	}

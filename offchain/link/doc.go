@@ -5,6 +5,7 @@
 // which node has the agent's key (Registry). There is no certificate authority.
 //
 // Over the stream the oracle pings (the agent signs a fresh nonce), carries out challenges (offchain/challenge) on its own
-// clock, and receives signed reports of finished slices. A report is sent again until it is acknowledged, so its handler
-// sees it at least once. A peer that breaks the protocol, floods, or answers twice is dropped with a reason.
+// clock, receives signed reports of finished slices, and says, to an agent that asks, what the matching offered to its node. A
+// report is sent again until it is acknowledged, so its handler sees it at least once. A peer that breaks the protocol, floods, or
+// answers twice is dropped with a reason.
 package link

@@ -16,6 +16,7 @@ func FuzzAgentMessage(f *testing.F) {
 		{Body: &linkpb.AgentMessage_Hello{Hello: &linkpb.Hello{Protocol: 1, NodeId: "n", BootId: "0123456789abcdef", Version: "v"}}},
 		(&rawAgent{}).pong(testOracle, make([]byte, nonceSize)),
 		answer(challengeID(1), 1, []byte{1}), grant(challengeID(1)),
+		{Body: &linkpb.AgentMessage_Offers{Offers: &linkpb.OffersRequest{From: 1}}},
 	} {
 		b, err := m.Marshal()
 		if err != nil {

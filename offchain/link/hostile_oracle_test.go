@@ -70,6 +70,7 @@ func TestHostileOracles(t *testing.T) {
 		flood[i] = ping(make([]byte, nonceSize))
 	}
 	for name, messages := range map[string][]*linkpb.OracleMessage{
+		"offers not asked for": {offersToProto(testOffers(1, 2))},
 		"second welcome":       {{Body: &linkpb.OracleMessage_Welcome{Welcome: &linkpb.Welcome{Protocol: 1, OracleId: testOracle}}}},
 		"empty message":        {{}},
 		"short nonce":          {ping(make([]byte, 31))},

@@ -40,6 +40,8 @@ type Handlers struct {
 	Report func(ctx context.Context, nodeID string, report SignedReport) error
 	// Progress takes a hint about a running slice.
 	Progress func(nodeID string, progress Progress)
+	// Offers begins to send what the matching offers to the node of a session, from a window on (Session.SendOffers).
+	Offers func(s *Session, from uint64)
 	// Connected and Disconnected frame a session. When an agent reconnects, the new session may be connected before the old one is disconnected.
 	Connected    func(s *Session)
 	Disconnected func(s *Session, reason error)

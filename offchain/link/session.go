@@ -47,6 +47,7 @@ type Session struct {
 	reason  error // set before done is closed
 
 	challengeTurn chan struct{}
+	offersAsked   bool // owned by the reader
 
 	mu    sync.Mutex
 	pings map[[nonceSize]byte]chan time.Time
@@ -118,7 +119,9 @@ func (s *Session) run() error {
 	// Reader and writer may hang in the stream until this method returns, so they are not waited for.
 	go s.write()
 	go s.read()
-	s.post(&linkpb.OracleMessage{Body: &linkpb.OracleMessage_Welcome{Welcome: &linkpb.Welcome{Protocol: protocolVersion, OracleId: s.server.opts.OracleID}}})
+	s.post(&linkpb.OracleMessage{Body: &linkpb.OracleMessage_Welcome{Welcome: &linkpb.Welcome{
+		Protocol: protocolVersion, OracleId: s.server.opts.OracleID, Offers: h.Offers != nil,
+	}}})
 	if h.Connected != nil {
 		h.Connected(s)
 	}
@@ -197,6 +200,8 @@ func (s *Session) take(msg *linkpb.AgentMessage, at time.Time) error {
 			s.server.opts.Handlers.Progress(s.NodeID(), p)
 		}
 		return err
+	case *linkpb.AgentMessage_Offers:
+		return s.takeOffersRequest(m.Offers)
 	case *linkpb.AgentMessage_Hello:
 		return malformed("a second hello")
 	}

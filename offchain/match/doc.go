@@ -30,6 +30,7 @@
 // condition, in the language of package constraint; what money a task takes is rounded up here per task, so that the chain
 // never finds less free than the batch needs.
 //
-// Why tells people how a decision came about; Shadow lets a second policy decide without acting; Named is the policy of a
-// version, so that oracles can follow a vote for another one, or back to an older one.
+// Why tells people how a decision came about; Offers counts what was offered to nodes, for their providers' prices; Shadow
+// lets a second policy decide without acting; Named is the policy of a version, so that oracles can follow a vote for another
+// one, or back to an older one.
 package match

@@ -134,6 +134,11 @@ func (l *layout) reject(ref Ref) Reason {
 	if _, reason = l.r.room(n, l.p.Task, o); reason != 0 {
 		return reason
 	}
+	return l.unwanted(ref)
+}
+
+// unwanted is why the job's wishes keep a node out.
+func (l *layout) unwanted(ref Ref) Reason {
 	for _, a := range l.p.Wishes.Affinity {
 		if a.Weight == 0 && l.wrongSide(a, ref) {
 			return ReasonAffinity

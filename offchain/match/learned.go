@@ -31,6 +31,8 @@ type round struct {
 	parts      [ScopeRegion + 1]int
 	// witness, if set, sees the choice of each item before it is carried out.
 	witness func(p *Pending, q *Query, d *Decision, at int)
+	// opening, if set, sees each slice before the first of its tasks is placed.
+	opening func(p *Pending)
 }
 
 // begin puts the snapshot's nodes into an engine: refs are indexes into the state's nodes.
@@ -74,6 +76,9 @@ func (r *round) run(until func(p *Pending) bool) Batch {
 		full := len(r.batch.Items) >= most
 		left, reason := p.Count, Reason(0)
 		if !full {
+			if r.opening != nil {
+				r.opening(p)
+			}
 			left, reason, full = r.place(p)
 		}
 		if left > 0 {

@@ -7,5 +7,6 @@
 //	benchmark  measure the agent with challenges timed here, vote for the figures
 //	liveness   ping every agent, vote for the nodes whose state differs from the chain's
 //	matches    recompute the batch from the chain's state at the round's height, vote for its hash
+//	           behind the vote, count what it offered to the nodes whose agents ask, and tell them
 //	outcome    take the agent's signed report, check the result in the registry, vote for the outcome
 package oracle

@@ -81,6 +81,7 @@ func (w *Worker) answerMatches(ctx context.Context, round oracletypes.Round) err
 		return err
 	}
 	claim := sha256.Sum256(body)
+	w.offers.hold(round.Id, question, claim)
 	vote := oracletypes.Vote{RoundId: round.Id, Claim: claim[:]}
 	give, err := w.waitTurn(ctx, round, claim[:])
 	if err != nil {

@@ -74,6 +74,7 @@ type Worker struct {
 	voter  *voter
 	pulse  *pulse
 	report *reportBook
+	offers *offerDesk
 	server *link.Server
 
 	mu sync.Mutex
@@ -102,9 +103,12 @@ func New(cfg Config) (*Worker, error) {
 		report: newReportBook(), tracked: map[uint64]*task{},
 	}
 	w.pulse = newPulse(cfg.PingInterval)
+	w.offers = newOfferDesk(w)
 	w.server, err = link.NewServer(link.ServerOptions{
 		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Log: w.log,
-		Handlers: link.Handlers{Report: w.takeReport, Progress: w.takeProgress},
+		Handlers: link.Handlers{
+			Report: w.takeReport, Progress: w.takeProgress, Offers: func(s *link.Session, from uint64) { w.offers.ask(s, from) },
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -128,6 +132,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return w.voter.run(ctx) })
 	g.Go(func() error { return w.runPulse(ctx) })
+	g.Go(func() error { return w.offers.run(ctx) })
 	g.Go(func() error { return w.follow(ctx) })
 	return g.Wait()
 }
@@ -143,7 +148,7 @@ func (w *Worker) follow(ctx context.Context) error {
 			return err
 		}
 		height = newest + 1
-		if err := w.look(ctx); err != nil {
+		if err := w.look(ctx, newest); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -153,7 +158,7 @@ func (w *Worker) follow(ctx context.Context) error {
 }
 
 // look starts a task for each open round that has none and ends the tasks of rounds that are over.
-func (w *Worker) look(ctx context.Context) error {
+func (w *Worker) look(ctx context.Context, newest int64) error {
 	queries := oracletypes.NewQueryClient(w.cfg.Chain.Latest())
 	rounds, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*oracletypes.QueryRoundsResponse, error) {
 		return queries.Rounds(ctx, &oracletypes.QueryRoundsRequest{Status: oracletypes.ROUND_STATUS_OPEN, Pagination: page})
@@ -174,13 +179,16 @@ func (w *Worker) look(ctx context.Context) error {
 		w.tracked[r.Id] = t
 		go w.answer(taskCtx, t)
 	}
+	var ended []oracletypes.Round
 	for id, t := range w.tracked {
 		if !open[id] {
+			ended = append(ended, t.round)
 			// The vote may still count as taking part, so a task that is about to vote goes on for a while.
 			time.AfterFunc(lateVotes, t.cancel)
 			delete(w.tracked, id)
 		}
 	}
+	w.offers.look(newest, matchRounds(rounds), matchRounds(ended))
 	return nil
 }
 

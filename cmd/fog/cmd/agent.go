@@ -15,6 +15,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/version"
 
 	"github.com/foggrid/fogd/offchain/agent"
+	"github.com/foggrid/fogd/offchain/agent/autoprice"
 	"github.com/foggrid/fogd/offchain/agent/bench"
 	"github.com/foggrid/fogd/offchain/agent/inventory"
 	"github.com/foggrid/fogd/offchain/chain"
@@ -31,18 +32,27 @@ type agentFlags struct {
 	cpus, memory string
 	cacheMiB     uint64
 	budget       time.Duration
+	price        agentPriceFlags
 }
 
 func newAgentCmd(a *app) *cobra.Command {
 	var f agentFlags
 	run := &cobra.Command{
 		Use: "run", Short: "Serve this machine's node: be measured, run what the chain assigns, until it is interrupted", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.runAgent(cmd.Context(), f) },
+		Long: agentRunHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.price.key = keyPricing
+			if cmd.Flags().Changed("key") || cmd.Flags().Changed("from") {
+				f.price.key = a.profile.Key
+			}
+			return a.runAgent(cmd.Context(), f)
+		},
 	}
 	run.Flags().StringVar(&f.node, "node", "", "id of the node (default: the profile's, else the one registered with this agent's key)")
 	run.Flags().StringVar(&f.cpus, "cpus", "", "processors for tasks, such as 2 or 500m (default: what the node offers)")
 	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules and inputs")
+	f.price.add(run)
 
 	measure := &cobra.Command{
 		Use: "bench", Short: "Measure this machine as the oracles do", Args: cobra.NoArgs,
@@ -79,6 +89,10 @@ func (a *app) agentDir(f agentFlags) string {
 }
 
 func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
+	terms, auto, err := f.price.terms()
+	if err != nil {
+		return err
+	}
 	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs")}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
@@ -107,6 +121,12 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	var prices *autoprice.Terms
+	if auto {
+		if prices, err = a.pricer(ctx, client, terms, f.price.key); err != nil {
+			return err
+		}
+	}
 	if err := a.fillShare(ctx, client, f.node, &opts); err != nil {
 		return err
 	}
@@ -117,7 +137,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	defer func() { err = errors.Join(err, dispatcher.Close()) }()
 	worker, err := agent.New(agent.Config{
 		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dispatcher: dispatcher, Dir: a.agentDir(f),
-		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Log: a.log,
+		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 func newNodeCmd(a *app) *cobra.Command {
 	return group("node", "Register this machine as a node, and manage nodes",
 		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newUpdateNodeCmd(a), newNodePriceCmd(a),
+		newGrantPricingCmd(a), newRevokePricingCmd(a),
 		newProviderWithdrawCmd(a),
 		a.nodeChange("drain", "Take no more work; what runs goes on", drainNode),
 		a.nodeChange("resume", "Take work again, or be benchmarked again", resumeNode),

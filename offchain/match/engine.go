@@ -20,7 +20,8 @@ type Config struct {
 	Optimism uint32
 	// Caution, in hundredths, is how many deviations of the posterior ModeGreedy takes off the chance of success.
 	Caution uint32
-	// TryOne lets a node without an outcome take one task at a time, so that no claim is worth more than one run.
+	// TryOne lets a node without an outcome, or in doubt, take one task at a time, so that neither a claim nor a recovery is
+	// worth more than one run before it is seen.
 	TryOne bool
 }
 
@@ -176,7 +177,7 @@ func (e *Engine) SetStats(r Ref, s Stats) {
 func (e *Engine) Chance(r Ref) uint64 {
 	n := &e.cold[r]
 	s := n.Stats.Idle(e.learnt.now)
-	return min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+	return min(s.doubted(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength))), oneP-1)
 }
 
 // Priors are those of the present epoch.
@@ -262,7 +263,7 @@ func (e *Engine) refreshRates(r Ref) {
 // single reports whether a node takes one task at a time.
 func (e *Engine) single(r Ref) bool {
 	n := &e.cold[r]
-	return n.Probation || e.cfg.TryOne && n.Stats.Trials == 0
+	return n.Probation || e.cfg.TryOne && n.Stats.untried()
 }
 
 func (e *Engine) refreshFree(r Ref) {
@@ -276,7 +277,7 @@ func (e *Engine) refreshFree(r Ref) {
 	}
 }
 
-// refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
+// refreshChance computes p = (S + κ·m)/(n + κ), less what doubt takes, and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
 // √((κ + 1)/(n + κ + 1)): less of it for nodes that are known well, whose small differences are not worth a search.
 func (e *Engine) refreshChance(r Ref) {
 	n, h := &e.cold[r], &e.hot[r]
@@ -285,7 +286,7 @@ func (e *Engine) refreshChance(r Ref) {
 		return
 	}
 	s := n.Stats.Idle(e.learnt.now)
-	p := min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+	p := min(s.doubted(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength))), oneP-1)
 	h.sigma = 0
 	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
 		spread := p * (oneP - p)

@@ -104,7 +104,8 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		CPUModel: n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
 		Class: n.Class, Place: placeOf(n.Location), RTT: uint32(min(n.Measured.RttUs, math.MaxUint32)),
 		Stats: match.Stats{
-			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials, Last: n.RatedTime,
+			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
+			Doubt: n.Rating.Doubt, Last: n.RatedTime,
 		},
 	}
 	for _, a := range n.Attributes {

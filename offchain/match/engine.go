@@ -23,6 +23,8 @@ type Config struct {
 	// TryOne lets a node without an outcome, or in doubt, take one task at a time, so that neither a claim nor a recovery is
 	// worth more than one run before it is seen.
 	TryOne bool
+	// Level leaves out that the prior follows price and speed, to see what that is worth.
+	Level bool
 }
 
 // Engine answers queries over a set of nodes that changes all the time. It is exact: Decide finds what a look at every
@@ -62,7 +64,9 @@ type column struct {
 
 // NewEngine returns an engine without nodes.
 func NewEngine(cfg Config) *Engine {
-	return &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}}
+	e := &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}}
+	e.learnt.level = cfg.Level
+	return e
 }
 
 // Config the engine was made with.

@@ -29,7 +29,7 @@ func (s *state) facts(n *nodeState, p *Pending, price uint64) *constraint.Facts 
 	rtt := RTT(n.RTT, n.Place, p.Wishes.Place)
 	f := &constraint.Facts{
 		Region: n.Region, Datacenter: n.Datacenter, Arch: n.Arch, OS: n.OS, CPUModel: n.CPUModel, GPUModel: n.GPUModel,
-		StorageType: n.StorageType, Grade: n.Grade,
+		StorageType: n.StorageType, Grade: gradeText(n.Grade),
 		CPU: bounded(n.Free.CPUMilli), Memory: bounded(n.Free.MemoryMiB), Storage: bounded(n.Free.StorageMiB), GPUs: bounded(n.Free.GPUs),
 		CPUSingle: bounded(n.CPUSingle), CPUAll: bounded(n.CPUAll), MemoryBandwidth: bounded(n.MemoryBandwidth), DiskRead: bounded(n.DiskRead),
 		Class: int64(n.Class), Tasks: int64(n.Running), Price: bounded(price), Reliability: n.reliability,
@@ -47,3 +47,11 @@ func (s *state) facts(n *nodeState, p *Pending, price uint64) *constraint.Facts 
 }
 
 func bounded(v uint64) int64 { return int64(min(v, math.MaxInt64)) }
+
+// gradeText is a grade as conditions compare it; empty if the network was not measured.
+func gradeText(grade byte) string {
+	if grade == 0 {
+		return ""
+	}
+	return string(rune(grade))
+}

@@ -9,10 +9,10 @@
 //	L = price·time/s + Φ·(1−p)/p + λ·RTT + wishes not met
 //
 // where p is the chance that the node finishes the work and s the speed that it delivers over the one that it claims.
-// Both are learnt from the rated outcomes on the chain: Stats are the counts with their decay, prior.go says what is
-// believed of a node beyond its own counts (its owner's other nodes, its class, price and speed). ModeGreedy, which ships,
-// takes a runner-up now and then; under ModeThompson p is drawn from a part of the posterior, so that nodes that might be
-// good are tried; ModeLowestCost is the off switch.
+// Both are learnt from the rated outcomes on the chain: Stats are the counts with their decay, doubt.go sees nodes go bad and
+// recover, prior.go says what is believed of a node beyond its own counts (its owner's other nodes, its class, price and
+// speed). ModeGreedy, which ships, takes a runner-up now and then; under ModeThompson p is drawn from a part of the
+// posterior, so that nodes that might be good are tried; ModeLowestCost is the off switch.
 //
 // The engine finds the exact minimum without a look at every node: nodes lie in blocks of 128 and super-blocks of 64
 // blocks, each with the best of each column, and the block with the lowest bound is looked at first until no bound is

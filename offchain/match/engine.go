@@ -20,8 +20,11 @@ type Config struct {
 	Optimism uint32
 	// Caution, in hundredths, is how many deviations of the posterior ModeGreedy takes off the chance of success.
 	Caution uint32
-	// TryOne lets a node without an outcome take one task at a time, so that no claim is worth more than one run.
+	// TryOne lets a node without an outcome, or in doubt, take one task at a time, so that neither a claim nor a recovery is
+	// worth more than one run before it is seen.
 	TryOne bool
+	// Level leaves out that the prior follows price and speed, to see what that is worth.
+	Level bool
 }
 
 // Engine answers queries over a set of nodes that changes all the time. It is exact: Decide finds what a look at every
@@ -65,7 +68,9 @@ type column struct {
 
 // NewEngine returns an engine without nodes.
 func NewEngine(cfg Config) *Engine {
-	return &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}, index: index{byPlace: sequence{which: orderPlace}}}
+	e := &Engine{cfg: cfg, learnt: newLearner(), refs: map[ID]Ref{}, index: index{byPlace: sequence{which: orderPlace}}}
+	e.learnt.level = cfg.Level
+	return e
 }
 
 // Config the engine was made with.
@@ -185,7 +190,7 @@ func (e *Engine) SetStats(r Ref, s Stats) {
 func (e *Engine) Chance(r Ref) uint64 {
 	n := &e.nodes[r]
 	s := n.Stats.Idle(e.learnt.now)
-	return min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+	return min(s.doubted(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength))), oneP-1)
 }
 
 // Priors are those of the present epoch.
@@ -260,7 +265,7 @@ func (e *Engine) refreshRates(r Ref) {
 // single reports whether a node takes one task at a time.
 func (e *Engine) single(r Ref) bool {
 	n := &e.nodes[r]
-	return n.Probation || e.cfg.TryOne && n.Stats.Trials == 0
+	return n.Probation || e.cfg.TryOne && n.Stats.untried()
 }
 
 func (e *Engine) refreshFree(r Ref) {
@@ -275,7 +280,7 @@ func (e *Engine) refreshFree(r Ref) {
 	}
 }
 
-// refreshChance computes p = (S + κ·m)/(n + κ) and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
+// refreshChance computes p = (S + κ·m)/(n + κ), less what doubt takes, and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
 // √((κ + 1)/(n + κ + 1)): less of it for nodes that are known well, whose small differences are not worth a search.
 func (e *Engine) refreshChance(r Ref) {
 	n := &e.nodes[r]
@@ -285,7 +290,7 @@ func (e *Engine) refreshChance(r Ref) {
 		return
 	}
 	s := n.Stats.Idle(e.learnt.now)
-	p := min(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength)), oneP-1)
+	p := min(s.doubted(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength))), oneP-1)
 	h.sigma = 0
 	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
 		spread := p * (oneP - p)

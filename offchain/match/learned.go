@@ -48,7 +48,7 @@ func (l Learned) begin(snapshot Snapshot, seed Seed) (*round, error) {
 	r := &round{state: st, engine: NewEngine(l.Config), seed: seed, queue: q}
 	speeds := make([]uint64, 0, len(st.nodes))
 	for i := range st.nodes {
-		if l.Config.TryOne && st.nodes[i].Stats.Trials == 0 {
+		if l.Config.TryOne && st.nodes[i].Stats.untried() {
 			st.nodes[i].Probation = true
 		}
 		if _, err := r.engine.Add(st.nodes[i].Node); err != nil {

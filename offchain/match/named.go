@@ -50,5 +50,9 @@ func (l Learned) Version() string {
 		}
 	}
 	c := l.Config
-	return fmt.Sprintf("%s explore=%d noise=%d optimism=%d caution=%d try-one=%t", c.Mode, c.Explore, c.Noise, c.Optimism, c.Caution, c.TryOne)
+	text := fmt.Sprintf("%s explore=%d noise=%d optimism=%d caution=%d try-one=%t", c.Mode, c.Explore, c.Noise, c.Optimism, c.Caution, c.TryOne)
+	if c.Level {
+		text += " level"
+	}
+	return text
 }

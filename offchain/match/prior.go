@@ -89,6 +89,7 @@ type learner struct {
 	share   uint64 // ρ of nodes within an owner, Q24
 	between uint64 // ρ of owners within a class, Q24
 	slopes  slopes
+	level   bool // slopes stay zero
 	groups  []group
 	owners  []ownerSum
 	byOwner map[ID]int

@@ -35,7 +35,9 @@ func (l *learner) fit(n int, own func(i int) sample) {
 			c.rawSum += g.rawSum
 		}
 	}
-	l.slopes = l.regress(n, own)
+	if !l.level {
+		l.slopes = l.regress(n, own)
+	}
 	l.share = l.withinOwners(n, own)
 	l.between = l.betweenOwners()
 	for i := range n {

@@ -12,13 +12,17 @@ const (
 )
 
 // Stats are the rated outcomes of a node with their decay: an outcome weighs half after forty later ones of the same
-// node and half again for every seven days without any, or neither drift nor recovery would ever be seen. All values
+// node and half again for every seven days without any. That follows slow change; the doubt sees what is sudden. All values
 // are integers, so that every oracle gets the same from the same outcomes.
 type Stats struct {
 	// Successes of Trials, in units of 1/One outcomes.
 	Successes, Trials uint64
 	// Speed is the decayed sum of delivered over claimed speed of SpeedTrials measured runs, in units of 1/One.
 	Speed, SpeedTrials uint64
+	// Doubt is the chance in Q32 that the node has gone bad; the counts are of the time before.
+	Doubt uint64
+	// Suspects are those failures among the counts that may be the beginning of that. Only Add reads them.
+	Suspects uint64
 	// Last is the Unix second of the newest outcome.
 	Last int64
 }
@@ -41,12 +45,19 @@ var perIdleDay = [7]uint64{1 << 32, 3_890_053_517, 3_523_313_526, 3_191_148_437,
 
 // Add returns the counts with one more outcome.
 func (s Stats) Add(o Outcome) Stats {
+	doubt := s.believed(o.At)
 	s = s.Idle(o.At)
+	s.Doubt = mulQ32(doubt, perOutcome)
 	s = s.scale(perOutcome)
+	s = s.judge(o.Success)
 	s.Trials += One
 	if o.Success {
 		s.Successes += One
+		s.Suspects /= fault
+	} else {
+		s.Suspects += One
 	}
+	s = s.forgive()
 	if o.Speed > 0 {
 		s.Speed += uint64(o.Speed)
 		s.SpeedTrials += One
@@ -55,13 +66,15 @@ func (s Stats) Add(o Outcome) Stats {
 	return s
 }
 
-// Idle returns the counts as they weigh at a Unix second, after the whole days that have passed since the last outcome.
-// The result is for reading: it is not to be aged again.
+// Idle returns the counts as they weigh at a Unix second, after the whole days that have passed since the last outcome, and
+// the doubt after the whole quarters of an hour. The result is for reading: it is not to be aged again.
 func (s Stats) Idle(at int64) Stats {
-	if at <= s.Last || s.Trials == 0 {
+	if at <= s.Last {
 		return s
 	}
-	days := uint64(at-s.Last) / daySeconds
+	seconds := uint64(at - s.Last)
+	s.Doubt = retried(s.Doubt, seconds)
+	days := seconds / daySeconds
 	if days == 0 {
 		return s
 	}
@@ -74,6 +87,7 @@ func (s Stats) Idle(at int64) Stats {
 	out.Trials >>= halvings
 	out.Speed >>= halvings
 	out.SpeedTrials >>= halvings
+	out.Suspects >>= halvings
 	return out
 }
 
@@ -89,6 +103,7 @@ func (s Stats) scale(f uint64) Stats {
 	s.Successes = min(mulQ32(s.Successes, f), s.Trials)
 	s.SpeedTrials = mulQ32(min(s.SpeedTrials, maxTrials), f)
 	s.Speed = mulQ32(s.Speed, f)
+	s.Suspects = mulQ32(s.Suspects, f)
 	return s
 }
 

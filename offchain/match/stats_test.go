@@ -12,7 +12,7 @@ import (
 func TestOutcomesFade(t *testing.T) {
 	var s Stats
 	s = s.Add(Outcome{Success: true, Speed: One / 2})
-	require.Equal(t, Stats{Successes: One, Trials: One, Speed: One / 2, SpeedTrials: One}, s)
+	require.Equal(t, Stats{Successes: One, Trials: One, Speed: One / 2, SpeedTrials: One, Doubt: s.Doubt}, s)
 	for range 40 {
 		s = s.Add(Outcome{})
 	}
@@ -37,6 +37,9 @@ func TestOutcomesFade(t *testing.T) {
 // The tables of decay are powers of two; the tables of places and noise are what they say.
 func TestTables(t *testing.T) {
 	require.InDelta(t, math.Exp2(32-1.0/40), float64(perOutcome), 0.51)
+	for k, factor := range perQuarter {
+		require.InDelta(t, math.Exp2(32-float64(k)/4), factor, 0.51)
+	}
 	for days, factor := range perIdleDay {
 		require.InDelta(t, math.Exp2(32-float64(days)/7), factor, 0.51)
 	}

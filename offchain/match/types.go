@@ -60,14 +60,14 @@ type Node struct {
 	// and the grade are read by conditions only.
 	CPUAll, MemoryBandwidth, DiskRead uint64
 	CPUModel, GPUModel, StorageType   string
-	// Grade of the network: A, B or C; empty if it was not measured.
-	Grade string
 	// Class is the one that the recorded model gives the node; zero if there is none.
 	Class uint32
 	// Place is where the node stands; RTT its round trip to the nearest exchange in microseconds.
 	Place Place
 	RTT   uint32
 
+	// Grade of the network: the letter A, B or C; zero if it was not measured.
+	Grade byte
 	// Probation nodes take one task at a time.
 	Probation bool
 	// Running is the number of tasks on the node.

@@ -17,10 +17,18 @@ func TestTheChainAndTheEngineCountAlike(t *testing.T) {
 		var chain nodestypes.Ratings
 		var engine match.Stats
 		now := int64(1_700_000_000)
-		for i := range rapid.IntRange(1, 16).Draw(t, "outcomes") {
-			idle := rapid.Int64Range(0, 30*86_400).Draw(t, "idle")
+		often := 9
+		for i := range rapid.IntRange(1, 60).Draw(t, "outcomes") {
+			// Mostly hours, so that a node has a record, and a bad time in between, so that there is doubt of it.
+			idle := rapid.Int64Range(0, 86_400).Draw(t, "idle")
+			if rapid.IntRange(0, 19).Draw(t, "long") == 0 {
+				idle *= 30
+			}
+			if rapid.IntRange(0, 14).Draw(t, "change") == 0 {
+				often = 10 - often
+			}
 			now += idle
-			success := rapid.Bool().Draw(t, "success")
+			success := rapid.IntRange(0, 9).Draw(t, "success") < often
 			speed := rapid.Uint32Range(0, nodestypes.MaxRatedSpeed*nodestypes.RatingOne).Draw(t, "speed")
 			if i > 0 {
 				chain.Age(idle)
@@ -32,19 +40,21 @@ func TestTheChainAndTheEngineCountAlike(t *testing.T) {
 			chain.Add(o)
 			engine = engine.Add(match.Outcome{Success: success, Speed: speed, At: now})
 
-			// The chain rounds each developer's part down.
+			// The chain rounds each developer's part down, and the doubt follows from the sum.
 			sum := chain.Sum()
-			const parts = 16 * 4
+			const parts = 60 * 16
+			require.InDelta(t, engine.Doubt, sum.Doubt, 1<<32/200)
+			require.InDelta(t, engine.Suspects, chain.Suspects, parts)
 			require.InDelta(t, engine.Trials, sum.Trials, parts)
 			require.InDelta(t, engine.Successes, sum.Successes, parts)
 			require.InDelta(t, engine.Speed, sum.Speed, parts)
 			require.InDelta(t, engine.SpeedTrials, sum.SpeedTrials, parts)
 
 			seconds := rapid.Int64Range(0, 400*86_400).Draw(t, "later")
-			later := match.Stats{Successes: sum.Successes, Trials: sum.Trials, Speed: sum.Speed, SpeedTrials: sum.SpeedTrials, Last: now}.Idle(now + seconds)
+			later := match.Stats{Successes: sum.Successes, Trials: sum.Trials, Speed: sum.Speed, SpeedTrials: sum.SpeedTrials, Doubt: sum.Doubt, Last: now}.Idle(now + seconds)
 			faded := sum.Idle(seconds)
-			require.Equal(t, []uint64{faded.Successes, faded.Trials, faded.Speed, faded.SpeedTrials},
-				[]uint64{later.Successes, later.Trials, later.Speed, later.SpeedTrials})
+			require.Equal(t, []uint64{faded.Successes, faded.Trials, faded.Speed, faded.SpeedTrials, faded.Doubt},
+				[]uint64{later.Successes, later.Trials, later.Speed, later.SpeedTrials, later.Doubt})
 		}
 	})
 }

@@ -102,9 +102,10 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		Probation: probation, Running: n.RunningTasks,
 		CPUAll: n.Measured.CpuAll, MemoryBandwidth: n.Measured.MemoryBandwidth, DiskRead: n.Measured.DiskRead,
 		CPUModel: n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
-		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: n.Grade.Letter(),
+		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: letter(n.Grade),
 		Stats: match.Stats{
-			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials, Last: n.RatedTime,
+			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
+			Doubt: n.Rating.Doubt, Last: n.RatedTime,
 		},
 	}
 	for _, a := range n.Attributes {
@@ -119,6 +120,14 @@ func roundTrip(n nodestypes.Node) uint32 {
 		return n.Network.RttUs
 	}
 	return uint32(min(n.Measured.RttUs, math.MaxUint32))
+}
+
+// letter of a network grade; zero if there is none.
+func letter(g nodestypes.NetworkGrade) byte {
+	if text := g.Letter(); text != "" {
+		return text[0]
+	}
+	return 0
 }
 
 // storageTypes as conditions name them.

@@ -46,6 +46,7 @@ var makers = []maker{
 	{"fog-thompson", "fog with draws from the whole posterior", newFog(fogOptions{config: match.Config{Mode: match.ModeThompson}})},
 	{"fog-noclass", "fog with one class for all", newFog(fogOptions{config: match.DefaultConfig(), noClass: true})},
 	{"fog-noowner", "fog with one owner for all", newFog(fogOptions{config: match.DefaultConfig(), oneOwner: true})},
+	{"fog-noregression", "fog with a prior that does not follow price and speed", newFog(fogOptions{config: level(match.DefaultConfig())})},
 	{"oracle", "knows the true reliability and speed; takes the best node for the job at hand", newOracle},
 	{"random", "any node with room", newRandom},
 	{"nearest", "the node with the shortest round trip", newNearest},
@@ -57,6 +58,11 @@ var makers = []maker{
 	{"ucb1", "the same with an upper confidence bound of reliability", newUCB1},
 	{"linucb", "ridge regression on what nodes show, with an upper confidence bound", newLinUCB},
 	{"thompson", "a draw from each node's posterior", newThompson},
+}
+
+func level(c match.Config) match.Config {
+	c.Level = true
+	return c
 }
 
 // Policies names all policies, with a line on each.

@@ -216,8 +216,9 @@ func TestDriftIsSeen(t *testing.T) {
 	require.NoError(t, err)
 	d := r.Policies["fog"].Drift
 	require.Greater(t, d.Nodes, 8)
-	require.GreaterOrEqual(t, float64(d.AvoidedWithin50), 0.85*float64(d.Nodes), "%+v", d)
-	require.Greater(t, d.UsedAgain, d.Recovered/3, "%+v", d)
+	require.Equal(t, d.Nodes, d.AvoidedWithin50, "%+v", d)
+	require.Greater(t, d.Wanted, 5, "%+v", d)
+	require.Equal(t, d.Wanted, d.WantedUsedAgain, "%+v", d)
 }
 
 func BenchmarkRun(b *testing.B) {

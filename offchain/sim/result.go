@@ -89,7 +89,8 @@ type Seed struct {
 
 // DriftResult is of nodes that had at least five jobs and then went bad. Jobs is how many outcomes of the node had been heard since, when
 // nine of ten of the jobs were placed that it got although there was a better node; after so many it is avoided. UsedAgain of those
-// that recovered got jobs again.
+// that Recovered got jobs again. Wanted are those that since then were the best node for at least five jobs as they came; of others
+// nobody would ask that they are used, not even one who knows everything.
 type DriftResult struct {
 	Nodes           int `json:"nodes"`
 	AvoidedWithin50 int `json:"avoided_within_50"`
@@ -98,6 +99,8 @@ type DriftResult struct {
 	JobsMax         int `json:"jobs_max"`
 	Recovered       int `json:"recovered"`
 	UsedAgain       int `json:"used_again"`
+	Wanted          int `json:"wanted"`
+	WantedUsedAgain int `json:"wanted_used_again"`
 }
 
 // Bin is the mean of a fortieth of the jobs over all seeds.
@@ -209,6 +212,8 @@ func (d *DriftResult) add(o DriftResult) {
 	d.JobsP50, d.JobsP90, d.JobsMax = max(d.JobsP50, o.JobsP50), max(d.JobsP90, o.JobsP90), max(d.JobsMax, o.JobsMax)
 	d.Recovered += o.Recovered
 	d.UsedAgain += o.UsedAgain
+	d.Wanted += o.Wanted
+	d.WantedUsedAgain += o.WantedUsedAgain
 }
 
 // meanInterval is the mean and its 95 % interval by Student's t.

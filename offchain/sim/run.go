@@ -144,11 +144,12 @@ func (e *engine) place(j *Job) {
 		e.fault = fmt.Errorf("sim: the policy gave job %d to node %d, which has no room for it", j.ID, i)
 		return
 	}
-	best := math.NaN()
+	wanted, best := -1, math.NaN()
 	if e.tally.counts(j) && j.ID%e.regrets == 0 {
-		_, best = e.best(j, e.truth)
+		wanted, best = e.best(j, e.truth)
 	}
 	e.show(j.Excluded)
+	e.tally.wants(wanted)
 	e.tally.decided(j, i, e.loss(j, i), best, took)
 	e.begin(j, i)
 }

@@ -46,6 +46,8 @@ type drift struct {
 	// a better node.
 	heard  map[int]int
 	wasted map[int][]int
+	// wanted is how many jobs there were since it recovered for which it was the best node.
+	wanted map[int]int
 }
 
 func newTally(w *world, jobs int) *tally {
@@ -53,6 +55,7 @@ func newTally(w *world, jobs int) *tally {
 	t := &tally{w: w, jobs: jobs, warmup: warmup, quarter: warmup + (jobs-warmup)*3/4, took: make([]uint32, 0, jobs), bins: make([]bin, binCount)}
 	t.drift = drift{
 		phase: map[int]uint8{}, before: map[int]int{}, after: map[int]int{}, since: map[int]int64{}, heard: map[int]int{}, wasted: map[int][]int{},
+		wanted: map[int]int{},
 	}
 	if w.scenario.Drift.Share > 0 {
 		for i := range w.Len() {
@@ -105,6 +108,13 @@ func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
 		if t.w.liar[node] {
 			t.lastLiars++
 		}
+	}
+}
+
+// wants counts a job by the node that was the best for it; −1 if that is not known.
+func (t *tally) wants(node int) {
+	if phase, follows := t.phase[node]; follows && phase == recovered {
+		t.wanted[node]++
 	}
 }
 
@@ -171,6 +181,12 @@ func (t *tally) driftResult() (d DriftResult) {
 			d.Recovered++
 			if t.after[node] > 0 {
 				d.UsedAgain++
+			}
+			if t.wanted[node] >= usedNode {
+				d.Wanted++
+				if t.after[node] > 0 {
+					d.WantedUsedAgain++
+				}
 			}
 		}
 	}

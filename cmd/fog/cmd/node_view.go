@@ -49,6 +49,8 @@ type nodeRating struct {
 	// Runs whose speed could be compared, in thousandths, and the delivered over the measured speed.
 	SpeedRuns uint64 `json:"speed_runs_thousandths"`
 	Speed     uint64 `json:"speed_thousandths"`
+	// Doubt is the chance, in thousandths, that the node has gone bad; the figures above are of the time before.
+	Doubt uint64 `json:"doubt_thousandths"`
 	// Newest outcome as Unix second; zero if there is none.
 	Newest int64 `json:"newest"`
 }
@@ -110,9 +112,12 @@ func (c *nodeClass) String() string {
 
 func ratingOf(n nodestypes.Node, at int64) nodeRating {
 	s := match.Stats{
-		Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials, Last: n.RatedTime,
+		Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
+		Doubt: n.Rating.Doubt, Last: n.RatedTime,
 	}.Idle(at)
-	v := nodeRating{Outcomes: s.Trials * 1000 / match.One, SpeedRuns: s.SpeedTrials * 1000 / match.One, Newest: n.RatedTime}
+	v := nodeRating{
+		Outcomes: s.Trials * 1000 / match.One, SpeedRuns: s.SpeedTrials * 1000 / match.One, Doubt: s.Doubt * 1000 >> 32, Newest: n.RatedTime,
+	}
 	if s.Trials > 0 {
 		v.Reliability = s.Successes * 1000 / s.Trials
 	}
@@ -128,6 +133,14 @@ func (v nodeRating) reliability() string {
 		return "no outcomes that count yet; its class speaks for it"
 	}
 	return fmt.Sprintf("%s of %d.%d outcomes that count, the newest %s", perMille(uint32(v.Reliability)), v.Outcomes/1000, v.Outcomes/100%10, when(v.Newest))
+}
+
+// doubt is empty where there is hardly any.
+func (v nodeRating) doubt() string {
+	if v.Doubt < 10 {
+		return ""
+	}
+	return fmt.Sprintf("%s that it has gone bad since; it is tried again with one task, the sooner the less that is", perMille(uint32(v.Doubt)))
 }
 
 func (v nodeRating) speed() string {
@@ -173,8 +186,8 @@ func printNode(w io.Writer, v nodeView) error {
 		"node", n.Id, "owner", n.Owner, "status", short(n.Status, "NODE_STATUS_"), "since", when(n.StatusSince), "reason", n.JailReason,
 		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
-		"attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "delivers", v.Rating.speed(),
-		"network", networkText(n),
+		"attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
+		"delivers", v.Rating.speed(), "network", networkText(n),
 		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
 		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {

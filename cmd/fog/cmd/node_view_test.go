@@ -21,6 +21,12 @@ func TestNodeShowsClassAndRating(t *testing.T) {
 	v := nodeView{node: n, Class: classOf(n, model), Rating: ratingOf(n, 1000+week)}
 	require.Equal(t, nodeRating{Outcomes: 10_000, Reliability: 950, SpeedRuns: 5_000, Speed: 900, Newest: 1000}, v.Rating, "half as much after a week")
 	require.Equal(t, uint64(20_000), ratingOf(n, 1000).Outcomes)
+	bad := n
+	bad.Rating.Doubt = 1 << 31
+	require.Equal(t, uint64(500), ratingOf(bad, 1000).Doubt)
+	require.Equal(t, uint64(333), ratingOf(bad, 1000+1800).Doubt)
+	require.Contains(t, ratingOf(bad, 1000).doubt(), "50.0 % that it has gone bad")
+	require.Empty(t, v.Rating.doubt())
 
 	var out strings.Builder
 	require.NoError(t, printNode(&out, v))

@@ -23,14 +23,16 @@ func TestOutcomesRateANode(t *testing.T) {
 	first := w.node(id)
 	require.Equal(t, types.Rating{
 		Successes: types.RatingOne, Trials: types.RatingOne, Speed: types.RatingOne / 2, SpeedTrials: types.RatingOne,
+		Doubt: first.Rating.Doubt,
 	}, first.Rating)
+	require.Less(t, first.Rating.Doubt, uint64(1<<20))
 	require.Equal(t, w.Ctx.BlockTime().Unix(), first.RatedTime)
 
 	w.NextBlockAfter(7 * 24 * time.Hour)
 	end(types.Outcome{Developer: escrowtypes.ID{2}})
 	second := w.node(id)
 	require.InDelta(t, types.RatingOne/2, second.Rating.Successes, 2_000, "half after seven idle days, and a little for the newer outcome")
-	require.Equal(t, second.Rating.Trials, second.Rating.Successes+types.RatingOne)
+	require.InDelta(t, second.Rating.Trials, second.Rating.Successes+types.RatingOne, 100, "of the failure hardly anything is put down to a doubt")
 
 	ratings, err := w.k.Ratings.Get(w.Ctx, id)
 	require.NoError(t, err)

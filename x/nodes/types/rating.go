@@ -37,8 +37,17 @@ type Outcome struct {
 	Speed uint64
 }
 
-// Idle is the rating as it weighs when so many seconds have passed since the newest outcome; whole days count.
+// Idle is the rating as it weighs when so many seconds have passed since the newest outcome; whole days count for the counts.
 func (r Rating) Idle(seconds int64) Rating {
+	if seconds <= 0 {
+		return r
+	}
+	r.Doubt = retried(r.Doubt, uint64(seconds))
+	return r.fade(seconds)
+}
+
+// fade is the rating with the counts as they weigh after so many seconds.
+func (r Rating) fade(seconds int64) Rating {
 	if seconds < daySeconds {
 		return r
 	}
@@ -47,7 +56,7 @@ func (r Rating) Idle(seconds int64) Rating {
 	halvings := days / 7 // a shift by 64 or more is zero
 	return Rating{
 		Successes: r.Successes >> halvings, Trials: r.Trials >> halvings,
-		Speed: r.Speed >> halvings, SpeedTrials: r.SpeedTrials >> halvings,
+		Speed: r.Speed >> halvings, SpeedTrials: r.SpeedTrials >> halvings, Doubt: r.Doubt,
 	}
 }
 
@@ -55,13 +64,20 @@ func (r Rating) Idle(seconds int64) Rating {
 func (r Rating) scale(f uint64) Rating {
 	return Rating{
 		Successes: mulQ32(r.Successes, f), Trials: mulQ32(r.Trials, f),
-		Speed: mulQ32(r.Speed, f), SpeedTrials: mulQ32(r.SpeedTrials, f),
+		Speed: mulQ32(r.Speed, f), SpeedTrials: mulQ32(r.SpeedTrials, f), Doubt: r.Doubt,
 	}
 }
 
 func mulQ32(a, f uint64) uint64 {
 	hi, lo := bits.Mul64(a, f)
 	return hi<<32 | lo>>32
+}
+
+// mulDiv is ⌊a·b/c⌋, which the caller knows to fit.
+func mulDiv(a, b, c uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	out, _ := bits.Div64(hi, lo, c)
+	return out
 }
 
 func (r Rating) plus(o Rating) Rating {
@@ -77,13 +93,16 @@ func (rs Ratings) Sum() Rating {
 	for _, d := range rs.Developers {
 		sum = sum.plus(d.Rating)
 	}
+	sum.Doubt = rs.Doubt
 	return sum
 }
 
-// Age lets all parts fade for the seconds since the newest outcome.
+// Age lets all parts and the doubt fade for the seconds since the newest outcome.
 func (rs *Ratings) Age(seconds int64) {
+	rs.Doubt = quarters(rs.Doubt, uint64(max(seconds, 0))/recoverySeconds)
 	if seconds >= daySeconds {
-		rs.each(func(r Rating) Rating { return r.Idle(seconds) })
+		rs.Suspects = Rating{Trials: rs.Suspects}.fade(seconds).Trials
+		rs.each(func(r Rating) Rating { return r.fade(seconds) })
 	}
 }
 
@@ -98,7 +117,14 @@ func (rs *Ratings) each(change func(Rating) Rating) {
 // ones.
 func (rs *Ratings) Add(o Outcome) {
 	rs.each(func(r Rating) Rating { return r.scale(perOutcome) })
+	rs.Doubt, rs.Suspects = mulQ32(rs.Doubt, perOutcome), mulQ32(rs.Suspects, perOutcome)
 	one := Rating{Successes: min(o.Success, RatingOne), Trials: RatingOne}
+	if rs.heeds(o.Developer[:]) {
+		rs.judge(one.Successes)
+	}
+	// A success clears most of the suspects, a failure is one more.
+	rs.Suspects -= rs.Suspects * (fault - 1) * one.Successes / (fault * RatingOne)
+	rs.Suspects += RatingOne - one.Successes
 	if o.Speed > 0 {
 		one.Speed, one.SpeedTrials = o.Speed, RatingOne
 	}
@@ -110,6 +136,7 @@ func (rs *Ratings) Add(o Outcome) {
 	}
 	own := &rs.Developers[at].Rating
 	*own = own.plus(one)
+	rs.forgive()
 	others := rs.Sum().Trials - own.Trials
 	if most := max(freeTrials, others/developerShare); own.Trials > most {
 		*own = own.scale(most << 32 / own.Trials)
@@ -142,14 +169,14 @@ func (rs Ratings) Validate() error {
 			return ErrInvalidField.Wrapf("developers[%d].developer: %x is no id of 20 bytes, or is there twice", i, d.Developer)
 		}
 		seen[string(d.Developer)] = true
-		if err := d.Rating.Validate(); err != nil {
+		if err := d.Rating.validatePart(); err != nil {
 			return ErrInvalidField.Wrapf("developers[%d].rating: %s", i, err)
 		}
 	}
-	if err := rs.Others.Validate(); err != nil {
+	if err := rs.Others.validatePart(); err != nil {
 		return ErrInvalidField.Wrapf("others: %s", err)
 	}
-	return nil
+	return rs.validateDoubt()
 }
 
 // maxTrials is above what outcomes that fade can add up to: 1/(1−2^(-1/40)) = 58.2.
@@ -162,12 +189,22 @@ func (r Rating) Validate() error {
 		return ErrInvalidField.Wrapf("trials: %d; at most %d", r.Trials, maxTrials)
 	case r.Successes > r.Trials:
 		return ErrInvalidField.Wrapf("successes: %d of %d trials", r.Successes, r.Trials)
-	case r.SpeedTrials > r.Trials:
-		return ErrInvalidField.Wrapf("speed_trials: %d of %d trials", r.SpeedTrials, r.Trials)
+	case r.SpeedTrials > maxTrials:
+		return ErrInvalidField.Wrapf("speed_trials: %d; at most %d", r.SpeedTrials, maxTrials)
 	case r.Speed > maxTrials*MaxRatedSpeed:
 		return ErrInvalidField.Wrapf("speed: %d; at most %d", r.Speed, maxTrials*MaxRatedSpeed)
+	case r.Doubt > MaxDoubt:
+		return ErrInvalidField.Wrapf("doubt: %d; at most %d", r.Doubt, uint64(MaxDoubt))
 	}
 	return nil
+}
+
+// validatePart is Validate for a part of a rating, which has no doubt of its own.
+func (r Rating) validatePart() error {
+	if r.Doubt != 0 {
+		return ErrInvalidField.Wrapf("doubt: %d; it is of the whole", r.Doubt)
+	}
+	return r.Validate()
 }
 
 // MaxRatedSpeed bounds what one run can say of a speed, as a multiple of what is claimed.

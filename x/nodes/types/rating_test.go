@@ -1,6 +1,7 @@
 package types_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,6 +30,10 @@ func TestRatingFades(t *testing.T) {
 	require.Equal(t, types.Rating{Successes: 1 << 19, Trials: 1 << 20, Speed: 1 << 18, SpeedTrials: 1 << 17}, week)
 	require.Equal(t, r.Idle(14*day), week.Idle(7*day))
 	require.Zero(t, r.Idle(1<<50))
+	r.Doubt = 1 << 31
+	require.InDelta(t, 1<<32/3, r.Idle(1800).Doubt, 1, "the odds halve every half hour")
+	require.Equal(t, r, r.Idle(449), "whole quarters of it count")
+	require.Equal(t, r, r.Idle(-5), "nothing comes back")
 
 	var rs types.Ratings
 	rs.Add(types.Outcome{Developer: developer(0), Success: types.RatingOne})
@@ -97,10 +102,18 @@ func TestRatingsValidate(t *testing.T) {
 		"developers[0].developer":      func(r *types.Ratings) { r.Developers[0].Developer = []byte{1} },
 		"developers[0].rating: trials": func(r *types.Ratings) { r.Developers[0].Rating.Trials = 1 << 40 },
 		"others: successes":            func(r *types.Ratings) { r.Others.Successes = 1 },
-		"others: speed_trials":         func(r *types.Ratings) { r.Others.SpeedTrials = 1 },
+		"others: speed_trials":         func(r *types.Ratings) { r.Others.SpeedTrials = 1 << 40 },
 		"others: speed:":               func(r *types.Ratings) { r.Others.Speed = 1 << 40 },
+		"others: doubt":                func(r *types.Ratings) { r.Others.Doubt = 1 },
+		"doubt: 4294967295":            func(r *types.Ratings) { r.Doubt = 1<<32 - 1 },
+		"suspects":                     func(r *types.Ratings) { r.Suspects = 1 << 40 },
+		"witnesses: 5":                 func(r *types.Ratings) { r.Witnesses = make([][]byte, 5) },
+		"witnesses[1]":                 func(r *types.Ratings) { r.Witnesses = append(r.Witnesses, r.Witnesses[0]) },
+		"witnesses[0]":                 func(r *types.Ratings) { r.Witnesses[0] = []byte{1} },
 	} {
-		bad := types.Ratings{Developers: append([]types.DeveloperRating(nil), rs.Developers...), Others: rs.Others}
+		bad := types.Ratings{
+			Developers: slices.Clone(rs.Developers), Others: rs.Others, Doubt: rs.Doubt, Suspects: rs.Suspects, Witnesses: slices.Clone(rs.Witnesses),
+		}
 		require.NoError(t, bad.Validate())
 		spoil(&bad)
 		require.ErrorContains(t, bad.Validate(), name)

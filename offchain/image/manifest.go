@@ -123,6 +123,9 @@ func parseManifest(raw []byte) (Manifest, error) {
 	return m, nil
 }
 
+// ManifestTypes are the media types of manifests that are understood.
+func ManifestTypes() []string { return []string{MediaManifest, dockerManifest} }
+
 func isPlain(mediaType string) bool { return mediaType == MediaLayer || mediaType == dockerLayer }
 
 func isGzip(mediaType string) bool { return mediaType == MediaLayerGz || mediaType == dockerLayerGz }

@@ -40,7 +40,7 @@ func NewSalt() string {
 // Message is the transaction's message that submits a packed job.
 func Message(f *jobfile.File, p Packed, owner, salt string) *jobstypes.MsgSubmitJob {
 	m := &jobstypes.MsgSubmitJob{
-		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: jobstypes.ENGINE_WASM,
+		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM,
 		SpecDigest: p.SpecDigest.String(), ImageDigest: p.Module.String(), Tasks: f.Tasks,
 		Resources: nodestypes.Resources{
 			CpuMilli: uint64(f.Resources.CPU), MemoryMib: uint64(f.Resources.Memory), StorageMib: uint64(f.Resources.Storage),

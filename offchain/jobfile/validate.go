@@ -20,7 +20,9 @@ const (
 	Version        = 1
 	MaxTasks       = 100_000
 	MaxCPU         = MilliCPU(1_024_000)
-	MaxMemory      = MiB(dispatch.MaxMemoryMiB)
+	MaxMemory      = MiB(dispatch.MaxMemoryMiB) // of a WebAssembly task
+	MinImageMemory = MiB(dispatch.MinContainerMemoryMiB)
+	MaxImageMemory = MiB(dispatch.MaxContainerMemoryMiB)
 	MaxStorage     = MiB(1 << 20)
 	MaxSeconds     = Seconds(30 * 86400)
 	MaxArgs        = 1024
@@ -177,7 +179,7 @@ func inputName(p string) string { return path.Base(path.Clean(filepath.ToSlash(p
 func (f *File) checkAmounts(l *problemList) {
 	inRange(l, "tasks", f.Tasks, 1, MaxTasks)
 	inRange(l, "resources.cpu", f.Resources.CPU, 1, MaxCPU)
-	inRange(l, "resources.memory", f.Resources.Memory, 1, MaxMemory)
+	checkMemory(l, "resources.memory", f.Engine, f.Resources.Memory)
 	inRange(l, "resources.storage", f.Resources.Storage, 1, MaxStorage)
 	if f.MaxDuration == 0 {
 		l.add("max_duration", "is missing; say how long a task may run, such as 10m")
@@ -197,6 +199,16 @@ func (f *File) checkAmounts(l *problemList) {
 	over, _ := bits.Mul64(perTask, uint64(f.Tasks))
 	if hi != 0 || over != 0 {
 		l.add("price.cap_per_task_hour", "times max_duration times tasks is more money than there is; lower one of them")
+	}
+}
+
+// checkMemory holds the limits of each engine; an unknown engine is somebody else's problem.
+func checkMemory(l *problemList, field, engine string, v MiB) {
+	switch engine {
+	case EngineWASM:
+		inRange(l, field, v, 1, MaxMemory)
+	case EngineDocker:
+		inRange(l, field, v, MinImageMemory, MaxImageMemory)
 	}
 }
 

@@ -78,6 +78,7 @@ func TestGenesisIsValidated(t *testing.T) {
 		"job twice":       func(gs *types.GenesisState) { gs.Jobs = append(gs.Jobs, gs.Jobs[0]) },
 		"job id":          func(gs *types.GenesisState) { gs.Jobs[0].Id = "job1" },
 		"status":          func(gs *types.GenesisState) { gs.Jobs[0].Status = 7 },
+		"engine":          func(gs *types.GenesisState) { gs.Jobs[0].Engine = 0 },
 		"counts":          func(gs *types.GenesisState) { gs.Jobs[0].Counts.Pending++ },
 		"open slices":     func(gs *types.GenesisState) { gs.Jobs[0].OpenSlices++ },
 		"slice twice":     func(gs *types.GenesisState) { gs.Slices = append(gs.Slices, gs.Slices[0]) },

@@ -37,6 +37,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.validateOutages,
 		n.Rating.Validate,
 		n.Location.Validate,
+		func() error { return validateEngines(n.Engines) },
 	} {
 		if err := check(); err != nil {
 			return err

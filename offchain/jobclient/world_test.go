@@ -131,7 +131,7 @@ func (w *world) Send(_ context.Context, msgs ...sdk.Msg) (*chain.TxResult, error
 func (w *world) putSubmitted(m *jobstypes.MsgSubmitJob) {
 	id := jobstypes.JobID(bytes.Repeat([]byte{7}, 20), []byte(m.Salt)).Bech32(jobstypes.JobHRP)
 	w.jobs[id] = jobstypes.Job{
-		Id: id, Owner: m.Owner, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
+		Id: id, Owner: m.Owner, Engine: m.Engine, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
 		Resources: m.Resources, Constraints: m.Constraints, PriceCap: m.PriceCap, MaxDuration: m.MaxDuration, Wishes: m.Wishes, Funded: 42,
 		Status: jobstypes.JOB_STATUS_OPEN, Counts: jobstypes.TaskCounts{Pending: m.Tasks},
 	}

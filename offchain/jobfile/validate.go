@@ -71,15 +71,8 @@ func (f *File) checkUnsupported(l *problemList) {
 	default:
 		l.add("type", "is %q; use %s", clip(f.Type), TypeBatch)
 	}
-	switch f.Engine {
-	case EngineWASM:
-	case EngineDocker:
-		unsupported("engine", fmt.Sprintf("is %q", f.Engine))
-	default:
-		l.add("engine", "is %q; use %s", clip(f.Engine), EngineWASM)
-	}
-	if f.Image != "" {
-		unsupported("image", "needs the docker engine")
+	if f.Engine != EngineWASM && f.Engine != EngineDocker {
+		l.add("engine", "is %q; use %s or %s", clip(f.Engine), EngineWASM, EngineDocker)
 	}
 	if f.Replicas != 0 {
 		unsupported("replicas", "runs a task more than once")
@@ -95,14 +88,26 @@ func (f *File) checkUnsupported(l *problemList) {
 	}
 }
 
+// checkProgram wants one of the two fields that name a program for the engine, and not the one that is the other engine's.
 func (f *File) checkProgram(l *problemList) {
+	field, program, other, foreign := "module", f.Module, "image", f.Image
+	missing, misplaced := "is missing; name a .wasm file, or a Go package with build", "is a container image; add engine: docker, or use module"
+	if f.Engine == EngineDocker {
+		field, program, other, foreign = "image", f.Image, "module", f.Module
+		missing, misplaced = "is missing; name a container image, or a Go package with build", "is WebAssembly; use image, or engine: wasm"
+		if n := len(f.Constraints.Arch); n > 1 {
+			l.add("constraints.arch", "has %d entries, and an image runs on one; name that", n)
+		}
+	}
 	switch {
-	case f.Module == "" && f.Build == "":
-		l.add("module", "is missing; name a .wasm file, or a Go package with build")
-	case f.Module != "" && f.Build != "":
-		l.add("build", "and module exclude each other; remove one")
-	case f.Module != "":
-		checkPath(l, "module", f.Module)
+	case foreign != "":
+		l.add(other, "%s", misplaced)
+	case program == "" && f.Build == "":
+		l.add(field, "%s", missing)
+	case program != "" && f.Build != "":
+		l.add("build", "and %s exclude each other; remove one", field)
+	case program != "":
+		checkPath(l, field, program)
 	default:
 		checkPath(l, "build", f.Build)
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	LogLimit int64
 	// DockerHost is the address of the Docker Engine, as docker.Options.Host; docker.None if there is none.
 	DockerHost string
+	// ImageMiB bounds the images that stay in the Docker Engine, as docker.Options.ImageMiB.
+	ImageMiB uint64
 }
 
 const (
@@ -78,7 +80,7 @@ func New(opts Options) (*Dispatcher, error) {
 		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
 		attempts: map[dispatch.AttemptID]*attempt{},
 	}
-	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir}); err != nil && !errors.Is(err, docker.ErrNone) {
+	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB}); err != nil && !errors.Is(err, docker.ErrNone) {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
 	}
 	return d, nil

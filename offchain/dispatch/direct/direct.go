@@ -105,6 +105,14 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 	return d.docker.Sweep(ctx, d.known)
 }
 
+// PruneImages removes the images that were kept in the Docker Engine for later.
+func (d *Dispatcher) PruneImages(ctx context.Context) error {
+	if d.docker == nil {
+		return nil
+	}
+	return d.docker.Prune(ctx, true)
+}
+
 // known reports whether an attempt has files here.
 func (d *Dispatcher) known(attempt string) bool {
 	kept, err := d.Kept()

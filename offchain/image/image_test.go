@@ -243,3 +243,30 @@ func TestImportRefuses(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
+
+// Whatever bytes come, an import answers with an image that is whole or with an error, and leaves no temporary folder.
+func FuzzImport(f *testing.F) {
+	raw, err := os.ReadFile(saved(f, built(f, "x", "amd64"), false))
+	require.NoError(f, err)
+	f.Add(raw)
+	old, err := os.ReadFile(saved(f, built(f, "x", "amd64"), true))
+	require.NoError(f, err)
+	f.Add(old)
+	f.Add([]byte("hello"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		dir := t.TempDir()
+		from := filepath.Join(dir, "from")
+		require.NoError(t, os.WriteFile(from, raw, 0o600))
+		img, err := Import(from, filepath.Join(dir, "got"), "amd64")
+		require.NoDirExists(t, filepath.Join(dir, "got.unpacked"))
+		if err != nil {
+			return
+		}
+		again, err := Open(img.Dir, img.Digest)
+		require.NoError(t, err)
+		require.Equal(t, img, again)
+		for _, b := range img.Blobs() {
+			require.FileExists(t, BlobPath(img.Dir, b.Digest))
+		}
+	})
+}

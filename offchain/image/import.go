@@ -193,6 +193,10 @@ func untar(file, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
@@ -201,7 +205,7 @@ func untar(file, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	entries := 0
+	entries, left := 0, info.Size() // sparse entries could hold more than the archive
 	for tr := tar.NewReader(f); ; entries++ {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) && entries > 0 {
@@ -209,6 +213,9 @@ func untar(file, dir string) (err error) {
 		}
 		if err != nil {
 			return invalid("it is not a tar archive: %v; write it with `docker save`, uncompressed", err)
+		}
+		if left -= h.Size; left < 0 {
+			return invalid("its entries hold more than the archive itself; write it with `docker save`")
 		}
 		if err := untarEntry(root, h, tr); err != nil {
 			return err

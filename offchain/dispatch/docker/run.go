@@ -20,6 +20,9 @@ type Exit struct {
 	Started, Finished time.Time
 }
 
+// waitPause is that before a wait that broke off is tried again.
+const waitPause = 200 * time.Millisecond
+
 const (
 	codeNotExecutable = 126
 	codeNotFound      = 127
@@ -198,6 +201,10 @@ func (e *Engine) wait(ctx context.Context, t Task) error {
 			}
 			if !state.Running {
 				return nil
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(waitPause):
 			}
 		}
 	}

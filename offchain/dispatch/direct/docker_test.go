@@ -17,7 +17,7 @@ import (
 )
 
 // needDocker skips the test, loudly, where no Docker Engine answers.
-func needDocker(t *testing.T) {
+func needDocker(t testing.TB) {
 	t.Helper()
 	e, err := docker.New(docker.Options{Owner: t.Name()})
 	require.NoError(t, err)
@@ -59,4 +59,23 @@ func requireNothingLeft(t *testing.T, dir string) {
 	volumes, err := api.VolumeList(context.Background(), client.VolumeListOptions{Filters: mine})
 	require.NoError(t, err)
 	require.Empty(t, volumes.Items)
+}
+
+// BenchmarkContainerStart is what a task costs that does nothing, with a loaded image, as many at a time as the processors hold.
+func BenchmarkContainerStart(b *testing.B) {
+	needDocker(b)
+	guest := dispatchtest.BuildGuestImage(b)
+	d, closeIt := openDocker(b, b.TempDir())
+	defer closeIt()
+	const tasks = 8
+	warm := dispatchtest.Assignment(guest, 1, "exit", "0")
+	dispatchtest.RunToEnd(b, d, warm)
+	attempt := warm.ID.Attempt
+	for b.Loop() {
+		attempt++
+		a := dispatchtest.Assignment(guest, tasks, "exit", "0")
+		a.ID.Attempt = attempt
+		dispatchtest.RunToEnd(b, d, a)
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(tasks*b.N), "ms/task")
 }

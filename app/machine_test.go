@@ -129,6 +129,7 @@ func (m *machine) anyNode(t *rapid.T) *grid.Node {
 func (m *machine) submit(t *rapid.T) {
 	developer := m.account(t, m.Developers)
 	msg := m.JobMsg(developer, rapid.Uint32Range(1, 20).Draw(t, "tasks"))
+	msg.Engine = rapid.SampledFrom([]nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}).Draw(t, "engine")
 	msg.PriceCap = grid.TaskPrice * rapid.SampledFrom([]uint64{9, 10, 11, 12, 13}).Draw(t, "cap") / 10
 	msg.MaxDuration = rapid.Uint64Range(59, 600).Draw(t, "duration")
 	msg.Deadline = rapid.SampledFrom([]uint64{1, 100, 1_000, 10_000}).Draw(t, "deadline")
@@ -195,6 +196,7 @@ func (m *machine) change(t *rapid.T) {
 		&nodestypes.MsgRetireNode{Owner: owner, NodeId: id},
 		&nodestypes.MsgUpdateNode{Owner: owner, NodeId: id, Prices: &nodestypes.Prices{Cpu: price, Memory: 1_000_000}},
 		&nodestypes.MsgUpdateNode{Owner: owner, NodeId: id, Capacity: &capacity},
+		&nodestypes.MsgUpdateNode{Owner: owner, NodeId: id, Engines: []nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}},
 	}).Draw(t, "message"))
 }
 

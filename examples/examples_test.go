@@ -5,10 +5,12 @@ package examples_test
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"image"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -20,6 +22,8 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	ociimage "github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/jobfile"
 )
 
@@ -38,6 +42,10 @@ func TestExamples(t *testing.T) {
 			merged: "99226 words, 4290 different ones\n   9825  the\n   5241  of\n   4183  and\n   2074  to\n   2014  in\n",
 		},
 		{name: "thumbnails", root: "1ee405c7f14364c61f33ec5361ed6947dfb3994d516a617ba50d54ec3019a7c0", first: "sha256:9840f47a09a58560af6b6832ac1cbe7c036bfe1145afe53102e6ef487eb40693", check: checkThumbnails},
+		{
+			name: "primes", root: "7f61abec96428959730b03ba75fdad7049e17f47b8933d3f867457f56694959f", first: "sha256:84822bb1edb6929de9f4498d4f097d201955331b69df8eeb56ac3b2e2e3daa3a",
+			merged: "5761455 primes below 100000000, from 8 tasks\n",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, results := runJob(t, c.name)
@@ -62,14 +70,11 @@ func runJob(t *testing.T, folder string) (dispatch.Outcome, string) {
 	temp := t.TempDir()
 	file, err := jobfile.Load(filepath.Join(folder, jobfile.DefaultPath))
 	require.NoError(t, err)
-	module, err := file.ModulePath(context.Background(), temp)
-	require.NoError(t, err)
-	raw, err := os.ReadFile(module)
-	require.NoError(t, err)
+	module, digest := program(t, file, temp)
 	archive := filepath.Join(temp, "inputs.tar")
 	inputs, _, err := file.PackInputs(archive)
 	require.NoError(t, err)
-	spec, err := file.Spec(artifact.DigestOf(raw), inputs)
+	spec, err := file.Spec(digest, inputs)
 	require.NoError(t, err)
 
 	a := dispatch.Assignment{
@@ -84,7 +89,12 @@ func runJob(t *testing.T, folder string) (dispatch.Outcome, string) {
 	}
 	d, err := direct.New(direct.Options{Dir: filepath.Join(temp, "state")})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	t.Cleanup(func() {
+		if spec.Engine == jobfile.EngineDocker {
+			require.NoError(t, d.PruneImages(context.Background()))
+		}
+		require.NoError(t, d.Close())
+	})
 	out := dispatchtest.RunToEnd(t, d, a)
 
 	results := filepath.Join(temp, "results")
@@ -94,6 +104,36 @@ func runJob(t *testing.T, folder string) (dispatch.Outcome, string) {
 		unpack(t, task.ResultPath, filepath.Join(results, strconv.Itoa(int(task.Task))), task.Result)
 	}
 	return out, results
+}
+
+// program builds the module or the image of a job.
+func program(t *testing.T, file *jobfile.File, temp string) (string, artifact.Digest) {
+	t.Helper()
+	if file.Engine == jobfile.EngineDocker {
+		needDocker(t)
+		binary, err := file.BuildProgram(t.Context(), temp)
+		require.NoError(t, err)
+		img, err := ociimage.BuildFile(filepath.Join(temp, "image"), binary, runtime.GOARCH)
+		require.NoError(t, err)
+		return img.Dir, img.Digest
+	}
+	module, err := file.ModulePath(t.Context(), temp)
+	require.NoError(t, err)
+	raw, err := os.ReadFile(module)
+	require.NoError(t, err)
+	return module, artifact.DigestOf(raw)
+}
+
+// needDocker skips the test, loudly, where no Docker Engine answers.
+func needDocker(t *testing.T) {
+	t.Helper()
+	e, err := docker.New(docker.Options{Owner: t.Name()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	if err := e.Probe(t.Context()); err != nil {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs a Docker Engine: %v ***\n\n", t.Name(), err)
+		t.Skip("no Docker Engine")
+	}
 }
 
 func unpack(t *testing.T, archive, dir string, want artifact.Digest) {

@@ -49,6 +49,7 @@ func TestDevnet(t *testing.T) {
 		{"its matches can be computed again, its runs rate the node", g.learnt},
 		{"the agent sets the price", g.letAgentPrice},
 		{"an agent is killed in mid-task and comes back", g.killAgent},
+		{"a job runs in a container, also when its agent is killed", g.container},
 		{"an interrupted watch, and an oracle that is killed while a job runs", g.killOracle},
 		{"the chain is killed in mid-job", g.killValidator},
 		{"jobs that no node took give all money back", func(t *testing.T) { g.expired(t, unmatched) }},

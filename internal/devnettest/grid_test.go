@@ -170,7 +170,9 @@ func (g *grid) developer(t *testing.T, out any, args ...string) {
 // job is what a job file of a test says; the other fields are the same for all.
 type job struct {
 	name, module, args, cap, constraint string
-	tasks, deadline                     int
+	// image is a Go package to run in a container in place of the module.
+	image           string
+	tasks, deadline int
 	// cpu of a task; 250m if empty.
 	cpu string
 }
@@ -178,8 +180,12 @@ type job struct {
 // file writes the job's file and returns its path.
 func (g *grid) file(t *testing.T, j job) string {
 	t.Helper()
-	text := fmt.Sprintf("version: 1\nname: %s\nmodule: %s\nargs: [%s]\ntasks: %d\nresources: {cpu: %s, memory: 64MiB, storage: 1MiB}\n"+
-		"price: {cap_per_task_hour: %s}\nmax_duration: 1h\ndeadline: %ds\n", j.name, j.module, j.args, max(1, j.tasks), cmp.Or(j.cpu, "250m"), j.cap, j.deadline)
+	program := "module: " + j.module
+	if j.image != "" {
+		program = "engine: docker\nbuild: " + j.image
+	}
+	text := fmt.Sprintf("version: 1\nname: %s\n%s\nargs: [%s]\ntasks: %d\nresources: {cpu: %s, memory: 64MiB, storage: 1MiB}\n"+
+		"price: {cap_per_task_hour: %s}\nmax_duration: 1h\ndeadline: %ds\n", j.name, program, j.args, max(1, j.tasks), cmp.Or(j.cpu, "250m"), j.cap, j.deadline)
 	if j.constraint != "" {
 		text += "constraints: {" + j.constraint + "}\n"
 	}

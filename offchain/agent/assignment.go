@@ -9,6 +9,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -46,7 +47,13 @@ func (a *Agent) prepare(ctx context.Context, slice jobstypes.Slice, onSpec func(
 	if err != nil {
 		return dispatch.Assignment{}, nil, err
 	}
-	path, release, err := a.fetch.blob(ctx, client.RepoModules, spec.Module, 0)
+	var path string
+	var release func()
+	if out.Engine == dispatch.EngineDocker {
+		path, release, err = a.fetch.image(ctx, spec.Module)
+	} else {
+		path, release, err = a.fetch.blob(ctx, client.RepoModules, spec.Module, 0)
+	}
 	if err != nil {
 		return dispatch.Assignment{}, nil, err
 	}
@@ -93,6 +100,7 @@ func assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 		field       string
 		spec, chain any
 	}{
+		{"engine", spec.Engine, jobclient.EngineName(job.Engine)},
 		{"module", spec.Module.String(), job.ImageDigest},
 		{"tasks", spec.Tasks, job.Tasks},
 		{"cpu_milli", uint64(spec.CPU), r.CpuMilli},
@@ -105,9 +113,6 @@ func assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 			return dispatch.Assignment{}, jobFault("the spec says %s %v, the job on chain %v; push and submit the job again", c.field, c.spec, c.chain)
 		}
 	}
-	if spec.Engine != jobfile.EngineWASM || job.Engine != jobstypes.ENGINE_WASM {
-		return dispatch.Assignment{}, jobFault("engine %q of the spec, %s on chain; only %q is supported", spec.Engine, job.Engine, jobfile.EngineWASM)
-	}
 	if r.CpuMilli > math.MaxUint32 || r.MemoryMib > math.MaxUint32 || r.StorageMib > math.MaxUint32 ||
 		slice.MaxDuration > math.MaxInt64/uint64(time.Second) {
 		return dispatch.Assignment{}, jobFault("the job asks for more than any machine has: %s, %d s", r.String(), slice.MaxDuration)
@@ -115,7 +120,7 @@ func assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	return dispatch.Assignment{
 		ID:        dispatch.AttemptID{Job: slice.JobId, Slice: slice.Number, Attempt: slice.Attempt},
 		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: job.Tasks,
-		Engine: dispatch.EngineWASM, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
+		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
 		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib),
 		MaxDuration: time.Duration(slice.MaxDuration) * time.Second,
 	}, nil

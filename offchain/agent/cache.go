@@ -15,8 +15,9 @@ import (
 
 // Kinds of cached content; each is a folder of the cache.
 const (
-	kindBlob = "blobs" // files as they came
-	kindTree = "trees" // unpacked archives
+	kindBlob  = "blobs"  // files as they came
+	kindTree  = "trees"  // unpacked archives
+	kindImage = "images" // container images as OCI layouts
 )
 
 var (
@@ -51,7 +52,7 @@ type cached struct {
 // openCache takes up what an earlier process left, and removes what it did not finish.
 func openCache(dir string, capacity int64) (*cache, error) {
 	c := &cache{dir: dir, capacity: capacity, entries: map[string]*cached{}}
-	for _, kind := range []string{kindBlob, kindTree} {
+	for _, kind := range []string{kindBlob, kindTree, kindImage} {
 		if err := os.MkdirAll(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, fmt.Errorf("make the cache: %w", err)
 		}
@@ -130,7 +131,7 @@ func (c *cache) path(e *cached) string { return filepath.Join(c.dir, e.kind, e.d
 type content struct {
 	kind   string
 	digest artifact.Digest
-	// check tells whether what lies at path is the content; called before each use of a file, once a process for a folder.
+	// check tells whether what lies at path is the content; called before each use of a file, once a process for folders.
 	check func(path string) (bool, error)
 	// fill makes it at path, after it has asked for room by calling reserve with an upper bound in bytes.
 	fill func(ctx context.Context, path string, reserve func(bytes int64) error) error

@@ -29,6 +29,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry"
@@ -216,8 +217,10 @@ func (w *world) pushTo(repo string, a client.Artifact) {
 func (w *world) putJob(id string, spec jobfile.Spec) jobstypes.Job {
 	w.t.Helper()
 	w.pushTo(client.RepoSpecs, client.Spec(spec.Canonical()))
+	engine, err := jobclient.ParseEngine(spec.Engine)
+	require.NoError(w.t, err)
 	job := jobstypes.Job{
-		Id: id, Engine: jobstypes.ENGINE_WASM, SpecDigest: spec.Digest().String(), ImageDigest: spec.Module.String(), Tasks: spec.Tasks,
+		Id: id, Engine: engine, SpecDigest: spec.Digest().String(), ImageDigest: spec.Module.String(), Tasks: spec.Tasks,
 		Resources:   nodestypes.Resources{CpuMilli: uint64(spec.CPU), MemoryMib: uint64(spec.Memory), StorageMib: uint64(spec.Storage)},
 		MaxDuration: uint64(spec.MaxDuration),
 	}

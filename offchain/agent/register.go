@@ -37,6 +37,8 @@ type Registration struct {
 	Capacity   nodestypes.Resources
 	Attributes map[string]string
 	Prices     nodestypes.Prices
+	// Engines that the machine runs, in order; none is WebAssembly only.
+	Engines []nodestypes.Engine
 	// Deposit in ufog.
 	Deposit uint64
 	// HeadroomPercent of what was measured is declared, so that a busy minute does not fail a benchmark; 80. Of the speeds of memory and
@@ -68,7 +70,7 @@ func (r Registration) Message(owner string, inv inventory.Inventory, measured be
 			MemoryMib: capacity.MemoryMib, MemoryBandwidth: declared.MemoryBandwidthMiB,
 			DiskRead: declared.DiskReadMiB, StorageMib: capacity.StorageMib,
 		},
-		Attributes: attributes(r.Attributes), Prices: r.Prices, Deposit: r.Deposit,
+		Attributes: attributes(r.Attributes), Prices: r.Prices, Deposit: r.Deposit, Engines: r.Engines,
 		AgentSignature: ed25519.Sign(r.AgentKey, nodestypes.RegistrationBytes(r.Owner, r.Salt)),
 	}
 	if err := msg.Validate(r.Owner); err != nil {

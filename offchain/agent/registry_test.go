@@ -14,6 +14,7 @@ import (
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 func TestRegistryDownThenUp(t *testing.T) {
@@ -109,7 +110,7 @@ func TestBadContent(t *testing.T) {
 		"other storage on chain":  func(w *world) jobstypes.Job { return onChain(w, func(j *jobstypes.Job) { j.Resources.StorageMib++ }) },
 		"other duration on chain": func(w *world) jobstypes.Job { return onChain(w, func(j *jobstypes.Job) { j.MaxDuration++ }) },
 		"other engine on chain": func(w *world) jobstypes.Job {
-			return onChain(w, func(j *jobstypes.Job) { j.Engine = jobstypes.ENGINE_DOCKER })
+			return onChain(w, func(j *jobstypes.Job) { j.Engine = nodestypes.ENGINE_DOCKER })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

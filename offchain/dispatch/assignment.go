@@ -15,10 +15,15 @@ import (
 const (
 	// EngineWASM names the engine that runs WASI preview 1 modules.
 	EngineWASM = "wasm"
+	// EngineDocker names the engine that runs container images.
+	EngineDocker = "docker"
 	// MaxTasks is the largest number of tasks in a slice.
 	MaxTasks = 256
 	// MaxMemoryMiB is the address space of 32-bit WebAssembly.
 	MaxMemoryMiB = 4096
+	// MinContainerMemoryMiB is what a container needs to start; MaxContainerMemoryMiB is more than any machine has.
+	MinContainerMemoryMiB = 16
+	MaxContainerMemoryMiB = 1 << 24
 
 	maxArgs, maxArgBytes = 1024, 256 << 10
 	maxJobIDLen          = 128
@@ -62,9 +67,10 @@ type Assignment struct {
 	FirstTask uint32 `json:"first_task"`
 	Tasks     uint32 `json:"tasks"`
 	JobTasks  uint32 `json:"job_tasks"`
-	// Engine is EngineWASM.
+	// Engine is EngineWASM or EngineDocker.
 	Engine string `json:"engine"`
-	// Module is the digest of the module, ModulePath a local file that holds it; the file is checked against the digest before it runs.
+	// Module is the digest of the module, or of the manifest of the image; ModulePath the local file of the module, or the folder with the
+	// image as an OCI layout. Content is checked against the digest before it runs.
 	Module     artifact.Digest `json:"module"`
 	ModulePath string          `json:"-"`
 	// Inputs is the digest of the inputs' archive (zero: no inputs), InputsDir a local folder where it is unpacked.
@@ -75,7 +81,7 @@ type Assignment struct {
 	Env  map[string]string `json:"env,omitempty"`
 	// CPUMilli is what a task takes of the node's processors, in 1/1000; it bounds how many tasks run at a time.
 	CPUMilli uint32 `json:"cpu_milli"`
-	// MemoryMiB bounds a task's linear memory.
+	// MemoryMiB bounds a task's linear memory; of a container all memory, what /out and /tmp hold included.
 	MemoryMiB uint32 `json:"memory_mib"`
 	// StorageMiB bounds what /out holds at any time; every file and folder counts 4 KiB beside its size.
 	StorageMiB uint32 `json:"storage_mib"`
@@ -96,16 +102,18 @@ func (a Assignment) Validate() error {
 		return invalid("%d tasks; a slice has 1 to %d", a.Tasks, MaxTasks)
 	case uint64(a.FirstTask)+uint64(a.Tasks) > uint64(a.JobTasks):
 		return invalid("tasks %d to %d of a job with %d tasks", a.FirstTask, uint64(a.FirstTask)+uint64(a.Tasks)-1, a.JobTasks)
-	case a.Engine != EngineWASM:
-		return invalid("engine %q is not supported; use %q", a.Engine, EngineWASM)
+	case a.Engine != EngineWASM && a.Engine != EngineDocker:
+		return invalid("engine %q is not supported; use %q or %q", a.Engine, EngineWASM, EngineDocker)
 	case a.Module.IsZero() || a.ModulePath == "":
-		return invalid("no module")
+		return invalid("no module or image")
 	case a.Inputs.IsZero() != (a.InputsDir == ""):
 		return invalid("inputs need both a digest and a folder")
 	case a.CPUMilli == 0:
 		return invalid("cpu_milli is 0")
-	case a.MemoryMiB == 0 || a.MemoryMiB > MaxMemoryMiB:
+	case a.Engine == EngineWASM && (a.MemoryMiB == 0 || a.MemoryMiB > MaxMemoryMiB):
 		return invalid("memory_mib is %d; a WebAssembly task can have 1 to %d", a.MemoryMiB, MaxMemoryMiB)
+	case a.Engine == EngineDocker && (a.MemoryMiB < MinContainerMemoryMiB || a.MemoryMiB > MaxContainerMemoryMiB):
+		return invalid("memory_mib is %d; a container can have %d to %d", a.MemoryMiB, MinContainerMemoryMiB, MaxContainerMemoryMiB)
 	case a.StorageMiB == 0:
 		return invalid("storage_mib is 0")
 	case a.MaxDuration <= 0:

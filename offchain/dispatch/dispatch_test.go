@@ -30,7 +30,7 @@ func TestAssignmentValidate(t *testing.T) {
 		"too many tasks":   func(a *Assignment) { a.Tasks, a.JobTasks = 257, 1000 },
 		"beyond the job":   func(a *Assignment) { a.FirstTask = 5 },
 		"overflow":         func(a *Assignment) { a.FirstTask = 1<<32 - 1 },
-		"engine":           func(a *Assignment) { a.Engine = "docker" },
+		"engine":           func(a *Assignment) { a.Engine = "oci" },
 		"no module":        func(a *Assignment) { a.Module = artifact.Digest{} },
 		"no module file":   func(a *Assignment) { a.ModulePath = "" },
 		"inputs no folder": func(a *Assignment) { a.Inputs = artifact.EmptyDigest },

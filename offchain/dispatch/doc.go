@@ -1,11 +1,11 @@
 // Package dispatch starts, stops and watches the attempts that the chain assigns.
 //
-// An attempt is one try of one node at a slice of a job: a run of contiguous tasks of the same module. Its id is the id that the chain
+// An attempt is one try of one node at a slice of a job: a run of contiguous tasks of the same module or image. Its id is the id that the chain
 // knows, so every operation is idempotent: a second start joins the first one, also after a restart of the process.
 //
 // # What a task sees
 //
-// A task is one run of a WASI preview 1 command. It has the folder /in, read-only, with the job's inputs, if there are any; the folder
+// A task is one run of a WASI preview 1 command, or of a container image. It has the folder /in, read-only, with the job's inputs, if there are any; the folder
 // /out, empty at first, which becomes its result; the arguments of the job after argv[0] = "task"; the variables of the job, PWD=/out
 // unless set, and
 //
@@ -17,6 +17,15 @@
 // task should depend on nothing else: it is not told its slice, node or attempt, random numbers are seeded from job and task number
 // (never use them as secrets), and the clock is virtual: it starts at 2026-01-01T00:00:00Z, advances a little on each reading, and
 // sleeping moves it on at once.
+//
+// # Containers
+//
+// A container keeps this contract as far as a container can. The job's arguments follow the image's entry point, and argv[0], the working
+// directory (/out if the image names none) and variables beside those above are the image's and the engine's. Memory, random numbers
+// and clock are the machine's: a result is only as deterministic as the program, which must not let time, chance, or the order of
+// threads into /out if it wants to be compared. What /out and /tmp hold counts as memory. A full /out tells the program "no space left";
+// if it then fails, the reason is output. Links and special files in /out are refused. Death by a signal is an exit code (128 + its
+// number), never a trap.
 //
 // # Outcome
 //

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/registry/client"
 )
@@ -21,6 +22,7 @@ type Stage string
 const (
 	StageBuild  Stage = "build"
 	StageModule Stage = "module"
+	StageImage  Stage = "image"
 	StageInputs Stage = "inputs"
 	StageSpec   Stage = "spec"
 )
@@ -39,29 +41,37 @@ func (o Observer) begin(s Stage) client.Progress {
 // Packed is a job with everything that its spec names, ready to be pushed.
 type Packed struct {
 	Spec jobfile.Spec `json:"-"`
-	// SpecDigest and Module are what the chain holds; Inputs is zero if there are none.
+	// SpecDigest and Module (of the module, or of the image's manifest) are what the chain holds; Inputs is zero if there are none.
 	SpecDigest artifact.Digest `json:"spec_digest"`
 	Module     artifact.Digest `json:"module_digest"`
 	Inputs     artifact.Digest `json:"inputs_digest"`
+	// Arch is the architecture that the image is for; empty for a module, which runs on any.
+	Arch string `json:"arch,omitempty"`
 	// ModuleBytes and InputsBytes are sizes.
 	ModuleBytes int64 `json:"module_bytes"`
 	InputsBytes int64 `json:"inputs_bytes"`
 
 	modulePath, inputsPath string
+	image                  image.Image
+}
+
+// Program says what the job runs: StageModule or StageImage.
+func (p Packed) Program() Stage {
+	if p.Spec.Engine == jobfile.EngineDocker {
+		return StageImage
+	}
+	return StageModule
 }
 
 // magic begins every WebAssembly module.
 var magic = []byte("\x00asm")
 
-// Pack builds or loads the module, packs the inputs and makes the spec. temp is a folder for what is made; it must live until the push.
+// Pack builds or loads the module or image, packs the inputs and makes the spec. temp is a folder for what is made; it must live until the push.
 func Pack(ctx context.Context, f *jobfile.File, temp string, observe Observer) (Packed, error) {
 	var p Packed
 	observe.begin(StageBuild)
-	var err error
-	if p.modulePath, err = f.ModulePath(ctx, temp); err != nil {
-		return Packed{}, err
-	}
-	if p.Module, p.ModuleBytes, err = digestModule(p.modulePath); err != nil {
+	err := p.packProgram(ctx, f, temp)
+	if err != nil {
 		return Packed{}, err
 	}
 	p.inputsPath = filepath.Join(temp, "inputs.tar")
@@ -73,6 +83,20 @@ func Pack(ctx context.Context, f *jobfile.File, temp string, observe Observer) (
 	}
 	p.SpecDigest = p.Spec.Digest()
 	return p, ctx.Err()
+}
+
+func (p *Packed) packProgram(ctx context.Context, f *jobfile.File, temp string) (err error) {
+	if f.Engine == jobfile.EngineDocker {
+		if p.image, err = packImage(ctx, f, temp); err == nil {
+			p.Module, p.ModuleBytes, p.Arch = p.image.Digest, p.image.Size(), p.image.Config.Architecture
+		}
+		return err
+	}
+	if p.modulePath, err = f.ModulePath(ctx, temp); err != nil {
+		return err
+	}
+	p.Module, p.ModuleBytes, err = digestModule(p.modulePath)
+	return err
 }
 
 func digestModule(path string) (d artifact.Digest, size int64, err error) {
@@ -93,15 +117,8 @@ func digestModule(path string) (d artifact.Digest, size int64, err error) {
 
 // Push brings a packed job to the registry; what is there is not sent again.
 func Push(ctx context.Context, registry *client.Client, p Packed, observe Observer) error {
-	module, err := client.FileBlob(client.TypeModule, p.modulePath)
-	if err != nil {
-		return fmt.Errorf("module: %w", err)
-	}
-	if module.Digest != p.Module {
-		return fmt.Errorf("module: %s changed while it was packed; push again", p.modulePath)
-	}
-	if _, err := registry.WithProgress(observe.begin(StageModule)).PushArtifact(ctx, client.RepoModules, "", client.Module(module)); err != nil {
-		return fmt.Errorf("push the module: %w", err)
+	if err := pushProgram(ctx, registry, p, observe); err != nil {
+		return err
 	}
 	if !p.Inputs.IsZero() {
 		inputs, err := client.FileBlob(client.TypeInputs, p.inputsPath)
@@ -119,6 +136,26 @@ func Push(ctx context.Context, registry *client.Client, p Packed, observe Observ
 	return nil
 }
 
+func pushProgram(ctx context.Context, registry *client.Client, p Packed, observe Observer) error {
+	if p.Program() == StageImage {
+		if err := registry.WithProgress(observe.begin(StageImage)).PushImage(ctx, client.RepoImages, p.image); err != nil {
+			return fmt.Errorf("push the image: %w", err)
+		}
+		return nil
+	}
+	module, err := client.FileBlob(client.TypeModule, p.modulePath)
+	if err != nil {
+		return fmt.Errorf("module: %w", err)
+	}
+	if module.Digest != p.Module {
+		return fmt.Errorf("module: %s changed while it was packed; push again", p.modulePath)
+	}
+	if _, err := registry.WithProgress(observe.begin(StageModule)).PushArtifact(ctx, client.RepoModules, "", client.Module(module)); err != nil {
+		return fmt.Errorf("push the module: %w", err)
+	}
+	return nil
+}
+
 // MissingError is content of a job that the registry does not hold.
 type MissingError struct {
 	What   Stage
@@ -131,12 +168,21 @@ func (e *MissingError) Error() string {
 
 // CheckPushed returns a *MissingError if the registry lacks something of a packed job.
 func CheckPushed(ctx context.Context, registry *client.Client, p Packed) error {
+	module := p.Module
+	if p.Program() == StageImage {
+		if has, err := registry.HasImage(ctx, client.RepoImages, p.Module); err != nil {
+			return err
+		} else if !has {
+			return &MissingError{StageImage, p.Module}
+		}
+		module = artifact.Digest{}
+	}
 	for _, part := range []struct {
 		what   Stage
 		repo   string
 		digest artifact.Digest
 	}{
-		{StageModule, client.RepoModules, p.Module}, {StageInputs, client.RepoInputs, p.Inputs}, {StageSpec, client.RepoSpecs, p.SpecDigest},
+		{StageModule, client.RepoModules, module}, {StageInputs, client.RepoInputs, p.Inputs}, {StageSpec, client.RepoSpecs, p.SpecDigest},
 	} {
 		if part.digest.IsZero() {
 			continue

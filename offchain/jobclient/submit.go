@@ -42,7 +42,7 @@ func NewSalt() string {
 // Message is the transaction's message that submits a packed job.
 func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmitJob, error) {
 	m := &jobstypes.MsgSubmitJob{
-		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: jobstypes.ENGINE_WASM,
+		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM,
 		SpecDigest: p.SpecDigest.String(), ImageDigest: p.Module.String(), Tasks: f.Tasks,
 		Resources: nodestypes.Resources{
 			CpuMilli: uint64(f.Resources.CPU), MemoryMib: uint64(f.Resources.Memory), StorageMib: uint64(f.Resources.Storage),
@@ -55,6 +55,9 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 		},
 		PriceCap: uint64(f.Price.CapPerTaskHour), MaxDuration: uint64(f.MaxDuration), Deadline: uint64(f.Deadline), MinSuccess: f.Required(),
 		Wishes: wishes(f.Wishes),
+	}
+	if f.Engine == jobfile.EngineDocker {
+		m.Engine, m.Constraints.Arch = nodestypes.ENGINE_DOCKER, []string{p.Arch} // an image runs on one
 	}
 	for _, a := range f.Constraints.AttributeList() {
 		m.Constraints.Attributes = append(m.Constraints.Attributes, nodestypes.Attribute{Key: a.Key, Value: a.Value})
@@ -189,7 +192,7 @@ func (c *Client) complete(ctx context.Context, out *Submitted, f *jobfile.File, 
 
 // same tells whether a job on chain is what a message would submit; deadlines are counted from the submission, so they are left out.
 func same(job jobstypes.Job, msg *jobstypes.MsgSubmitJob) bool {
-	return job.SpecDigest == msg.SpecDigest && job.ImageDigest == msg.ImageDigest && job.Tasks == msg.Tasks &&
+	return job.Engine == msg.Engine && job.SpecDigest == msg.SpecDigest && job.ImageDigest == msg.ImageDigest && job.Tasks == msg.Tasks &&
 		job.MinSuccess == msg.MinSuccess && job.PriceCap == msg.PriceCap && job.MaxDuration == msg.MaxDuration &&
 		job.Resources == msg.Resources && job.Constraints.String() == msg.Constraints.String() && job.Wishes.Equal(msg.Wishes)
 }

@@ -149,7 +149,7 @@ func (w *world) putSubmitted(m *jobstypes.MsgSubmitJob) {
 		return
 	}
 	w.jobs[id] = jobstypes.Job{
-		Id: id, Owner: m.Owner, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
+		Id: id, Owner: m.Owner, Engine: m.Engine, SpecDigest: m.SpecDigest, ImageDigest: m.ImageDigest, Tasks: m.Tasks, MinSuccess: m.MinSuccess,
 		Resources: m.Resources, Constraints: m.Constraints, PriceCap: m.PriceCap, MaxDuration: m.MaxDuration, Wishes: m.Wishes, Funded: 42,
 		Status: jobstypes.JOB_STATUS_OPEN, Counts: jobstypes.TaskCounts{Pending: m.Tasks},
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 )
 
-// Values of the fields type and engine; the others are refused by name until they are supported.
+// Values of the fields type and engine; types other than batch are refused by name until they are supported.
 const (
 	TypeBatch    = "batch"
 	TypeService  = "service"
 	TypePeriodic = "periodic"
 
 	EngineWASM   = dispatch.EngineWASM
-	EngineDocker = "docker"
+	EngineDocker = dispatch.EngineDocker
 )
 
 // File is a job file with its units read and its defaults filled in.
@@ -24,9 +24,10 @@ type File struct {
 	Version     uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
 	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
 	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule."`
-	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1."`
+	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,enum=docker,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1, docker a container image, on nodes that run those."`
 	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
-	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build for wasip1/wasm in place of module, relative to the job file."`
+	Image       string            `yaml:"image" jsonschema:"oneof_required=image,minLength=1" jsonschema_description:"With engine docker: an OCI layout, a tar from docker save, each relative to the job file, or the name of an image in the local Docker Engine."`
+	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build in place of module or image, relative to the job file: for wasip1/wasm, or with engine docker as the only program of an image for linux."`
 	Args        []string          `yaml:"args" jsonschema:"maxItems=1024" jsonschema_description:"Arguments of every task, after the program's name."`
 	Env         map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
 	Inputs      []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
@@ -41,7 +42,6 @@ type File struct {
 	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
 
 	// Fields of later releases.
-	Image    string `yaml:"image" jsonschema:"-"`
 	Replicas uint32 `yaml:"replicas" jsonschema:"-"`
 	Ports    []Port `yaml:"ports" jsonschema:"-"`
 
@@ -52,9 +52,9 @@ type File struct {
 // Resources is what one task may use.
 type Resources struct {
 	CPU     MilliCPU `yaml:"cpu" jsonschema:"default=1" jsonschema_description:"vCPUs, such as 2 or 0.5, or thousandths, such as 500m."`
-	Memory  MiB      `yaml:"memory" jsonschema:"default=256MiB" jsonschema_description:"Memory, such as 256MiB or 1.5GiB; at most 4GiB."`
+	Memory  MiB      `yaml:"memory" jsonschema:"default=256MiB" jsonschema_description:"Memory, such as 256MiB or 1.5GiB. A WebAssembly task can have 4GiB at most; of a container it holds what is in /out and /tmp, too."`
 	Storage MiB      `yaml:"storage" jsonschema:"default=64MiB" jsonschema_description:"Room for what the task writes to /out, such as 64MiB."`
-	GPUs    uint32   `yaml:"gpus" jsonschema:"maximum=0,default=0" jsonschema_description:"Must be 0: a WebAssembly task cannot use a GPU."`
+	GPUs    uint32   `yaml:"gpus" jsonschema:"maximum=0,default=0" jsonschema_description:"Must be 0: no engine can use a GPU yet."`
 }
 
 // Price is what the job may cost.

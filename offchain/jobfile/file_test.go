@@ -34,7 +34,13 @@ func TestProblems(t *testing.T) {
 		"schedule-overlap":         `:9: schedule.overlap is "both"; use forbid, allow or replace`,
 		"schedule-runs":            `:9: schedule.runs is 10001; use 1 to 10000`,
 		"schedule-text":            `:7: schedule is a single value; write a group of fields`,
-		"unsupported-engine":       `:6: engine is "docker": not supported yet; remove it`,
+		"engine":                   `:6: engine is "podman"; use wasm or docker`,
+		"meaning-image-engine":     `:3: image is a container image; add engine: docker, or use module`,
+		"meaning-image-module":     `:3: module is WebAssembly; use image, or engine: wasm`,
+		"image-and-build":          `:7: build and image exclude each other; remove one`,
+		"image-none":               `: image is missing; name a container image, or a Go package with build`,
+		"meaning-image-memory":     `:8: resources.memory is 8MiB; use 16MiB to 16777216MiB`,
+		"meaning-image-arch":       `:8: constraints.arch has 2 entries, and an image runs on one; name that`,
 		"unsupported-replicas":     `:6: replicas runs a task more than once: not supported yet; remove it`,
 		"unsupported-ports":        `:6: ports needs services: not supported yet; remove it`,
 		"unsupported-gpus":         `:6: resources.gpus needs an engine that can use a GPU: not supported yet; remove it`,
@@ -164,7 +170,7 @@ func TestTemplate(t *testing.T) {
 	}
 	var lines []string
 	for _, line := range strings.Split(text, "\n") {
-		if rest, ok := strings.CutPrefix(line, "# "); ok && !strings.HasPrefix(rest, "build:") {
+		if rest, ok := strings.CutPrefix(line, "# "); ok && !strings.HasPrefix(rest, "build:") && !strings.HasPrefix(rest, "image:") {
 			if word, _, found := strings.Cut(strings.TrimSpace(rest), ":"); found && !strings.Contains(word, " ") || strings.HasPrefix(rest, "  ") {
 				line = rest
 			}

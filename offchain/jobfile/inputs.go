@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 )
@@ -30,7 +31,7 @@ func (f *File) packInputs(path, stage string) (artifact.Digest, int64, error) {
 	for i, in := range f.Inputs {
 		if err := copyInput(f.resolve(in), filepath.Join(stage, inputName(in))); err != nil {
 			field := fmt.Sprintf("inputs[%d]", i)
-			return artifact.Digest{}, 0, &Problem{File: f.path, Line: f.lines[field], Field: field, Err: fmt.Errorf("cannot be read: %w", err)}
+			return artifact.Digest{}, 0, f.Problem(field, fmt.Errorf("cannot be read: %w", err))
 		}
 	}
 	return artifact.PackFile(path, stage, artifact.Limits{})
@@ -61,25 +62,50 @@ func copyInput(from, to string) error {
 // ModulePath returns the path of the module. With build, the Go package is built into folder temp first, so that equal sources give
 // equal bytes with the same Go release.
 func (f *File) ModulePath(ctx context.Context, temp string) (string, error) {
-	if f.Build == "" {
-		path := f.resolve(f.Module)
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			if err == nil {
-				err = fmt.Errorf("%s is not a file", path)
-			}
-			return "", &Problem{File: f.path, Line: f.lines["module"], Field: "module", Err: fmt.Errorf("cannot be read: %w; build it first, or use build", err)}
-		}
-		return path, nil
+	if f.Build != "" {
+		return f.build(ctx, temp, f.Name+".wasm", "GOOS=wasip1", "GOARCH=wasm")
 	}
-	out, err := filepath.Abs(filepath.Join(temp, f.Name+".wasm"))
+	path := f.resolve(f.Module)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		if err == nil {
+			err = fmt.Errorf("%s is not a file", path)
+		}
+		return "", f.Problem("module", fmt.Errorf("cannot be read: %w; build it first, or use build", err))
+	}
+	return path, nil
+}
+
+// BuildProgram builds the Go package of a container job into a statically linked Linux program in folder temp.
+func (f *File) BuildProgram(ctx context.Context, temp string) (string, error) {
+	return f.build(ctx, temp, f.Name, "GOOS=linux", "GOARCH="+f.ImageArch())
+}
+
+func (f *File) build(ctx context.Context, temp, name string, target ...string) (string, error) {
+	out, err := filepath.Abs(filepath.Join(temp, name))
 	if err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, ".")
 	cmd.Dir = f.resolve(f.Build)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0", "GOFLAGS=")
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), target...)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", &Problem{File: f.path, Line: f.lines["build"], Field: "build", Err: fmt.Errorf("failed: %w\n%s", err, output)}
+		return "", f.Problem("build", fmt.Errorf("failed: %w\n%s", err, output))
 	}
 	return out, nil
+}
+
+// Problem is a problem with a field of this file.
+func (f *File) Problem(field string, err error) *Problem {
+	return &Problem{File: f.path, Line: f.lines[field], Field: field, Err: err}
+}
+
+// ImagePath is where the image of a container job lies, if it is a file or folder.
+func (f *File) ImagePath() string { return f.resolve(f.Image) }
+
+// ImageArch is the architecture that a container image must be for: the one that is asked for, else this machine's.
+func (f *File) ImageArch() string {
+	if len(f.Constraints.Arch) > 0 {
+		return f.Constraints.Arch[0]
+	}
+	return runtime.GOARCH
 }

@@ -15,7 +15,7 @@ type Spec struct {
 	Version uint32 `json:"version"`
 	Name    string `json:"name"`
 	Engine  string `json:"engine"`
-	// Module is the digest of the module's bytes.
+	// Module is the digest of the module's bytes, or of the manifest of the container image.
 	Module artifact.Digest `json:"module"`
 	// Inputs is the digest of the archive of the inputs; zero if there are none.
 	Inputs      artifact.Digest   `json:"inputs"`
@@ -61,16 +61,16 @@ func (s Spec) Validate() error {
 	if !nameExpr.MatchString(s.Name) {
 		l.add("name", "is %q; use 1 to 63 lower-case letters, digits and dashes, not at either end", clip(s.Name))
 	}
-	if s.Engine != EngineWASM {
+	if s.Engine != EngineWASM && s.Engine != EngineDocker {
 		l.addErr("engine", fmt.Errorf("is %q: %w", clip(s.Engine), ErrUnsupported))
 	}
 	if s.Module.IsZero() {
-		l.add("module", "is missing; give the digest of the module")
+		l.add("module", "is missing; give the digest of the module or image")
 	}
 	checkText(l, s.Args, s.Env)
 	inRange(l, "tasks", s.Tasks, 1, MaxTasks)
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
-	inRange(l, "memory_mib", s.Memory, 1, MaxMemory)
+	checkMemory(l, "memory_mib", s.Engine, s.Memory)
 	inRange(l, "storage_mib", s.Storage, 1, MaxStorage)
 	if s.GPUs != 0 {
 		l.addErr("gpus", fmt.Errorf("is %d: %w", s.GPUs, ErrUnsupported))

@@ -75,7 +75,7 @@ func TestParseSpec(t *testing.T) {
 		"unknown":         {`"gpus":0,`, `"gpus":0,"ha":0,`},
 		"not JSON":        {`{"args"`, `["args"`},
 		"version":         {`"version":1`, `"version":2`},
-		"engine":          {`"wasm"`, `"docker"`},
+		"engine":          {`"wasm"`, `"podman"`},
 		"no module":       {oneDigest.String(), ``},
 		"bad digest":      {oneDigest.String(), `sha256:00`},
 		"tasks":           {`"tasks":256`, `"tasks":0`},

@@ -20,7 +20,9 @@ const (
 	Version        = 1
 	MaxTasks       = 100_000
 	MaxCPU         = MilliCPU(1_024_000)
-	MaxMemory      = MiB(dispatch.MaxMemoryMiB)
+	MaxMemory      = MiB(dispatch.MaxMemoryMiB) // of a WebAssembly task
+	MinImageMemory = MiB(dispatch.MinContainerMemoryMiB)
+	MaxImageMemory = MiB(dispatch.MaxContainerMemoryMiB)
 	MaxStorage     = MiB(1 << 20)
 	MaxSeconds     = Seconds(30 * 86400)
 	MaxArgs        = 1024
@@ -70,15 +72,8 @@ func (f *File) checkUnsupported(l *problemList) {
 	default:
 		l.add("type", "is %q; use %s or %s", clip(f.Type), TypeBatch, TypePeriodic)
 	}
-	switch f.Engine {
-	case EngineWASM:
-	case EngineDocker:
-		unsupported("engine", fmt.Sprintf("is %q", f.Engine))
-	default:
-		l.add("engine", "is %q; use %s", clip(f.Engine), EngineWASM)
-	}
-	if f.Image != "" {
-		unsupported("image", "needs the docker engine")
+	if f.Engine != EngineWASM && f.Engine != EngineDocker {
+		l.add("engine", "is %q; use %s or %s", clip(f.Engine), EngineWASM, EngineDocker)
 	}
 	if f.Replicas != 0 {
 		unsupported("replicas", "runs a task more than once")
@@ -91,14 +86,26 @@ func (f *File) checkUnsupported(l *problemList) {
 	}
 }
 
+// checkProgram wants one of the two fields that name a program for the engine, and not the one that is the other engine's.
 func (f *File) checkProgram(l *problemList) {
+	field, program, other, foreign := "module", f.Module, "image", f.Image
+	missing, misplaced := "is missing; name a .wasm file, or a Go package with build", "is a container image; add engine: docker, or use module"
+	if f.Engine == EngineDocker {
+		field, program, other, foreign = "image", f.Image, "module", f.Module
+		missing, misplaced = "is missing; name a container image, or a Go package with build", "is WebAssembly; use image, or engine: wasm"
+		if n := len(f.Constraints.Arch); n > 1 {
+			l.add("constraints.arch", "has %d entries, and an image runs on one; name that", n)
+		}
+	}
 	switch {
-	case f.Module == "" && f.Build == "":
-		l.add("module", "is missing; name a .wasm file, or a Go package with build")
-	case f.Module != "" && f.Build != "":
-		l.add("build", "and module exclude each other; remove one")
-	case f.Module != "":
-		checkPath(l, "module", f.Module)
+	case foreign != "":
+		l.add(other, "%s", misplaced)
+	case program == "" && f.Build == "":
+		l.add(field, "%s", missing)
+	case program != "" && f.Build != "":
+		l.add("build", "and %s exclude each other; remove one", field)
+	case program != "":
+		checkPath(l, field, program)
 	default:
 		checkPath(l, "build", f.Build)
 	}
@@ -175,7 +182,7 @@ func inputName(p string) string { return path.Base(path.Clean(filepath.ToSlash(p
 func (f *File) checkAmounts(l *problemList) {
 	inRange(l, "tasks", f.Tasks, 1, MaxTasks)
 	inRange(l, "resources.cpu", f.Resources.CPU, 1, MaxCPU)
-	inRange(l, "resources.memory", f.Resources.Memory, 1, MaxMemory)
+	checkMemory(l, "resources.memory", f.Engine, f.Resources.Memory)
 	inRange(l, "resources.storage", f.Resources.Storage, 1, MaxStorage)
 	if f.MaxDuration == 0 {
 		l.add("max_duration", "is missing; say how long a task may run, such as 10m")
@@ -195,6 +202,16 @@ func (f *File) checkAmounts(l *problemList) {
 	over, _ := bits.Mul64(perTask, uint64(f.Tasks))
 	if hi != 0 || over != 0 {
 		l.add("price.cap_per_task_hour", "times max_duration times tasks is more money than there is; lower one of them")
+	}
+}
+
+// checkMemory holds the limits of each engine; an unknown engine is somebody else's problem.
+func checkMemory(l *problemList, field, engine string, v MiB) {
+	switch engine {
+	case EngineWASM:
+		inRange(l, field, v, 1, MaxMemory)
+	case EngineDocker:
+		inRange(l, field, v, MinImageMemory, MaxImageMemory)
 	}
 }
 

@@ -111,13 +111,20 @@ func bruteFits(s Snapshot, p Pending, n Node, free Resources, running uint32, fu
 		funds = new(big.Int)
 	}
 	return n.Owner != p.Owner && slices.Index(p.ExcludedNodes, n.ID) < 0 && slices.Index(p.ExcludedOwners, n.Owner) < 0 &&
-		in(c.Regions, n.Region) && in(c.Datacenters, n.Datacenter) && in(c.Arch, n.Arch) && in(c.OS, n.OS) &&
+		in(c.Regions, n.Region) && in(c.Datacenters, n.Datacenter) && in(c.Arch, n.Arch) && in(c.OS, n.OS) && bruteRuns(n, p) &&
 		(len(c.Nodes) == 0 || slices.Index(c.Nodes, n.ID) >= 0) && slices.Index(c.ExcludeNodes, n.ID) < 0 &&
 		n.CPUSingle >= c.MinCPUSingle &&
 		price.Cmp(big64(p.PriceCap)) <= 0 && need.Cmp(big64(p.TaskBudget)) <= 0 &&
 		free.CPUMilli >= p.Task.CPUMilli && free.MemoryMiB >= p.Task.MemoryMiB &&
 		free.StorageMiB >= p.Task.StorageMiB && free.GPUs >= p.Task.GPUs &&
 		!(n.Probation && running > 0) && collateral.Cmp(funds) <= 0
+}
+
+func bruteRuns(n Node, p Pending) bool {
+	if n.Runtimes == 0 {
+		return p.Runtime == RuntimeWASM
+	}
+	return uint(n.Runtimes)/(1<<p.Runtime)%2 == 1
 }
 
 func bruteBetter(seed Seed, p Pending, a, b Node) bool {

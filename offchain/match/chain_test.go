@@ -83,8 +83,15 @@ func chainAttributes(attributes []Attribute) []nodestypes.Attribute {
 }
 
 func chainNode(n Node) nodestypes.Node {
+	var engines []nodestypes.Engine
+	for _, e := range []Runtime{RuntimeWASM, RuntimeDocker} {
+		if n.Runtimes>>e&1 == 1 {
+			engines = append(engines, nodestypes.Engine(e))
+		}
+	}
 	return nodestypes.Node{
-		Id: n.ID.String(), Index: n.Index, Owner: n.Owner.String(), Status: nodestypes.NODE_STATUS_ACTIVE,
+		Engines: engines,
+		Id:      n.ID.String(), Index: n.Index, Owner: n.Owner.String(), Status: nodestypes.NODE_STATUS_ACTIVE,
 		Region: n.Region, Datacenter: n.Datacenter, Hardware: nodestypes.Hardware{Arch: n.Arch, Os: n.OS},
 		Attributes: chainAttributes(n.Attributes), Prices: chainPrices(n.Prices), Measured: nodestypes.Benchmark{CpuSingle: n.CPUSingle},
 	}
@@ -93,7 +100,7 @@ func chainNode(n Node) nodestypes.Node {
 func chainJob(p Pending) jobstypes.Job {
 	c := p.Constraints
 	return jobstypes.Job{
-		Status: jobstypes.JOB_STATUS_OPEN, Owner: p.Owner.String(), Resources: chainResources(p.Task), PriceCap: p.PriceCap,
+		Engine: nodestypes.Engine(p.Runtime), Status: jobstypes.JOB_STATUS_OPEN, Owner: p.Owner.String(), Resources: chainResources(p.Task), PriceCap: p.PriceCap,
 		Constraints: jobstypes.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, Os: c.OS, Attributes: chainAttributes(c.Attributes),
 			MinCpuSingle: c.MinCPUSingle, Nodes: chainIDs(c.Nodes), ExcludeNodes: chainIDs(c.ExcludeNodes),

@@ -38,6 +38,7 @@ func (s *state) obstacles(n *nodeState, p *Pending) []obstacle {
 	add(!allows(c.Datacenters, n.Datacenter), obstacle{reason: ReasonDatacenter, text: n.Datacenter})
 	add(!allows(c.Arch, n.Arch), obstacle{reason: ReasonArch, text: n.Arch})
 	add(!allows(c.OS, n.OS), obstacle{reason: ReasonOS, text: n.OS})
+	add(!n.Runtimes.has(p.Runtime), obstacle{reason: ReasonEngine, number: uint64(p.Runtime)})
 	add(!allows(c.Nodes, n.ID), obstacle{reason: ReasonNotListed})
 	add(slices.Contains(c.ExcludeNodes, n.ID), obstacle{reason: ReasonExcluded})
 	add(n.CPUSingle < c.MinCPUSingle, obstacle{reason: ReasonSpeed, number: n.CPUSingle})
@@ -127,6 +128,11 @@ func advice(r Reason, text string, number uint64) string {
 		return fmt.Sprintf("allow architecture %s", text)
 	case ReasonOS:
 		return fmt.Sprintf("allow operating system %s", text)
+	case ReasonEngine:
+		if Runtime(number) == RuntimeDocker {
+			return "build the program as a WebAssembly module (engine: wasm)"
+		}
+		return "build the program as a container image (engine: docker)"
 	case ReasonNotListed:
 		return "name more nodes, or none"
 	case ReasonExcluded:

@@ -8,7 +8,7 @@ import (
 // Reason is why a node does not take a task: the first constraint that it breaks, in the order of this list.
 type Reason uint8
 
-// The reasons. Those up to ReasonBudget, and ReasonWhere, do not pass while job and node stay as they are.
+// The reasons. Those up to ReasonBudget, ReasonWhere and ReasonEngine do not pass while job and node stay as they are.
 const (
 	ReasonOwnJob         Reason = iota + 1 // the node belongs to the job's owner
 	ReasonEarlierAttempt                   // the node had an earlier attempt
@@ -33,6 +33,7 @@ const (
 	ReasonAffinity   // runs, or does not run, another job
 	ReasonLimit      // the most tasks of the job on the node or its owner's nodes are reached
 	ReasonGang       // not all tasks of the gang would run at once
+	ReasonEngine     // does not run the job's engine; lasting, and checked after ReasonOS
 )
 
 var reasonTexts = [...]string{
@@ -59,6 +60,7 @@ var reasonTexts = [...]string{
 	ReasonAffinity:       "runs, or does not run, the job of an affinity",
 	ReasonLimit:          "has as many tasks of the job as the job allows",
 	ReasonGang:           "has no room for the whole gang",
+	ReasonEngine:         "does not run the job's engine",
 }
 
 // String says the reason of a node.
@@ -93,6 +95,8 @@ func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
 		return offer{}, ReasonArch
 	case !allows(c.OS, n.OS):
 		return offer{}, ReasonOS
+	case !n.Runtimes.has(p.Runtime):
+		return offer{}, ReasonEngine
 	case !allows(c.Nodes, n.ID):
 		return offer{}, ReasonNotListed
 	case slices.Contains(c.ExcludeNodes, n.ID):

@@ -33,6 +33,7 @@ func generate(t *rapid.T) Snapshot {
 			Datacenter: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "datacenter"),
 			Arch:       rapid.SampledFrom([]string{"amd64", "arm64"}).Draw(t, "arch"),
 			OS:         "linux",
+			Runtimes:   rapid.SampledFrom([]Runtimes{0, 0, 2, 4, 6}).Draw(t, "engines"),
 			Attributes: []Attribute{{"disk", rapid.SampledFrom([]string{"ssd", "hdd"}).Draw(t, "disk")}},
 			CPUSingle:  100 * amount("speed", 3),
 			Probation:  rapid.IntRange(0, 4).Draw(t, "probation") == 0,
@@ -47,6 +48,7 @@ func generate(t *rapid.T) Snapshot {
 				CPUMilli: 250 * amount("task cpu", 4), MemoryMiB: 100 * amount("task memory", 4),
 				StorageMiB: 500 * amount("task storage", 1), GPUs: amount("task gpus", 4) / 4,
 			},
+			Runtime:  Runtime(rapid.SampledFrom([]uint8{1, 1, 2}).Draw(t, "engine")),
 			PriceCap: 50 * amount("cap", 20), MaxDuration: 1 + amount("duration", 7200), TaskBudget: 10 * amount("budget", 200),
 			ExcludedNodes: ids('n', 'x', 1), ExcludedOwners: ids('o', 'y', 1),
 		}

@@ -154,6 +154,7 @@ func TestReasons(t *testing.T) {
 		ReasonDatacenter:     func(n *Node, _ *Pending, _ *Snapshot) { n.Datacenter = "b" },
 		ReasonArch:           func(n *Node, _ *Pending, _ *Snapshot) { n.Arch = "arm64" },
 		ReasonOS:             func(n *Node, _ *Pending, _ *Snapshot) { n.OS = "darwin" },
+		ReasonEngine:         func(_ *Node, p *Pending, _ *Snapshot) { p.Runtime = RuntimeDocker },
 		ReasonNotListed:      func(_ *Node, p *Pending, _ *Snapshot) { p.Constraints.Nodes = []ID{idOf('n', 9)} },
 		ReasonExcluded:       func(n *Node, p *Pending, _ *Snapshot) { p.Constraints.ExcludeNodes = []ID{n.ID} },
 		ReasonAttribute:      func(n *Node, _ *Pending, _ *Snapshot) { n.Attributes = n.Attributes[:1] },
@@ -184,7 +185,7 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, []Unmatched{{Job: p.Job, Tasks: 1, Reasons: want}}, batch.Unmatched)
 		})
 	}
-	require.Len(t, reasonTexts, int(ReasonGang)+1, "each reason has a text")
+	require.Len(t, reasonTexts, int(ReasonEngine)+1, "each reason has a text")
 }
 
 func TestFasterNodeMayCostMore(t *testing.T) {

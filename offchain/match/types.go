@@ -39,6 +39,32 @@ type Resources struct {
 // Prices are in ufog per hour of one vCPU, one GiB of memory, one GiB of storage and one GPU.
 type Prices struct{ CPU, Memory, Storage, GPU uint64 }
 
+// Runtime is what runs a task: an engine of x/nodes, by its number there. Zero is RuntimeWASM.
+type Runtime uint8
+
+// The runtimes.
+const (
+	RuntimeWASM   Runtime = 1
+	RuntimeDocker Runtime = 2
+)
+
+// Runtimes is a set of runtimes; the empty set stands for RuntimeWASM alone.
+type Runtimes uint32
+
+// With is the set with one more runtime.
+func (s Runtimes) With(r Runtime) Runtimes { return s | 1<<r }
+
+// has reports whether the set holds a runtime.
+func (s Runtimes) has(r Runtime) bool {
+	if r == 0 {
+		r = RuntimeWASM
+	}
+	if s == 0 {
+		s = s.With(RuntimeWASM)
+	}
+	return s>>r&1 == 1
+}
+
 // Attribute is a label of a node.
 type Attribute struct{ Key, Value string }
 
@@ -49,7 +75,9 @@ type Node struct {
 	// Index is the dense index by which a batch names the node.
 	Index uint32
 	// Owner is the id of the owner's provider account, which pays the collateral of all nodes of the owner.
-	Owner      ID
+	Owner ID
+	// Runtimes that the node has.
+	Runtimes   Runtimes
 	Region     string
 	Datacenter string
 	Arch       string
@@ -107,6 +135,8 @@ type Pending struct {
 	First, Count uint32
 	// Height at which the slice was queued.
 	Height int64
+	// Runtime of the tasks.
+	Runtime Runtime
 	// Task is what one task takes.
 	Task        Resources
 	Constraints Constraints

@@ -111,6 +111,9 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 	for _, a := range n.Attributes {
 		m.Attributes = append(m.Attributes, match.Attribute{Key: a.Key, Value: a.Value})
 	}
+	for _, e := range n.Engines {
+		m.Runtimes = m.Runtimes.With(match.Runtime(e))
+	}
 	return m
 }
 
@@ -185,7 +188,7 @@ func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error)
 	c := job.Constraints
 	m := match.Pending{
 		Job: match.ID(id), Slice: slice.Number, Owner: owner, First: slice.FirstTask, Count: slice.TaskCount,
-		Height: slice.QueuedHeight, Task: resources(job.Resources), PriceCap: job.PriceCap, MaxDuration: slice.MaxDuration,
+		Height: slice.QueuedHeight, Runtime: match.Runtime(job.Engine), Task: resources(job.Resources), PriceCap: job.PriceCap, MaxDuration: slice.MaxDuration,
 		TaskBudget: budget,
 		Constraints: match.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,

@@ -24,7 +24,7 @@ func (g *Grid) JobMsg(owner *testapp.Account, tasks uint32) *jobstypes.MsgSubmit
 	g.salts++
 
 	return &jobstypes.MsgSubmitJob{
-		Owner: owner.String(), Salt: fmt.Sprintf("job-%d", g.salts), Type: jobstypes.JOB_TYPE_BATCH, Engine: jobstypes.ENGINE_WASM,
+		Owner: owner.String(), Salt: fmt.Sprintf("job-%d", g.salts), Type: jobstypes.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM,
 		SpecDigest: digest("spec"), ImageDigest: digest("image"), Tasks: tasks,
 		Resources: nodestypes.Resources{CpuMilli: 1_000, MemoryMib: 1_024},
 		PriceCap:  TaskPrice + 100_000, MaxDuration: 3_600, Deadline: 24 * 3_600,

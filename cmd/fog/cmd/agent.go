@@ -28,6 +28,7 @@ import (
 
 // agentFlags of the agent's commands.
 type agentFlags struct {
+	dockerHost   string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
@@ -51,7 +52,8 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().StringVar(&f.node, "node", "", "id of the node (default: the profile's, else the one registered with this agent's key)")
 	run.Flags().StringVar(&f.cpus, "cpus", "", "processors for tasks, such as 2 or 500m (default: what the node offers)")
 	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
-	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules and inputs")
+	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
+	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	f.price.add(run)
 
 	measure := &cobra.Command{
@@ -93,7 +95,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs")}
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
 	}
@@ -135,6 +137,14 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dispatcher.Close()) }()
+	if engines, missing := dispatcher.Engines(ctx); missing != nil {
+		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
+	} else {
+		a.log.Info("engines", "engines", engines)
+	}
+	if err := dispatcher.Sweep(ctx); err != nil {
+		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
+	}
 	worker, err := agent.New(agent.Config{
 		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dispatcher: dispatcher, Dir: a.agentDir(f),
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,

@@ -17,6 +17,7 @@ import (
 	"github.com/foggrid/fogd/offchain/registry/client"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 func newJobCmd(a *app) *cobra.Command {
@@ -122,7 +123,7 @@ func (a *app) push(ctx context.Context, p jobclient.Packed) error {
 	screen := a.bars()
 	defer screen.end()
 	if screen.screen == nil {
-		a.say("pushing to %s: module %s, inputs %s …", a.profile.Registry, size(p.ModuleBytes), size(p.InputsBytes))
+		a.say("pushing to %s: %s %s, inputs %s …", a.profile.Registry, p.Program(), size(p.ModuleBytes), size(p.InputsBytes))
 	}
 	return jobclient.Push(ctx, registry, p, func(s jobclient.Stage) client.Progress { return screen.bytes("push " + string(s)) })
 }
@@ -132,7 +133,16 @@ func printPacked(w io.Writer, p jobclient.Packed) error {
 	if !p.Inputs.IsZero() {
 		inputs = fmt.Sprintf("%s (%s)", p.Inputs, size(p.InputsBytes))
 	}
-	return fields(w, "spec", p.SpecDigest.String(), "module", fmt.Sprintf("%s (%s)", p.Module, size(p.ModuleBytes)), "inputs", inputs)
+	return fields(w, "spec", p.SpecDigest.String(), string(p.Program()), fmt.Sprintf("%s (%s)", p.Module, size(p.ModuleBytes)),
+		"architecture", p.Arch, "inputs", inputs)
+}
+
+// programWord says what an engine runs.
+func programWord(e nodestypes.Engine) string {
+	if e == nodestypes.ENGINE_DOCKER {
+		return string(jobclient.StageImage)
+	}
+	return string(jobclient.StageModule)
 }
 
 // submitFlags of `fog job submit`.

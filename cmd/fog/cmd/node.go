@@ -37,7 +37,8 @@ type registerFlags struct {
 	prices                   priceFlags
 	cpus, memory, storage    string
 	gpus                     uint64
-	attributes               []string
+	attributes, engines      []string
+	dockerHost               string
 	deposit, collateral      string
 	headroom                 uint64
 }
@@ -94,6 +95,8 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringVar(&f.storage, "storage", "", "storage to offer, such as 20GiB (default: nine tenths of what is free)")
 	fl.Uint64Var(&f.gpus, "gpus", 0, "GPUs to offer")
 	fl.StringArrayVar(&f.attributes, "attribute", nil, "label that jobs can ask for, as key=value; may be given again")
+	fl.StringSliceVar(&f.engines, "engines", nil, "what the machine runs, such as wasm,docker (default: wasm, and docker if the Docker Engine answers)")
+	fl.StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	fl.StringVar(&f.deposit, "deposit", "100FOG", "deposit, locked while the node is registered")
 	fl.StringVar(&f.collateral, "collateral", "10FOG", "what should be free in the provider account besides, as collateral of the work")
 	fl.Uint64Var(&f.headroom, "headroom", 20, "percent of the measured speed that is not declared, so that a busy minute does not fail a benchmark")
@@ -156,8 +159,7 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 	if err != nil {
 		return err
 	}
-	location, err := parseLocation(f.location)
-	if err != nil {
+	if _, err := parseLocation(f.location); err != nil {
 		return err
 	}
 	c, err := a.nodeClient(ctx)
@@ -176,7 +178,7 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 		return err
 	}
 	if !exists {
-		if out, err = a.sendRegistration(ctx, c, registration, location, collateral); err != nil {
+		if out, err = a.sendRegistration(ctx, c, f, registration, collateral); err != nil {
 			return err
 		}
 	}
@@ -203,8 +205,12 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 
 // sendRegistration measures the machine and registers it.
 func (a *app) sendRegistration(
-	ctx context.Context, c *nodeclient.Client, registration agent.Registration, location *nodestypes.Location, collateral uint64,
+	ctx context.Context, c *nodeclient.Client, f registerFlags, registration agent.Registration, collateral uint64,
 ) (nodeclient.Registered, error) {
+	location, err := parseLocation(f.location)
+	if err != nil {
+		return nodeclient.Registered{}, err
+	}
 	if err := c.Check(ctx, registration.Deposit, registration.AgentKey.Public().(ed25519.PublicKey)); err != nil {
 		return nodeclient.Registered{}, err
 	}
@@ -215,6 +221,9 @@ func (a *app) sendRegistration(
 	}
 	measured, err := a.benchmark(ctx, agentFlags{})
 	if err != nil {
+		return nodeclient.Registered{}, err
+	}
+	if registration.Engines, err = a.engines(ctx, f); err != nil {
 		return nodeclient.Registered{}, err
 	}
 	registration.BootID = inventory.NewBootID()

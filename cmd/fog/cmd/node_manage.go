@@ -189,22 +189,28 @@ func newUpdatePriceCmd(a *app) *cobra.Command {
 
 func newUpdateNodeCmd(a *app) *cobra.Command {
 	var location string
+	var names []string
 	cmd := &cobra.Command{
-		Use: "update [ID]", Short: "Change what a node declares of itself: where it stands", Args: cobra.MaximumNArgs(1),
+		Use: "update [ID]", Short: "Change what a node declares of itself: where it stands, what it runs", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			where, err := parseLocation(location)
 			if err != nil {
 				return err
 			}
-			if where == nil {
-				return usagef("update what? give --location LATITUDE,LONGITUDE (prices: fog node update-price)")
+			engines, err := parseEngines(names)
+			if err != nil {
+				return err
+			}
+			if where == nil && len(engines) == 0 {
+				return usagef("update what? give --location LATITUDE,LONGITUDE or --engines wasm,docker (prices: fog node update-price)")
 			}
 			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
-				return &nodestypes.MsgUpdateNode{Owner: c.Sender.Address(), NodeId: id, Location: where}, "has its new location", nil
+				return &nodestypes.MsgUpdateNode{Owner: c.Sender.Address(), NodeId: id, Location: where, Engines: engines}, "is updated", nil
 			})
 		},
 	}
 	cmd.Flags().StringVar(&location, "location", "", locationUsage)
+	cmd.Flags().StringSliceVar(&names, "engines", nil, "all that the machine runs from now on, such as wasm,docker")
 	return cmd
 }
 

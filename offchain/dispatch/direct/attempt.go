@@ -35,13 +35,13 @@ func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, dir string, 
 }
 
 // run executes what has not finished before, as many tasks at a time as the gate lets in.
-func (t *attempt) run(ctx context.Context, g *gate, cacheDir string, logLimit int64) {
+func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 	defer close(t.done)
 	pending := t.resume()
 	if len(pending) == 0 {
 		return
 	}
-	p, err := loadProgram(ctx, t.assignment, cacheDir)
+	p, err := e.load(ctx, t.assignment, t.fingerprint)
 	if err != nil {
 		t.failAll(ctx, pending, err)
 		return
@@ -91,9 +91,9 @@ func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) {
 		t.mu.Unlock()
 		return
 	}
-	var f *failure
+	var f *dispatch.Failure
 	if !errors.As(err, &f) {
-		f = nodeFailure("start the task", err)
+		f = dispatch.NodeFailure("start the task", err)
 	}
 	for _, task := range tasks {
 		r := run{assignment: t.assignment, task: task, dir: taskDir(t.dir, task)}
@@ -102,12 +102,12 @@ func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) {
 }
 
 // notRun is the outcome of a task that never started; it has an empty log and an empty result.
-func (r run) notRun(f *failure) dispatch.TaskOutcome {
+func (r run) notRun(f *dispatch.Failure) dispatch.TaskOutcome {
 	out := dispatch.TaskOutcome{Task: r.task}
 	settle(&out, 0, f)
 	err := errors.Join(os.RemoveAll(r.dir), os.MkdirAll(r.dir, 0o755), os.WriteFile(filepath.Join(r.dir, logName), nil, 0o644), r.pack(&out))
 	if err != nil {
-		settle(&out, 0, nodeFailure("record the task", err))
+		settle(&out, 0, dispatch.NodeFailure("record the task", err))
 		out.Result, out.ResultSize = artifact.EmptyDigest, 0
 	}
 	return out
@@ -117,7 +117,7 @@ func (r run) notRun(f *failure) dispatch.TaskOutcome {
 // again.
 func (t *attempt) finish(dir string, out dispatch.TaskOutcome) {
 	if err := writeRecord(filepath.Join(dir, doneFile), out); err != nil && out.Reason != dispatch.ReasonNode {
-		settle(&out, 0, nodeFailure("record the outcome", err))
+		settle(&out, 0, dispatch.NodeFailure("record the outcome", err))
 		out.Result, out.ResultSize = artifact.EmptyDigest, 0
 	}
 	t.publish(withPaths(dir, out))

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
 )
 
 // Options configures a Dispatcher.
@@ -29,6 +30,10 @@ type Options struct {
 	MemoryMiB uint64
 	// LogLimit bounds a task's log in bytes; the default is 1 MiB.
 	LogLimit int64
+	// DockerHost is the address of the Docker Engine, as docker.Options.Host; docker.None if there is none.
+	DockerHost string
+	// ImageMiB bounds the images that stay in the Docker Engine, as docker.Options.ImageMiB.
+	ImageMiB uint64
 }
 
 const (
@@ -43,6 +48,8 @@ type Dispatcher struct {
 	base context.Context // ends with errAbandoned
 	end  context.CancelCauseFunc
 	runs sync.WaitGroup
+
+	docker *docker.Engine // nil if there is none
 
 	mu       sync.Mutex
 	closed   bool
@@ -69,10 +76,47 @@ func New(opts Options) (*Dispatcher, error) {
 		return nil, fmt.Errorf("direct dispatcher: make its folder: %w", err)
 	}
 	base, end := context.WithCancelCause(context.Background())
-	return &Dispatcher{
+	d := &Dispatcher{
 		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
 		attempts: map[dispatch.AttemptID]*attempt{},
-	}, nil
+	}
+	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB}); err != nil && !errors.Is(err, docker.ErrNone) {
+		return nil, fmt.Errorf("direct dispatcher: %w", err)
+	}
+	return d, nil
+}
+
+// Engines are the names of the engines that work now; the error says what keeps containers from being among them.
+func (d *Dispatcher) Engines(ctx context.Context) ([]string, error) {
+	if d.docker == nil {
+		return []string{dispatch.EngineWASM}, docker.ErrNone
+	}
+	if err := d.docker.Probe(ctx); err != nil {
+		return []string{dispatch.EngineWASM}, err
+	}
+	return []string{dispatch.EngineWASM, dispatch.EngineDocker}, nil
+}
+
+// Sweep removes containers that an earlier process left of attempts without files here. It does nothing if no Docker Engine answers.
+func (d *Dispatcher) Sweep(ctx context.Context) error {
+	if d.docker == nil || d.docker.Probe(ctx) != nil {
+		return nil
+	}
+	return d.docker.Sweep(ctx, d.known)
+}
+
+// PruneImages removes the images that were kept in the Docker Engine for later.
+func (d *Dispatcher) PruneImages(ctx context.Context) error {
+	if d.docker == nil {
+		return nil
+	}
+	return d.docker.Prune(ctx, true)
+}
+
+// known reports whether an attempt has files here.
+func (d *Dispatcher) known(attempt string) bool {
+	kept, err := d.Kept()
+	return err != nil || slices.ContainsFunc(kept, func(id dispatch.AttemptID) bool { return id.String() == attempt })
 }
 
 // Close ends everything that runs and waits for it. Unfinished tasks have no outcome; they run when their attempt is started again.
@@ -82,6 +126,9 @@ func (d *Dispatcher) Close() error {
 	d.mu.Unlock()
 	d.end(errAbandoned)
 	d.runs.Wait()
+	if d.docker != nil {
+		return d.docker.Close()
+	}
 	return nil
 }
 
@@ -112,7 +159,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 		return nil
 	}
 	dir := attemptDir(d.opts.Dir, a.ID)
-	if err := openAttempt(dir, a.ID, fingerprint); err != nil {
+	if err := openAttempt(dir, attemptRecord{ID: a.ID, Fingerprint: fingerprint, Engine: a.Engine}); err != nil {
 		return err
 	}
 	runCtx, stop := context.WithCancelCause(d.base)
@@ -120,7 +167,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	d.attempts[a.ID] = t
 	d.runs.Go(func() {
 		defer stop(nil)
-		t.run(runCtx, d.gate, d.opts.CacheDir, d.opts.LogLimit)
+		t.run(runCtx, d.gate, engines{d.opts.CacheDir, d.docker, d.known}, d.opts.LogLimit)
 	})
 	return nil
 }
@@ -131,7 +178,7 @@ func (d *Dispatcher) Stop(ctx context.Context, id dispatch.AttemptID) error {
 	if err != nil {
 		return err
 	}
-	t.stop(failf(dispatch.ReasonStopped, "the attempt was stopped"))
+	t.stop(dispatch.Failf(dispatch.ReasonStopped, "the attempt was stopped"))
 	select {
 	case <-t.done:
 		return nil
@@ -182,7 +229,14 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 		return fmt.Errorf("attempt %s: %w; stop it first", id, dispatch.ErrRunning)
 	}
 	delete(d.attempts, id)
-	if err := os.RemoveAll(attemptDir(d.opts.Dir, id)); err != nil {
+	dir := attemptDir(d.opts.Dir, id)
+	var rec attemptRecord
+	if err := readRecord(filepath.Join(dir, attemptFile), &rec); err == nil && rec.Engine == dispatch.EngineDocker && d.docker != nil {
+		if err := d.docker.Remove(ctx, id); err != nil {
+			return fmt.Errorf("remove attempt %s: %w", id, err)
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove attempt %s: %w", id, err)
 	}
 	return nil

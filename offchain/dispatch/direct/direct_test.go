@@ -14,6 +14,9 @@ import (
 var sharedCache string
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		childMain(dir)
+	}
 	dir, err := os.MkdirTemp("", "fog-direct-")
 	if err != nil {
 		panic(err)

@@ -1,6 +1,7 @@
-// Package direct runs assignments in this process: WASI preview 1 modules under wazero.
+// Package direct runs assignments on this machine: WASI preview 1 modules in this process under wazero, and container images through the
+// Docker Engine where its socket answers (package docker).
 //
-// # Limits
+// # Limits of modules
 //
 // A task cannot name anything of the host: /in and /out are the only folders, links do not exist, there are no sockets, and clock and
 // random numbers are made up (see package dispatch). What it takes is bounded: linear memory by its limit, reserved from the operating
@@ -23,5 +24,5 @@
 //	attempts/…/tasks/<task>/{result.tar,log,done.json}      a finished one; done.json is written last, with a checksum
 //	cache/                                                  compiled modules
 //
-// A task without a valid done.json never happened: it is cleared away and run again.
+// A task without a valid done.json never happened: it is cleared away and run again, or its container is gone on with.
 package direct

@@ -3,31 +3,10 @@ package direct
 import (
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 )
-
-// failure is an error that knows why a task ended.
-type failure struct {
-	reason  dispatch.Reason
-	message string
-}
-
-func (f *failure) Error() string { return f.message }
-
-func failf(reason dispatch.Reason, format string, args ...any) *failure {
-	return &failure{reason: reason, message: fmt.Sprintf(format, args...)}
-}
-
-// nodeFailure blames the machine for err, and says so plainly when its disk is full.
-func nodeFailure(doing string, err error) *failure {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return failf(dispatch.ReasonNode, "the node's disk is full: %s: %v", doing, err)
-	}
-	return failf(dispatch.ReasonNode, "the node failed: %s: %v", doing, err)
-}
 
 // isNodeFault tells errors of the machine from errors that a program's own request deserves.
 func isNodeFault(err error) bool {
@@ -44,10 +23,10 @@ func isNodeFault(err error) bool {
 // guard ends a running task: the first failure counts. Only the task's own goroutine uses it.
 type guard struct {
 	cancel context.CancelCauseFunc
-	failed *failure
+	failed *dispatch.Failure
 }
 
-func (g *guard) fail(f *failure) {
+func (g *guard) fail(f *dispatch.Failure) {
 	if g.failed == nil {
 		g.failed = f
 		g.cancel(f)

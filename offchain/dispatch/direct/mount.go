@@ -11,6 +11,8 @@ import (
 
 	experimentalsys "github.com/tetratelabs/wazero/experimental/sys"
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
 )
 
 const maxOpenFiles = 256
@@ -227,7 +229,7 @@ func (m *mount) Utimens(string, int64, int64) experimentalsys.Errno { return 0 }
 // errno turns an error of the host into one for the task, which ends if the machine is at fault.
 func (m *mount) errno(doing string, err error) experimentalsys.Errno {
 	if isNodeFault(err) {
-		m.guard.fail(nodeFailure(doing, err))
+		m.guard.fail(dispatch.NodeFailure(doing, err))
 	}
 	if errno := experimentalsys.UnwrapOSError(err); errno != 0 {
 		return errno

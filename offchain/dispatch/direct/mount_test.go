@@ -127,7 +127,7 @@ func TestQuotaLimit(t *testing.T) {
 	n, errno = f.Write([]byte("x"))
 	require.Equal(t, experimentalsys.EIO, errno)
 	require.Zero(t, n)
-	require.Equal(t, dispatch.ReasonOutput, m.guard.failed.reason)
+	require.Equal(t, dispatch.ReasonOutput, m.guard.failed.Reason)
 }
 
 // TestDiskFull writes to the device that is always full.
@@ -148,9 +148,9 @@ func TestDiskFull(t *testing.T) {
 		defer f.Close()
 		_, errno := f.Write([]byte("x"))
 		require.Equal(t, experimentalsys.EIO, errno)
-		require.Equal(t, dispatch.ReasonNode, m.guard.failed.reason)
-		require.Contains(t, m.guard.failed.message, "disk is full")
-		var cause *failure
+		require.Equal(t, dispatch.ReasonNode, m.guard.failed.Reason)
+		require.Contains(t, m.guard.failed.Message, "disk is full")
+		var cause *dispatch.Failure
 		require.True(t, errors.As(context.Cause(ctx), &cause), "the task goes on")
 	})
 	t.Run("log", func(t *testing.T) {
@@ -159,8 +159,8 @@ func TestDiskFull(t *testing.T) {
 		_, err := l.Write([]byte("x"))
 		require.Error(t, err)
 		require.NoError(t, l.close())
-		require.Equal(t, dispatch.ReasonNode, g.failed.reason)
-		require.Contains(t, g.failed.message, "disk is full")
+		require.Equal(t, dispatch.ReasonNode, g.failed.Reason)
+		require.Contains(t, g.failed.Message, "disk is full")
 	})
 }
 

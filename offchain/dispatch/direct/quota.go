@@ -32,7 +32,7 @@ func newQuota(limit int64, g *guard) *quota {
 // add counts a new name; false means that the task is over its limit and ends.
 func (q *quota) add(name string) bool {
 	if len(q.nodes) >= maxEntries {
-		q.guard.fail(failf(dispatch.ReasonOutput, "the output folder has more than %d files and folders", maxEntries))
+		q.guard.fail(dispatch.Failf(dispatch.ReasonOutput, "the output folder has more than %d files and folders", maxEntries))
 		return false
 	}
 	if !q.charge(entryCost) {
@@ -63,7 +63,7 @@ func (q *quota) resize(n *node, size int64) bool {
 
 func (q *quota) charge(delta int64) bool {
 	if delta > q.limit-q.used {
-		q.guard.fail(failf(dispatch.ReasonOutput, "the output folder holds more than %d MiB", q.limit>>20))
+		q.guard.fail(dispatch.Failf(dispatch.ReasonOutput, "the output folder holds more than %d MiB", q.limit>>20))
 		return false
 	}
 	q.used += delta

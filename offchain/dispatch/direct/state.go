@@ -83,6 +83,7 @@ func readRecord(file string, body any) error {
 type attemptRecord struct {
 	ID          dispatch.AttemptID `json:"id"`
 	Fingerprint artifact.Digest    `json:"fingerprint"`
+	Engine      string             `json:"engine,omitempty"`
 }
 
 func attemptDir(root string, id dispatch.AttemptID) string {
@@ -95,11 +96,12 @@ func taskDir(attempt string, task uint32) string {
 
 // openAttempt makes the attempt's folder, or takes up what an earlier process left there. A folder whose record is damaged says
 // nothing about what ran and is cleared.
-func openAttempt(dir string, id dispatch.AttemptID, fingerprint artifact.Digest) error {
+func openAttempt(dir string, want attemptRecord) error {
+	id := want.ID
 	var have attemptRecord
 	err := readRecord(filepath.Join(dir, attemptFile), &have)
 	switch {
-	case err == nil && have.ID == id && have.Fingerprint == fingerprint:
+	case err == nil && have.ID == id && have.Fingerprint == want.Fingerprint:
 		return nil
 	case err == nil && have.ID == id:
 		return fmt.Errorf("attempt %s: %w", id, dispatch.ErrConflict)
@@ -112,7 +114,7 @@ func openAttempt(dir string, id dispatch.AttemptID, fingerprint artifact.Digest)
 	if err := os.MkdirAll(filepath.Join(dir, tasksName), 0o755); err != nil {
 		return fmt.Errorf("attempt %s: %w", id, err)
 	}
-	if err := writeRecord(filepath.Join(dir, attemptFile), attemptRecord{ID: id, Fingerprint: fingerprint}); err != nil {
+	if err := writeRecord(filepath.Join(dir, attemptFile), want); err != nil {
 		return fmt.Errorf("attempt %s: %w", id, err)
 	}
 	return nil

@@ -2,10 +2,13 @@ package dispatchtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 // Open makes a dispatcher over the state in dir, and how to close it. Opening dir again is a restart.
@@ -22,13 +26,28 @@ type Open func(t testing.TB, dir string) (d dispatch.Dispatcher, closeIt func())
 
 const patience = 2 * time.Minute
 
-// Run checks a dispatcher against what package dispatch promises.
+// Run checks a dispatcher of WebAssembly modules against what package dispatch promises.
 func Run(t *testing.T, open Open) {
-	s := &suite{open: open, guest: BuildGuest(t)}
-	t.Run("Outcome", s.testOutcome)
-	t.Run("Reasons", s.testReasons)
+	s := &suite{open: open, guest: BuildGuest(t), argv0: "task"}
+	s.reasons = s.moduleReasons
 	t.Run("Isolation", s.testIsolation)
 	t.Run("Reproducible", s.testReproducible)
+	s.run(t)
+}
+
+// RunDocker checks a dispatcher of container images: the same promises, but for what a container's kernel decides.
+func RunDocker(t *testing.T, open Open) {
+	s := &suite{
+		open: open, guest: BuildGuestImage(t), argv0: image.ProgramPath, unordered: true,
+		env: []string{"HOME=/", "HOSTNAME=task", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+	}
+	s.reasons = s.imageReasons
+	s.run(t)
+}
+
+func (s *suite) run(t *testing.T) {
+	t.Run("Outcome", s.testOutcome)
+	t.Run("Reasons", s.testReasons)
 	t.Run("StartIsIdempotent", s.testStartIsIdempotent)
 	t.Run("Stop", s.testStop)
 	t.Run("Restart", s.testRestart)
@@ -40,6 +59,12 @@ func Run(t *testing.T, open Open) {
 type suite struct {
 	open  Open
 	guest Module
+	// argv0 and env are what the engine adds to a task's arguments and environment.
+	argv0 string
+	env   []string
+	// unordered says that lines of standard output and error may change places.
+	unordered bool
+	reasons   func(t *testing.T) []reasonCase
 }
 
 func (s *suite) start(t *testing.T) dispatch.Dispatcher {
@@ -51,14 +76,15 @@ func (s *suite) start(t *testing.T) dispatch.Dispatcher {
 // Assignment returns one of three tasks of the module, with limits that fit tests.
 func Assignment(m Module, tasks uint32, args ...string) dispatch.Assignment {
 	return dispatch.Assignment{
-		ID: dispatch.AttemptID{Job: "job1test", Slice: 1, Attempt: 1}, Tasks: tasks, JobTasks: tasks, Engine: dispatch.EngineWASM,
+		ID: dispatch.AttemptID{Job: "job1test", Slice: 1, Attempt: 1}, Tasks: tasks, JobTasks: tasks,
+		Engine: cmp.Or(m.Engine, dispatch.EngineWASM),
 		Module: m.Digest, ModulePath: m.Path, Args: args,
 		CPUMilli: 500, MemoryMiB: 64, StorageMiB: 1, MaxDuration: time.Minute,
 	}
 }
 
-// withInputs gives the assignment a folder of inputs.
-func withInputs(t *testing.T, a dispatch.Assignment) dispatch.Assignment {
+// WithInputs gives the assignment a folder of inputs.
+func WithInputs(t testing.TB, a dispatch.Assignment) dispatch.Assignment {
 	a.InputsDir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(a.InputsDir, "input.txt"), []byte("input"), 0o644))
 	var b bytes.Buffer
@@ -121,7 +147,7 @@ func ResultFiles(t testing.TB, task dispatch.TaskOutcome) map[string]string {
 
 func (s *suite) testOutcome(t *testing.T) {
 	d := s.start(t)
-	a := withInputs(t, Assignment(s.guest, 3, "report", "two words"))
+	a := WithInputs(t, Assignment(s.guest, 3, "report", "two words"))
 	a.FirstTask, a.JobTasks = 4, 9
 	a.Env = map[string]string{"Z": "last", "A": "first=1"}
 	out := RunToEnd(t, d, a)
@@ -134,14 +160,19 @@ func (s *suite) testOutcome(t *testing.T) {
 		index := string(rune('4' + i))
 		require.Equal(t, map[string]string{
 			"sub/": "", "sub/deep/": "",
-			"sub/report.txt": `args ["task" "report" "two words"]` + "\n" +
-				`env ["A=first=1" "FOG_JOB=job1test" "FOG_TASK_COUNT=9" "FOG_TASK_INDEX=` + index + `" "PWD=/out" "Z=last"]` + "\n" +
+			"sub/report.txt": fmt.Sprintf("args %q\nenv %q\n", []string{s.argv0, "report", "two words"}, s.environ("A=first=1",
+				"FOG_JOB=job1test", "FOG_TASK_COUNT=9", "FOG_TASK_INDEX="+index, "PWD=/out", "Z=last")) +
 				`/in/input.txt "input"` + "\n" + `stdin ""` + "\n",
 		}, ResultFiles(t, task))
-		require.Equal(t, "to standard output\nto standard error\n", ReadLog(t, d, a.ID, task.Task))
+		log := ReadLog(t, d, a.ID, task.Task)
+		if !s.unordered || !strings.HasPrefix(log, "to standard error\n") {
+			require.Equal(t, "to standard output\nto standard error\n", log)
+		} else {
+			require.Equal(t, "to standard error\nto standard output\n", log)
+		}
 		logged, err := os.ReadFile(task.LogPath)
 		require.NoError(t, err)
-		require.Equal(t, "to standard output\nto standard error\n", string(logged))
+		require.Equal(t, log, string(logged))
 	}
 	require.NotEqual(t, out.Tasks[0].Result, out.Tasks[1].Result)
 
@@ -150,68 +181,14 @@ func (s *suite) testOutcome(t *testing.T) {
 	require.Contains(t, ResultFiles(t, RunToEnd(t, d, bare).Tasks[0])["sub/report.txt"], `stdin ""`)
 }
 
-func (s *suite) testReasons(t *testing.T) {
-	d := s.start(t)
-	limit := func(tasks uint32, args ...string) dispatch.Assignment {
-		a := Assignment(s.guest, tasks, args...)
-		a.MaxDuration = time.Second
-		return a
-	}
-	for i, c := range []struct {
-		name   string
-		a      dispatch.Assignment
-		reason dispatch.Reason
-		code   uint32
-	}{
-		{"exit code", Assignment(s.guest, 2, "exit", "3"), dispatch.ReasonExit, 3},
-		{"large exit code", Assignment(s.guest, 1, "exit", "256"), dispatch.ReasonExit, 255},
-		{"negative exit code", Assignment(s.guest, 1, "exit", "-1"), dispatch.ReasonExit, 255},
-		{"exit code 0", Assignment(s.guest, 1, "exit", "0"), dispatch.ReasonOK, 0},
-		{"panic", Assignment(s.guest, 1, "panic"), dispatch.ReasonExit, 2},
-		{"endless loop", limit(2, "spin"), dispatch.ReasonTimeout, 0},
-		{"endless sleep", limit(1, "nap"), dispatch.ReasonTimeout, 0},
-		{"memory", Assignment(s.guest, 1, "hog"), dispatch.ReasonMemory, 0},
-		{"one large file", Assignment(s.guest, 1, "fill"), dispatch.ReasonOutput, 0},
-		{"many files", Assignment(s.guest, 1, "names"), dispatch.ReasonOutput, 0},
-		{"many folders", Assignment(s.guest, 1, "folders"), dispatch.ReasonOutput, 0},
-		{"sparse file by truncate", Assignment(s.guest, 1, "truncate"), dispatch.ReasonOutput, 0},
-		{"sparse file by seek", Assignment(s.guest, 1, "seek"), dispatch.ReasonOutput, 0},
-		{"unlinked files", Assignment(s.guest, 1, "unlinked"), dispatch.ReasonOutput, 0},
-		{"space is given back", Assignment(s.guest, 1, "shrink"), dispatch.ReasonOK, 0},
-		{"flood of output", Assignment(s.guest, 1, "flood"), dispatch.ReasonOK, 0},
-		{"not WebAssembly", Assignment(WriteModule(t, []byte("#!/bin/sh\n")), 2), dispatch.ReasonBadImage, 0},
-		{"empty module file", Assignment(WriteModule(t, nil), 1), dispatch.ReasonBadImage, 0},
-		{"no start function", Assignment(WriteModule(t, []byte("\x00asm\x01\x00\x00\x00")), 1), dispatch.ReasonBadImage, 0},
-		{"another module", Assignment(Module{s.guest.Path, artifact.EmptyDigest}, 1), dispatch.ReasonBadImage, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			c.a.ID.Slice = uint32(i)
-			for _, task := range RunToEnd(t, d, c.a).Tasks {
-				require.Equal(t, c.reason, task.Reason, task.Message)
-				require.Equal(t, c.code, task.ExitCode)
-				require.Equal(t, c.reason == dispatch.ReasonOK, task.Message == "", task.Message)
-				require.NotContains(t, task.Message, "\n")
-				if task.Reason.KeepsOutput() {
-					files := ResultFiles(t, task)
-					if c.a.Args[0] == "exit" {
-						require.Equal(t, map[string]string{"partial": "partial"}, files)
-					}
-				} else {
-					require.Equal(t, artifact.EmptyDigest, task.Result)
-					require.Empty(t, ResultFiles(t, task))
-				}
-			}
-		})
-	}
-	// What went before has harmed nothing.
-	a := Assignment(s.guest, 1, "exit", "0")
-	a.ID.Slice = 999
-	require.Equal(t, dispatch.ReasonOK, RunToEnd(t, d, a).Tasks[0].Reason)
+// environ is an environment with what the engine adds, in order.
+func (s *suite) environ(vars ...string) []string {
+	return slices.Sorted(slices.Values(slices.Concat(vars, s.env)))
 }
 
 func (s *suite) testIsolation(t *testing.T) {
 	d := s.start(t)
-	a := withInputs(t, Assignment(s.guest, 1, "escape"))
+	a := WithInputs(t, Assignment(s.guest, 1, "escape"))
 	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(a.InputsDir, "link")))
 	require.NoError(t, os.Symlink("/etc", filepath.Join(a.InputsDir, "dirlink")))
 	makePipe(t, filepath.Join(a.InputsDir, "pipe"))

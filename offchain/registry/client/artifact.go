@@ -36,6 +36,7 @@ const (
 	RepoModules = "modules"
 	RepoSpecs   = "specs"
 	RepoInputs  = "inputs"
+	RepoImages  = "images"
 )
 
 // ResultRepo is where the results of a job (job1…) lie.

@@ -29,20 +29,9 @@ func (c *Client) PullManifest(ctx context.Context, repo, reference string) (Mani
 	if err != nil {
 		return m, err
 	}
-	var data []byte
-	err = c.retry(ctx, func() error {
-		resp, err := c.do(ctx, http.MethodGet, c.at(repo, "manifests", reference), nil, http.Header{"Accept": {mediaManifest}})
-		if err != nil {
-			return err
-		}
-		data, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
-		return errors.Join(err, resp.Body.Close())
-	})
+	data, err := c.readManifest(ctx, repo, reference, mediaManifest)
 	if err != nil {
 		return m, err
-	}
-	if len(data) > maxManifest {
-		return m, fmt.Errorf("%w: manifest %s has over %d bytes", ErrTooLarge, reference, maxManifest)
 	}
 	m.Raw, m.Digest = data, artifact.DigestOf(data)
 	if !at.Digest.IsZero() && at.Digest != m.Digest {
@@ -60,6 +49,23 @@ func (c *Client) PullManifest(ctx context.Context, repo, reference string) (Mani
 		}
 	}
 	return m, nil
+}
+
+// readManifest fetches the bytes behind a tag or digest, unchecked.
+func (c *Client) readManifest(ctx context.Context, repo, reference string, accept ...string) ([]byte, error) {
+	var data []byte
+	err := c.retry(ctx, func() error {
+		resp, err := c.do(ctx, http.MethodGet, c.at(repo, "manifests", reference), nil, http.Header{"Accept": accept})
+		if err != nil {
+			return err
+		}
+		data, err = io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+		return errors.Join(err, resp.Body.Close())
+	})
+	if err == nil && len(data) > maxManifest {
+		err = fmt.Errorf("%w: manifest %s has over %d bytes", ErrTooLarge, reference, maxManifest)
+	}
+	return data, err
 }
 
 // PullArtifact fetches a manifest and all its layers into dir, one file a layer named by LayerPath; equal layers share a file.

@@ -74,29 +74,37 @@ func (c *Client) PushArtifact(ctx context.Context, repo, tag string, a Artifact)
 	if err != nil {
 		return artifact.Digest{}, err
 	}
-	var total int64
-	for _, b := range blobs {
-		total += b.Size
-	}
-	meter := newMeter(c.progress, total)
-	err = each(ctx, c.parallel, len(blobs), func(ctx context.Context, i int) error {
-		return c.pushBlob(ctx, repo, blobs[i], meter.part())
-	})
-	if err != nil {
-		return artifact.Digest{}, err
-	}
 	d := artifact.DigestOf(data)
 	target := d.String()
 	if tag != "" {
 		target = tag
 	}
-	return d, c.putManifest(ctx, repo, target, data)
+	return d, c.pushAll(ctx, repo, target, blobs, BytesBlob(mediaManifest, data))
 }
 
-func (c *Client) putManifest(ctx context.Context, repo, target string, data []byte) error {
+// pushAll pushes blobs, several at a time, and then the manifest that names them.
+func (c *Client) pushAll(ctx context.Context, repo, target string, blobs []Blob, manifest Blob) error {
+	var total int64
+	for _, b := range blobs {
+		total += b.Size
+	}
+	meter := newMeter(c.progress, total)
+	err := each(ctx, c.parallel, len(blobs), func(ctx context.Context, i int) error {
+		return c.pushBlob(ctx, repo, blobs[i], meter.part())
+	})
+	if err != nil {
+		return err
+	}
+	return c.putManifest(ctx, repo, target, manifest)
+}
+
+func (c *Client) putManifest(ctx context.Context, repo, target string, manifest Blob) error {
 	return c.retry(ctx, func() error {
-		body := &content{strings.NewReader(string(data)), int64(len(data))}
-		resp, err := c.do(ctx, http.MethodPut, c.at(repo, "manifests", target), body, http.Header{"Content-Type": {mediaManifest}})
+		src, err := manifest.Open()
+		if err != nil {
+			return &permanent{err}
+		}
+		resp, err := c.do(ctx, http.MethodPut, c.at(repo, "manifests", target), &content{src, manifest.Size}, http.Header{"Content-Type": {manifest.MediaType}})
 		if err != nil {
 			return err
 		}

@@ -100,6 +100,7 @@ func TestGenesisIsValidated(t *testing.T) {
 		"slice of no job":  func(gs *types.GenesisState) { gs.Slices[0].JobId = "x" },
 		"slice number":     func(gs *types.GenesisState) { gs.Slices[0].Number = 99 },
 		"slice status":     func(gs *types.GenesisState) { gs.Slices[0].Status = 99 },
+		"engine":           func(gs *types.GenesisState) { gs.Jobs[0].Engine = 0 },
 		"node of a slice": func(gs *types.GenesisState) {
 			for i, s := range gs.Slices {
 				if s.Status == types.SLICE_STATUS_MATCHED {

@@ -49,7 +49,11 @@ func TestJobsStateMachine(t *testing.T) {
 		})
 		for i := range uint32(5) {
 			owner := fmt.Sprintf("prov%d", i%3)
-			m.nodes = append(m.nodes, w.addNode(owner, i+1, rapid.Uint64Range(0, 8000).Draw(t, "price")))
+			n := w.addNode(owner, i+1, rapid.Uint64Range(0, 8000).Draw(t, "price"))
+			if i != 0 { // the first one runs no containers
+				w.nodes.change(w.Ctx, n.Id, func(n *nodestypes.Node) { n.Engines = bothEngines })
+			}
+			m.nodes = append(m.nodes, n)
 		}
 		m.minted = w.Supply()
 		m.submitSome(t)
@@ -107,6 +111,8 @@ func TestJobsStateMachine(t *testing.T) {
 	require.NotZero(t, reruns)
 }
 
+var bothEngines = []nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}
+
 // windDown lets time pass until nothing is open: nothing can hang.
 func (m *machine) windDown() {
 	for _, id := range m.periodic {
@@ -154,6 +160,7 @@ func (m *machine) submitSome(t *rapid.T) {
 	msg.PriceCap = rapid.Uint64Range(4000, 15_000).Draw(t, "cap")
 	msg.MaxDuration = rapid.Uint64Range(60, 400).Draw(t, "max_duration")
 	msg.Deadline = rapid.SampledFrom([]uint64{10_000, 500, 10}).Draw(t, "deadline")
+	msg.Engine = rapid.SampledFrom([]nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}).Draw(t, "engine")
 	job := m.submit(msg)
 	m.minted += job.Funded
 	m.jobs = append(m.jobs, job.Id)

@@ -108,6 +108,23 @@ func TestGasOfTheWidestGang(t *testing.T) {
 	t.Logf("%d gas", meter.GasConsumed())
 }
 
+func TestContainersGoToNodesThatRunThem(t *testing.T) {
+	w := newWorld(t)
+	plain, both := w.addNode("prov", 1, 7200), w.addNode("prov2", 2, 7200)
+	w.nodes.change(w.Ctx, both.Id, func(n *nodestypes.Node) {
+		n.Engines = []nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}
+	})
+	msg := w.jobMsg("dev", "image", 2)
+	msg.Engine = nodestypes.ENGINE_DOCKER
+	image, module := w.submit(msg), w.submit(w.jobMsg("dev", "module", 2))
+	res := w.match(item(image.Id, 0, 1, plain), item(image.Id, 0, 2, both), item(module.Id, 0, 1, plain), item(module.Id, 0, 1, both))
+	require.EqualValues(t, []uint32{3, 1}, []uint32{res.Matched, res.Stale})
+	require.Equal(t, nodestypes.ENGINE_DOCKER, w.job(image.Id).Engine)
+	require.Equal(t, both.Id, w.slice(image.Id, 0).NodeId)
+	w.NextBlock()
+	w.check()
+}
+
 func TestMatchIsCheckedAgain(t *testing.T) {
 	node := func(change func(*nodestypes.Node)) func(*world, *types.MsgSubmitJob, *types.MatchItem, nodestypes.Node) {
 		return func(w *world, _ *types.MsgSubmitJob, _ *types.MatchItem, n nodestypes.Node) {
@@ -137,6 +154,10 @@ func TestMatchIsCheckedAgain(t *testing.T) {
 		"datacenter":    {want(func(c *types.Constraints, _ nodestypes.Node) { c.Datacenters = []string{"eu-2"} }), `datacenter "eu-1"`},
 		"arch":          {want(func(c *types.Constraints, _ nodestypes.Node) { c.Arch = []string{"arm64"} }), `arch "amd64"`},
 		"os":            {want(func(c *types.Constraints, _ nodestypes.Node) { c.Os = []string{"darwin"} }), `os "linux"`},
+		"engine": {func(_ *world, m *types.MsgSubmitJob, _ *types.MatchItem, _ nodestypes.Node) {
+			m.Engine = nodestypes.ENGINE_DOCKER
+		}, "does not run ENGINE_DOCKER"},
+		"no WebAssembly": {node(func(n *nodestypes.Node) { n.Engines = []nodestypes.Engine{nodestypes.ENGINE_DOCKER} }), "does not run ENGINE_WASM"},
 		"attribute": {want(func(c *types.Constraints, _ nodestypes.Node) {
 			c.Attributes = []nodestypes.Attribute{{Key: "disk", Value: "nvme"}}
 		}), `attribute disk is not "nvme"`},

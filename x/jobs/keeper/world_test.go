@@ -102,7 +102,7 @@ func (w *world) collateral(owner string, amount uint64) {
 // jobMsg asks for tasks of one vCPU at 10,801 ufog an hour for at most 100 s: 301 ufog a task (300.03 rounded up) and a fee of 4.
 func (w *world) jobMsg(owner, salt string, tasks uint32) *types.MsgSubmitJob {
 	return &types.MsgSubmitJob{
-		Owner: w.Text(fixture.Address(owner)), Salt: salt, Type: types.JOB_TYPE_BATCH, Engine: types.ENGINE_WASM,
+		Owner: w.Text(fixture.Address(owner)), Salt: salt, Type: types.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM,
 		SpecDigest: digest, ImageDigest: digest, Tasks: tasks, Resources: nodestypes.Resources{CpuMilli: 1000, MemoryMib: 64},
 		PriceCap: 10_801, MaxDuration: 100, Deadline: 3600,
 	}

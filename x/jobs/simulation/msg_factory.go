@@ -28,11 +28,15 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 		if r.Intn(5) == 0 {
 			tasks = r.Uint32InRange(1, 600)
 		}
+		engine := nodestypes.ENGINE_WASM
+		if r.Intn(4) == 0 {
+			engine = nodestypes.ENGINE_DOCKER
+		}
 		msg := &types.MsgSubmitJob{
 			Owner:       from.AddressBech32,
 			Salt:        fmt.Sprintf("sim-%d", r.Int63()),
 			Type:        types.JOB_TYPE_BATCH,
-			Engine:      types.ENGINE_WASM,
+			Engine:      engine,
 			SpecDigest:  digest,
 			ImageDigest: digest,
 			Tasks:       tasks,

@@ -24,6 +24,9 @@ func (gs GenesisState) Validate() error {
 		if job.Status != JOB_STATUS_OPEN && job.Status != JOB_STATUS_CLOSED {
 			return ErrInvalidGenesis.Wrapf("jobs[%d].status: %s", i, job.Status)
 		}
+		if !job.Engine.Known() {
+			return ErrInvalidGenesis.Wrapf("jobs[%d].engine: %s", i, job.Engine)
+		}
 		if job.Counts.Sum() != uint64(job.Tasks) {
 			return ErrInvalidGenesis.Wrapf("jobs[%d].counts: %d of %d tasks", i, job.Counts.Sum(), job.Tasks)
 		}

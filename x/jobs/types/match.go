@@ -23,6 +23,8 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, e
 		return 0, ErrNoMatch.Wrap("node waits for a benchmark")
 	case node.Owner == job.Owner:
 		return 0, ErrNoMatch.Wrap("node belongs to the job's owner")
+	case !node.Runs(job.Engine):
+		return 0, ErrNoMatch.Wrapf("node does not run %s", job.Engine)
 	case slices.Contains(slice.Excluded, node.Id):
 		return 0, ErrNoMatch.Wrap("node had an earlier attempt")
 	case slices.Contains(slice.ExcludedOwners, node.Owner):

@@ -7,6 +7,7 @@ import (
 	"cosmossdk.io/core/address"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 // Validate checks the message without state; what the params bound is checked when it is executed.
@@ -65,12 +66,8 @@ func (m *MsgSubmitJob) validateSupported() error {
 	default:
 		return invalid("type", "%s; it must be %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_PERIODIC)
 	}
-	switch m.Engine {
-	case ENGINE_WASM:
-	case ENGINE_DOCKER:
-		return ErrNotSupported.Wrapf("engine: %s; use %s", m.Engine, ENGINE_WASM)
-	default:
-		return invalid("engine", "%s; it must be %s", m.Engine, ENGINE_WASM)
+	if !m.Engine.Known() {
+		return invalid("engine", "%s; it must be %s or %s", m.Engine, nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER)
 	}
 	if m.Replicas > 1 {
 		return ErrNotSupported.Wrapf("replicas: %d; use 1 or leave it out", m.Replicas)

@@ -29,7 +29,7 @@ func owner(t testing.TB) string {
 
 func validSubmit(t testing.TB) *types.MsgSubmitJob {
 	return &types.MsgSubmitJob{
-		Owner: owner(t), Salt: "a", Type: types.JOB_TYPE_BATCH, Engine: types.ENGINE_WASM, SpecDigest: digest, ImageDigest: digest,
+		Owner: owner(t), Salt: "a", Type: types.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM, SpecDigest: digest, ImageDigest: digest,
 		Tasks: 10, Resources: nodestypes.Resources{CpuMilli: 1000, MemoryMib: 256}, PriceCap: 1000, MaxDuration: 60, Deadline: 60,
 	}
 }
@@ -59,8 +59,8 @@ func TestSubmitJobNamesTheFieldAndTheRule(t *testing.T) {
 		{"overlap: it is for periodic jobs", func(m *types.MsgSubmitJob) { m.Overlap = types.OVERLAP_ALLOW }},
 		{"runs: it is for periodic jobs", func(m *types.MsgSubmitJob) { m.Runs = 1 }},
 		{"type: 9", func(m *types.MsgSubmitJob) { m.Type = 9 }},
-		{"engine: ENGINE_DOCKER; use ENGINE_WASM: not supported yet", func(m *types.MsgSubmitJob) { m.Engine = types.ENGINE_DOCKER }},
-		{"engine: ENGINE_UNSPECIFIED; it must be ENGINE_WASM", func(m *types.MsgSubmitJob) { m.Engine = 0 }},
+		{"engine: ENGINE_UNSPECIFIED; it must be ENGINE_WASM or ENGINE_DOCKER", func(m *types.MsgSubmitJob) { m.Engine = 0 }},
+		{"engine: 3; it must be", func(m *types.MsgSubmitJob) { m.Engine = 3 }},
 		{"replicas: 2", func(m *types.MsgSubmitJob) { m.Replicas = 2 }},
 		{"ports: ", func(m *types.MsgSubmitJob) { m.Ports = []types.Port{{}} }},
 		{"schedule: it is for periodic jobs", func(m *types.MsgSubmitJob) { m.Schedule = "@daily" }},

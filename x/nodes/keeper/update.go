@@ -24,6 +24,9 @@ func (k Keeper) update(ctx context.Context, msg *types.MsgUpdateNode) (bool, err
 	if msg.Location != nil {
 		n.Location = msg.Location
 	}
+	if len(msg.Engines) > 0 {
+		n.Engines = msg.Engines
+	}
 	if msg.ReplaceAttributes {
 		n.Attributes = msg.Attributes
 	}

@@ -16,6 +16,7 @@ func TestUpdate(t *testing.T) {
 	lowered.CpuSingle, raised.DiskRead = 900, 501
 	prices := types.Prices{Cpu: 1}
 	attributes := []types.Attribute{{Key: "a"}, {Key: "b", Value: "2"}}
+	both := []types.Engine{types.ENGINE_WASM, types.ENGINE_DOCKER}
 	for name, c := range map[string]struct {
 		msg     types.MsgUpdateNode
 		expect  func(*types.Node)
@@ -24,6 +25,7 @@ func TestUpdate(t *testing.T) {
 		"prices":              {types.MsgUpdateNode{Prices: &prices}, func(n *types.Node) { n.Prices = prices }, false},
 		"attributes":          {types.MsgUpdateNode{Attributes: attributes, ReplaceAttributes: true}, func(n *types.Node) { n.Attributes = attributes }, false},
 		"no attributes":       {types.MsgUpdateNode{ReplaceAttributes: true}, func(n *types.Node) { n.Attributes = nil }, false},
+		"engines":             {types.MsgUpdateNode{Engines: both}, func(n *types.Node) { n.Engines = both }, false},
 		"capacity lowered":    {types.MsgUpdateNode{Capacity: &capacity}, func(n *types.Node) { n.Capacity = capacity }, false},
 		"capacity raised":     {types.MsgUpdateNode{Capacity: &raisedCapacity}, func(n *types.Node) { n.Capacity = raisedCapacity }, true},
 		"declaration lowered": {types.MsgUpdateNode{Declared: &lowered}, func(n *types.Node) { n.Declared = lowered }, false},
@@ -81,6 +83,7 @@ func TestUpdateRefuses(t *testing.T) {
 		"declared under the offer":  {types.MsgUpdateNode{Declared: &small}, types.ErrInvalidField, "declared.memory_mib"},
 		"declared nothing":          {types.MsgUpdateNode{Declared: &zero}, types.ErrInvalidField, "declared.cpu_all"},
 		"attributes without a flag": {types.MsgUpdateNode{Prices: &types.Prices{}, Attributes: []types.Attribute{{Key: "a"}}}, types.ErrInvalidField, "replace_attributes"},
+		"engine":                    {types.MsgUpdateNode{Engines: []types.Engine{3}}, types.ErrInvalidField, "engines[0]"},
 		"price":                     {types.MsgUpdateNode{Prices: &types.Prices{Gpu: 1<<50 + 1}}, types.ErrInvalidField, "prices.gpu"},
 	} {
 		t.Run(name, func(t *testing.T) {

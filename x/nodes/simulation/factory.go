@@ -54,13 +54,17 @@ func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgReg
 				MemoryMib: cores * 2048, StorageMib: 10_000,
 			},
 			Prices:         randomPrices(r),
+			Engines:        simsx.OneOf(r, engines),
 			Deposit:        p.MinDeposit,
 			AgentSignature: ed25519.Sign(agent, types.RegistrationBytes(owner.Address, salt)),
 		}
 	}
 }
 
-// MsgUpdateNodeFactory changes the prices of a node.
+// engines that simulated nodes declare.
+var engines = [][]types.Engine{nil, {types.ENGINE_WASM}, {types.ENGINE_DOCKER}, {types.ENGINE_WASM, types.ENGINE_DOCKER}}
+
+// MsgUpdateNodeFactory changes the prices of a node, and sometimes its engines.
 func MsgUpdateNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUpdateNode] {
 	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgUpdateNode) {
 		owner, node, ok := liveNode(ctx, k, data, reporter)
@@ -69,7 +73,7 @@ func MsgUpdateNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUpdat
 		}
 		prices := randomPrices(data.Rand())
 		return []simsx.SimAccount{owner}, &types.MsgUpdateNode{
-			Owner: owner.AddressBech32, NodeId: node.Id, Prices: &prices,
+			Owner: owner.AddressBech32, NodeId: node.Id, Prices: &prices, Engines: simsx.OneOf(data.Rand(), engines),
 		}
 	}
 }

@@ -60,6 +60,7 @@ func TestGenesis(t *testing.T) {
 		"nodes[0]: measured.cpu_all":                   func(g *types.GenesisState) { g.Nodes[0].Measured.CpuAll = 1 << 60 },
 		"nodes[0]: attributes[0].key":                  func(g *types.GenesisState) { g.Nodes[0].Attributes[0].Key = "" },
 		"nodes[0]: prices.cpu":                         func(g *types.GenesisState) { g.Nodes[0].Prices.Cpu = 1 << 60 },
+		"nodes[0]: engines[0] 7 is not known":          func(g *types.GenesisState) { g.Nodes[0].Engines = []types.Engine{7} },
 		"nodes[0]: capacity.memory_mib":                func(g *types.GenesisState) { g.Nodes[0].Capacity.MemoryMib = 1 << 60 },
 		"nodes[0]: reserved: cpu_milli":                func(g *types.GenesisState) { g.Nodes[0].Reserved.CpuMilli = 8_001 },
 		"nodes[0]: running_tasks is 1, but reserved":   func(g *types.GenesisState) { g.Nodes[0].RunningTasks = 1 },

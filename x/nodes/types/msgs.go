@@ -75,6 +75,9 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 	if err := m.Location.Validate(); err != nil {
 		return err
 	}
+	if err := validateEngines(m.Engines); err != nil {
+		return err
+	}
 	// The SDK's verification accepts the same signatures on every machine (ZIP-215), the standard library's need not.
 	key := sdked25519.PubKey{Key: m.AgentKey}
 	if len(m.AgentSignature) != ed25519.SignatureSize || !key.VerifySignature(RegistrationBytes(owner, m.Salt), m.AgentSignature) {
@@ -85,10 +88,13 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 
 // Validate checks the message against the node that it changes.
 func (m *MsgUpdateNode) Validate(node Node) error {
-	if m.Prices == nil && !m.ReplaceAttributes && m.Capacity == nil && m.Declared == nil && m.Location == nil {
-		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared or location")
+	if m.Prices == nil && !m.ReplaceAttributes && m.Capacity == nil && m.Declared == nil && m.Location == nil && len(m.Engines) == 0 {
+		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared, location or engines")
 	}
 	if err := m.Location.Validate(); err != nil {
+		return err
+	}
+	if err := validateEngines(m.Engines); err != nil {
 		return err
 	}
 	if len(m.Attributes) > 0 && !m.ReplaceAttributes {

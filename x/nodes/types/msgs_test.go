@@ -71,6 +71,13 @@ func TestRegistrationNamesTheField(t *testing.T) {
 		"attributes[0].value has 65 bytes": func(m *types.MsgRegisterNode) {
 			m.Attributes = []types.Attribute{{Key: "a", Value: strings.Repeat("v", 65)}}
 		},
+		"engines[0] ENGINE_UNSPECIFIED is not known; use ENGINE_WASM and": func(m *types.MsgRegisterNode) { m.Engines = []types.Engine{0} },
+		"engines[1] is ENGINE_WASM after ENGINE_DOCKER; they must": func(m *types.MsgRegisterNode) {
+			m.Engines = []types.Engine{types.ENGINE_DOCKER, types.ENGINE_WASM}
+		},
+		"engines[1] is ENGINE_WASM after ENGINE_WASM": func(m *types.MsgRegisterNode) {
+			m.Engines = []types.Engine{types.ENGINE_WASM, types.ENGINE_WASM}
+		},
 		"prices.cpu is 1125899906842625 ufog": func(m *types.MsgRegisterNode) { m.Prices.Cpu = 1<<50 + 1 },
 		"prices.memory is":                    func(m *types.MsgRegisterNode) { m.Prices.Memory = 1<<50 + 1 },
 		"prices.storage is":                   func(m *types.MsgRegisterNode) { m.Prices.Storage = 1<<50 + 1 },

@@ -38,6 +38,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.Rating.Validate,
 		n.Location.Validate,
 		n.Network.Validate,
+		func() error { return validateEngines(n.Engines) },
 	} {
 		if err := check(); err != nil {
 			return err

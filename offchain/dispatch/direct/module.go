@@ -26,65 +26,65 @@ const (
 	errnoNotsup = 58
 )
 
-// program is a compiled module, ready to be run many times at once.
-type program struct {
+// module is a compiled module, ready to be run many times at once.
+type module struct {
 	runtime  wazero.Runtime
 	cache    wazero.CompilationCache
 	compiled wazero.CompiledModule
 }
 
-// loadProgram compiles the module of an assignment. What is wrong with the module is a *failure.
-func loadProgram(ctx context.Context, a dispatch.Assignment, cacheDir string) (*program, error) {
-	module, err := readModule(a)
+// loadModule compiles the module of an assignment. What is wrong with the module is a *dispatch.Failure.
+func loadModule(ctx context.Context, a dispatch.Assignment, cacheDir string) (*module, error) {
+	raw, err := readModule(a)
 	if err != nil {
 		return nil, err
 	}
-	need, err := preflight(module)
+	need, err := preflight(raw)
 	if err != nil {
-		return nil, failf(dispatch.ReasonBadImage, "the module cannot run: %v", err)
+		return nil, dispatch.Failf(dispatch.ReasonBadImage, "the module cannot run: %v", err)
 	}
 	if need.tableEntries > maxTableEntries {
-		return nil, failf(dispatch.ReasonBadImage, "the module has a table of %d entries; at most %d are allowed", need.tableEntries, maxTableEntries)
+		return nil, dispatch.Failf(dispatch.ReasonBadImage, "the module has a table of %d entries; at most %d are allowed", need.tableEntries, maxTableEntries)
 	}
 	if limit := uint64(a.MemoryMiB) << 20 / wasmPageBytes; need.memoryPages > limit {
-		return nil, failf(dispatch.ReasonMemory, "the module needs %d KiB of memory to start; the limit is %d MiB",
+		return nil, dispatch.Failf(dispatch.ReasonMemory, "the module needs %d KiB of memory to start; the limit is %d MiB",
 			need.memoryPages*(wasmPageBytes>>10), a.MemoryMiB)
 	}
-	p, err := compileCached(ctx, module, cacheDir)
+	p, err := compileCached(ctx, raw, cacheDir)
 	if err != nil {
-		return nil, failf(dispatch.ReasonBadImage, "the module cannot run: %s", firstLine(err))
+		return nil, dispatch.Failf(dispatch.ReasonBadImage, "the module cannot run: %s", firstLine(err))
 	}
 	return p, nil
 }
 
-func readModule(a dispatch.Assignment) (module []byte, err error) {
+func readModule(a dispatch.Assignment) (raw []byte, err error) {
 	f, err := os.Open(a.ModulePath)
 	if err != nil {
-		return nil, nodeFailure("read the module", err)
+		return nil, dispatch.NodeFailure("read the module", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	module, err = io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
+	raw, err = io.ReadAll(io.LimitReader(f, maxModuleBytes+1))
 	if err != nil {
-		return nil, nodeFailure("read the module", err)
+		return nil, dispatch.NodeFailure("read the module", err)
 	}
-	if len(module) > maxModuleBytes {
-		return nil, failf(dispatch.ReasonBadImage, "the module has more than %d MiB", maxModuleBytes>>20)
+	if len(raw) > maxModuleBytes {
+		return nil, dispatch.Failf(dispatch.ReasonBadImage, "the module has more than %d MiB", maxModuleBytes>>20)
 	}
-	if got := artifact.DigestOf(module); got != a.Module {
-		return nil, failf(dispatch.ReasonBadImage, "the module is %s, but %s is assigned", got, a.Module)
+	if got := artifact.DigestOf(raw); got != a.Module {
+		return nil, dispatch.Failf(dispatch.ReasonBadImage, "the module is %s, but %s is assigned", got, a.Module)
 	}
-	return module, nil
+	return raw, nil
 }
 
 // compileCached compiles with the cache on disk; a cache that does not work is cleared and done without.
-func compileCached(ctx context.Context, module []byte, cacheDir string) (*program, error) {
+func compileCached(ctx context.Context, raw []byte, cacheDir string) (*module, error) {
 	if cache, err := wazero.NewCompilationCacheWithDir(cacheDir); err == nil {
-		p, err := compile(ctx, module, cache)
+		p, err := compile(ctx, raw, cache)
 		if err == nil {
 			return p, pruneCache(cacheDir)
 		}
 	}
-	p, err := compile(ctx, module, wazero.NewCompilationCache())
+	p, err := compile(ctx, raw, wazero.NewCompilationCache())
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +94,8 @@ func compileCached(ctx context.Context, module []byte, cacheDir string) (*progra
 	return p, nil
 }
 
-func compile(ctx context.Context, module []byte, cache wazero.CompilationCache) (_ *program, err error) {
-	p := &program{cache: cache}
+func compile(ctx context.Context, raw []byte, cache wazero.CompilationCache) (_ *module, err error) {
+	p := &module{cache: cache}
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(cache).
 		WithCloseOnContextDone(true).
@@ -111,7 +111,7 @@ func compile(ctx context.Context, module []byte, cache wazero.CompilationCache) 
 		return nil, err
 	}
 	workers := experimental.WithCompilationWorkers(ctx, goruntime.GOMAXPROCS(0))
-	if p.compiled, err = p.runtime.CompileModule(workers, module); err != nil {
+	if p.compiled, err = p.runtime.CompileModule(workers, raw); err != nil {
 		return nil, err
 	}
 	if err := checkInterface(p.compiled, host); err != nil {
@@ -154,7 +154,7 @@ func checkInterface(guest, host wazero.CompiledModule) error {
 	return nil
 }
 
-func (p *program) close(ctx context.Context) error {
+func (p *module) close(ctx context.Context) error {
 	return errors.Join(p.runtime.Close(ctx), p.cache.Close(ctx))
 }
 

@@ -1,0 +1,101 @@
+package direct
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+)
+
+// Variables that make the test binary run an assignment until it is killed.
+const (
+	childDir        = "FOG_TEST_DIRECT_DIR"
+	childAssignment = "FOG_TEST_DIRECT_ASSIGNMENT"
+	childModule     = "FOG_TEST_DIRECT_MODULE"
+	childInputs     = "FOG_TEST_DIRECT_INPUTS"
+)
+
+// childMain runs an assignment in a process that is going to be killed.
+func childMain(dir string) {
+	fail := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	var a dispatch.Assignment
+	fail(json.Unmarshal([]byte(os.Getenv(childAssignment)), &a))
+	a.ModulePath, a.InputsDir = os.Getenv(childModule), os.Getenv(childInputs)
+	d, err := New(Options{Dir: dir})
+	fail(err)
+	fail(d.Start(context.Background(), a))
+	select {}
+}
+
+// crash runs the assignment in another process until its task 1 has begun, and kills that process.
+func crash(t *testing.T, dir string, a dispatch.Assignment) {
+	t.Helper()
+	raw, err := json.Marshal(a)
+	require.NoError(t, err)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childDir+"="+dir, childAssignment+"="+string(raw), childModule+"="+a.ModulePath, childInputs+"="+a.InputsDir)
+	require.NoError(t, child.Start())
+	attempt := attemptDir(dir, a.ID)
+	require.Eventually(t, func() bool {
+		_, ended := loadTask(taskDir(attempt, 0), 0)
+		said, err := os.ReadFile(filepath.Join(taskDir(attempt, 1), logName))
+		return ended && err == nil && string(said) == "task 1 began\n"
+	}, time.Minute, 10*time.Millisecond)
+	require.NoError(t, child.Process.Kill())
+	require.Error(t, child.Wait())
+}
+
+// TestDockerCrash kills the process while a container runs. The next one goes on with that container, or takes it away.
+func TestDockerCrash(t *testing.T) {
+	needDocker(t)
+	guest := dispatchtest.BuildGuestImage(t)
+	dir := t.TempDir()
+	a := dispatchtest.WithInputs(t, dispatchtest.Assignment(guest, 2, "wait", "1"))
+
+	crash(t, dir, a)
+	killed := time.Now()
+	d, closeIt := openDocker(t, dir)
+	require.NoError(t, d.Start(context.Background(), a))
+	require.NoError(t, os.WriteFile(filepath.Join(a.InputsDir, "release"), nil, 0o600))
+	for i, task := range dispatchtest.RunToEnd(t, d, a).Tasks {
+		require.Equal(t, dispatch.ReasonOK, task.Reason, task.Message)
+		require.True(t, task.Started.Before(killed), "task %d ran again", i)
+		require.Equal(t, map[string]string{"task.txt": string(rune('0' + i))}, dispatchtest.ResultFiles(t, task))
+	}
+	require.Equal(t, "task 1 began\n", dispatchtest.ReadLog(t, d, a.ID, 1))
+	closeIt()
+	requireNothingLeft(t, dir)
+
+	for name, clear := range map[string]func(t *testing.T, d *Dispatcher, a dispatch.Assignment){
+		"removed": func(t *testing.T, d *Dispatcher, a dispatch.Assignment) {
+			require.NoError(t, d.Remove(context.Background(), a.ID))
+		},
+		"without files": func(t *testing.T, d *Dispatcher, a dispatch.Assignment) {
+			require.NoError(t, os.RemoveAll(attemptDir(dir, a.ID)))
+			require.NoError(t, d.Sweep(context.Background()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orphan := dispatchtest.WithInputs(t, dispatchtest.Assignment(guest, 2, "wait", "1"))
+			orphan.ID.Slice = 7
+			crash(t, dir, orphan)
+			d, closeIt := openDocker(t, dir)
+			defer closeIt()
+			require.NoError(t, d.(*Dispatcher).Sweep(context.Background()))
+			clear(t, d.(*Dispatcher), orphan)
+			requireNothingLeft(t, dir)
+		})
+	}
+}

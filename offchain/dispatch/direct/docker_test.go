@@ -1,0 +1,81 @@
+package direct
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
+)
+
+// needDocker skips the test, loudly, where no Docker Engine answers.
+func needDocker(t testing.TB) {
+	t.Helper()
+	e, err := docker.New(docker.Options{Owner: t.Name()})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	if err := e.Probe(context.Background()); err != nil {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs a Docker Engine: %v ***\n\n", t.Name(), err)
+		t.Skip("no Docker Engine")
+	}
+}
+
+// openDocker is open for tests that leave images behind unless they are removed.
+func openDocker(t testing.TB, dir string) (dispatch.Dispatcher, func()) {
+	d := openDirect(t, Options{Dir: dir})
+	return d, func() {
+		require.NoError(t, d.Close())
+		e, err := docker.New(docker.Options{Owner: dir})
+		require.NoError(t, err)
+		require.NoError(t, e.Prune(context.Background(), true))
+		require.NoError(t, e.Close())
+	}
+}
+
+func TestDockerConformance(t *testing.T) {
+	needDocker(t)
+	dispatchtest.RunDocker(t, openDocker)
+}
+
+// requireNothingLeft looks for containers and volumes of the dispatcher in dir.
+func requireNothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	owner := sha256.Sum256([]byte(dir))
+	mine := make(client.Filters).Add("label", "io.foggrid.scope="+hex.EncodeToString(owner[:6]))
+	api, err := client.New(client.FromEnv)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, api.Close()) }()
+	containers, err := api.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: mine})
+	require.NoError(t, err)
+	require.Empty(t, containers.Items)
+	volumes, err := api.VolumeList(context.Background(), client.VolumeListOptions{Filters: mine})
+	require.NoError(t, err)
+	require.Empty(t, volumes.Items)
+}
+
+// BenchmarkContainerStart is what a task costs that does nothing, with a loaded image, as many at a time as the processors hold.
+func BenchmarkContainerStart(b *testing.B) {
+	needDocker(b)
+	guest := dispatchtest.BuildGuestImage(b)
+	d, closeIt := openDocker(b, b.TempDir())
+	defer closeIt()
+	const tasks = 8
+	warm := dispatchtest.Assignment(guest, 1, "exit", "0")
+	dispatchtest.RunToEnd(b, d, warm)
+	attempt := warm.ID.Attempt
+	for b.Loop() {
+		attempt++
+		a := dispatchtest.Assignment(guest, tasks, "exit", "0")
+		a.ID.Attempt = attempt
+		dispatchtest.RunToEnd(b, d, a)
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(tasks*b.N), "ms/task")
+}

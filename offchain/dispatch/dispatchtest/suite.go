@@ -22,9 +22,20 @@ type Open func(t testing.TB, dir string) (d dispatch.Dispatcher, closeIt func())
 
 const patience = 2 * time.Minute
 
+// Option changes how the suite reaches what it tests.
+type Option func(*suite)
+
+// WithRelease gives another way to let the guest's "wait" go on than a file in the inputs' folder: for dispatchers that copy the inputs.
+func WithRelease(release func(*testing.T, dispatch.Assignment)) Option {
+	return func(s *suite) { s.release = release }
+}
+
 // Run checks a dispatcher against what package dispatch promises.
-func Run(t *testing.T, open Open) {
-	s := &suite{open: open, guest: BuildGuest(t)}
+func Run(t *testing.T, open Open, options ...Option) {
+	s := &suite{open: open, guest: BuildGuest(t), release: release}
+	for _, o := range options {
+		o(s)
+	}
 	t.Run("Outcome", s.testOutcome)
 	t.Run("Reasons", s.testReasons)
 	t.Run("Isolation", s.testIsolation)
@@ -38,8 +49,9 @@ func Run(t *testing.T, open Open) {
 }
 
 type suite struct {
-	open  Open
-	guest Module
+	open    Open
+	guest   Module
+	release func(*testing.T, dispatch.Assignment)
 }
 
 func (s *suite) start(t *testing.T) dispatch.Dispatcher {

@@ -31,7 +31,7 @@ func waitFor(t *testing.T, d dispatch.Dispatcher, id dispatch.AttemptID, n int) 
 func (s *suite) testStop(t *testing.T) {
 	dir := t.TempDir()
 	d, closeIt := s.open(t, dir)
-	a := withInputs(t, Assignment(s.guest, 4, "wait", "1"))
+	a := WithInputs(t, Assignment(s.guest, 4, "wait", "1"))
 	require.NoError(t, d.Start(context.Background(), a))
 	waitFor(t, d, a.ID, 1)
 
@@ -60,7 +60,7 @@ func (s *suite) testStop(t *testing.T) {
 func (s *suite) testRestart(t *testing.T) {
 	dir := t.TempDir()
 	d, closeIt := s.open(t, dir)
-	a := withInputs(t, Assignment(s.guest, 4, "wait", "2"))
+	a := WithInputs(t, Assignment(s.guest, 4, "wait", "2"))
 	require.NoError(t, d.Start(context.Background(), a))
 	before := waitFor(t, d, a.ID, 2)
 
@@ -97,7 +97,7 @@ func (s *suite) testRestart(t *testing.T) {
 
 func (s *suite) testWatch(t *testing.T) {
 	d := s.start(t)
-	a := withInputs(t, Assignment(s.guest, 5, "wait", "3"))
+	a := WithInputs(t, Assignment(s.guest, 5, "wait", "3"))
 	require.NoError(t, d.Start(context.Background(), a))
 	waitFor(t, d, a.ID, 3)
 	require.Contains(t, []string{"", "task 4 began\n"}, ReadLog(t, d, a.ID, 4))

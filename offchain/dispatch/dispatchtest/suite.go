@@ -69,8 +69,8 @@ func Assignment(m Module, tasks uint32, args ...string) dispatch.Assignment {
 	}
 }
 
-// withInputs gives the assignment a folder of inputs.
-func withInputs(t *testing.T, a dispatch.Assignment) dispatch.Assignment {
+// WithInputs gives the assignment a folder of inputs.
+func WithInputs(t testing.TB, a dispatch.Assignment) dispatch.Assignment {
 	a.InputsDir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(a.InputsDir, "input.txt"), []byte("input"), 0o644))
 	var b bytes.Buffer
@@ -133,7 +133,7 @@ func ResultFiles(t testing.TB, task dispatch.TaskOutcome) map[string]string {
 
 func (s *suite) testOutcome(t *testing.T) {
 	d := s.start(t)
-	a := withInputs(t, Assignment(s.guest, 3, "report", "two words"))
+	a := WithInputs(t, Assignment(s.guest, 3, "report", "two words"))
 	a.FirstTask, a.JobTasks = 4, 9
 	a.Env = map[string]string{"Z": "last", "A": "first=1"}
 	out := RunToEnd(t, d, a)
@@ -223,7 +223,7 @@ func (s *suite) testReasons(t *testing.T) {
 
 func (s *suite) testIsolation(t *testing.T) {
 	d := s.start(t)
-	a := withInputs(t, Assignment(s.guest, 1, "escape"))
+	a := WithInputs(t, Assignment(s.guest, 1, "escape"))
 	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(a.InputsDir, "link")))
 	require.NoError(t, os.Symlink("/etc", filepath.Join(a.InputsDir, "dirlink")))
 	makePipe(t, filepath.Join(a.InputsDir, "pipe"))

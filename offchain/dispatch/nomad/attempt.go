@@ -71,6 +71,13 @@ func (t *attempt) join(ctx context.Context, fingerprint artifact.Digest) error {
 	}
 }
 
+// created notes that Nomad has the job, made at an index.
+func (t *attempt) created(index uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.since, t.rec.Registered = index, true
+}
+
 // save makes the record durable.
 func (t *attempt) save() error {
 	t.mu.Lock()
@@ -131,7 +138,7 @@ func (t *attempt) replace(list []*api.AllocationListStub, index uint64) {
 func (t *attempt) observe(a *api.AllocationListStub) {
 	t.mu.Lock()
 	have := t.allocs[a.ID]
-	if a.CreateIndex >= t.since && (have == nil || have.ModifyIndex < a.ModifyIndex) {
+	if have == nil || have.ModifyIndex < a.ModifyIndex {
 		t.allocs[a.ID] = a
 	}
 	t.mu.Unlock()
@@ -147,7 +154,7 @@ func (t *attempt) byTask() map[uint32][]*api.AllocationListStub {
 		of[t.assignment.FirstTask+i] = nil
 	}
 	for _, a := range t.allocs {
-		if index, ok := allocIndex(a.Name); ok && index < t.assignment.Tasks {
+		if index, ok := allocIndex(a.Name); ok && a.CreateIndex >= t.since && index < t.assignment.Tasks {
 			task := t.assignment.FirstTask + index
 			of[task] = append(of[task], a)
 		}

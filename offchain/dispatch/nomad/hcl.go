@@ -13,10 +13,12 @@ import (
 )
 
 // WriteHCL prints a job as a Nomad job file. Nomad's own printer and parser of the language are not under a free licence; this one goes by the tags that
-// the API's structures carry for them, so it knows what they know. Fields without a tag, and the id where the name is the same, are left out.
+// the API's structures carry for them, so it knows what they know. Fields without a tag are left out.
 func WriteHCL(w io.Writer, job *api.Job) error {
 	p := &hclPrinter{}
-	p.block("job", reflect.ValueOf(job).Elem())
+	named := *job
+	named.ID = nil // it is the block's label
+	p.block("job "+quote(*job.ID), reflect.ValueOf(named))
 	_, err := w.Write(p.b.Bytes())
 	return err
 }

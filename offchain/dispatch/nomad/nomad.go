@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
+
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
@@ -105,10 +107,11 @@ func (d *Dispatcher) begin(ctx context.Context, t *attempt) error {
 		close(t.done)
 		return nil
 	}
+	t.region.add(t) // before it is registered: its first events follow at once
 	if err := d.enlist(ctx, t); err != nil {
+		t.region.drop(t)
 		return err
 	}
-	t.region.add(t)
 	d.runs.Go(func() {
 		defer t.region.drop(t)
 		t.run(d.base)
@@ -150,7 +153,7 @@ func (d *Dispatcher) region(p Placement) (*region, error) {
 func (d *Dispatcher) enlist(ctx context.Context, t *attempt) error {
 	c, p := t.region.client, t.rec.Place
 	if !t.rec.Registered {
-		if err := d.register(ctx, t); err != nil {
+		if fresh, err := d.register(ctx, t); err != nil || fresh {
 			return err
 		}
 	} else {
@@ -161,7 +164,7 @@ func (d *Dispatcher) enlist(ctx context.Context, t *attempt) error {
 		case err != nil:
 			return err
 		default:
-			t.since = *job.CreateIndex
+			t.created(*job.CreateIndex)
 		}
 	}
 	list, index, err := c.allocations(ctx, p.Namespace, t.job)
@@ -172,42 +175,49 @@ func (d *Dispatcher) enlist(ctx context.Context, t *attempt) error {
 	return nil
 }
 
-func (d *Dispatcher) register(ctx context.Context, t *attempt) error {
+// register reports whether the job is new.
+func (d *Dispatcher) register(ctx context.Context, t *attempt) (bool, error) {
 	c, p := t.region.client, t.rec.Place
-	machine, err := t.region.machine(ctx, p.Node)
+	job, err := d.plan(ctx, t)
 	if err != nil {
-		return err
-	}
-	if err := machine.fits(t.assignment); err != nil {
-		return err
-	}
-	content, err := d.opts.Locate(ctx, t.assignment)
-	if err != nil {
-		return fmt.Errorf("contents of attempt %s: %w", t.assignment.ID, err)
-	}
-	job, err := Job(t.assignment, p, machine, content, d.opts.Image)
-	if err != nil {
-		return err
+		return false, err
 	}
 	if err := os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755); err != nil {
-		return err
+		return false, err
 	}
+	index := uint64(0)
 	if expired := !p.Deadline.IsZero() && time.Now().After(p.Deadline); expired {
 		err = fmt.Errorf("attempt %s is not registered: its deadline was %s", t.assignment.ID, p.Deadline.Format(time.RFC3339))
-	} else if t.since, err = c.register(ctx, job); err == nil {
-		t.rec.Registered = true
-		return t.save()
+	} else if index, err = c.register(ctx, job); err == nil {
+		t.created(index)
+		return true, t.save()
 	}
 	// The text of the answer does not say reliably whether the job is there; the job does.
 	have, jobErr := c.job(ctx, p.Namespace, t.job)
 	if jobErr != nil {
-		return errors.Join(err, os.RemoveAll(t.dir))
+		return false, errors.Join(err, os.RemoveAll(t.dir))
 	}
 	if have.Meta[metaFingerprint] != t.fingerprint.String() {
-		return errors.Join(fmt.Errorf("attempt %s: %w: job %s", t.assignment.ID, dispatch.ErrConflict, t.job), os.RemoveAll(t.dir))
+		return false, errors.Join(fmt.Errorf("attempt %s: %w: job %s", t.assignment.ID, dispatch.ErrConflict, t.job), os.RemoveAll(t.dir))
 	}
-	t.since, t.rec.Registered = *have.CreateIndex, true
-	return t.save()
+	t.created(*have.CreateIndex)
+	return false, t.save()
+}
+
+// plan makes the job of an attempt.
+func (d *Dispatcher) plan(ctx context.Context, t *attempt) (*api.Job, error) {
+	machine, err := t.region.machine(ctx, t.rec.Place.Node)
+	if err != nil {
+		return nil, err
+	}
+	if err := machine.fits(t.assignment); err != nil {
+		return nil, err
+	}
+	content, err := d.opts.Locate(ctx, t.assignment)
+	if err != nil {
+		return nil, fmt.Errorf("contents of attempt %s: %w", t.assignment.ID, err)
+	}
+	return Job(t.assignment, t.rec.Place, machine, content, d.opts.Image)
 }
 
 // Stop implements dispatch.Dispatcher.

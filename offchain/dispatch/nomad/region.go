@@ -15,8 +15,8 @@ import (
 const (
 	// machineAge is how long what a client said of its machine is believed.
 	machineAge = time.Minute
-	// leaderEvery is how often the region is asked for its leader.
-	leaderEvery = 10 * time.Second
+	// leaderChecks is how often the region is asked for its leader between two full lists.
+	leaderChecks = 6
 )
 
 // region follows one Nomad region for all attempts in it.
@@ -119,7 +119,7 @@ func (r *region) session(ctx context.Context, cursor *uint64) error {
 	if err := r.reconcile(ctx); err != nil {
 		return err
 	}
-	full, ask := time.NewTicker(r.every), time.NewTicker(leaderEvery)
+	full, ask := time.NewTicker(r.every), time.NewTicker(r.every/leaderChecks)
 	defer full.Stop()
 	defer ask.Stop()
 	for {

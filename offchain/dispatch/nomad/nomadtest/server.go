@@ -51,8 +51,8 @@ type Server struct {
 	failing int
 	muted   bool
 
-	// Registrations counts those that were accepted.
-	registrations int
+	// registrations counts those that were accepted, connections the event streams.
+	registrations, connections int
 }
 
 type jobKey struct{ namespace, id string }
@@ -197,6 +197,21 @@ func (s *Server) Registrations() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.registrations
+}
+
+// Connections is how many event streams were opened.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.connections
+}
+
+// Stopped reports whether the job is there and stopped.
+func (s *Server) Stopped(namespace, job string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.jobs[jobKey{namespace, job}]
+	return have != nil && *have.Stop
 }
 
 // Placed is how many allocations the job has, live or not.

@@ -41,6 +41,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	st := &stream{lines: make(chan []byte, 256), done: make(chan struct{})}
 	s.mu.Lock()
 	s.streams[st] = true
+	s.connections++
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

@@ -43,6 +43,11 @@ demo: build
 test:
 	go test -timeout 30m ./...
 
+## test-nomad: run the tests that need a real Nomad (nomad on PATH, root, a docker daemon); they are skipped without
+.PHONY: test-nomad
+test-nomad:
+	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad
+
 ## bench: run the benchmarks; BENCH=Settle runs those that match
 BENCH ?= .
 .PHONY: bench

@@ -18,6 +18,11 @@ build:
 	go build $(BUILDFLAGS) -o $(BUILD)/fogd ./cmd/fogd
 	go build $(BUILDFLAGS) -o $(BUILD)/fog ./cmd/fog
 
+## runner: build the program of the Nomad runner image (ADR 0008), static, into build/fog-runner
+.PHONY: runner
+runner:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BUILD)/fog-runner ./cmd/fog-runner
+
 # The systems that we build for besides Linux on amd64, as system/architecture/binary: without cgo and at the lowest level of each
 # architecture, whatever the environment says.
 CROSS := linux/arm64/fog linux/arm64/fogd darwin/arm64/fog darwin/arm64/fogd windows/amd64/fog

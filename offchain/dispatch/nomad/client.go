@@ -131,11 +131,41 @@ func (c *client) leader(ctx context.Context) (string, error) {
 	return leader, c.wrap("ask for the leader", err)
 }
 
-// cat reads a file of an allocation. It goes through the servers, since providers' machines need not be within reach.
-func (c *client) cat(ctx context.Context, namespace, alloc, file string) (io.ReadCloser, error) {
-	path := "/v1/client/fs/cat/" + alloc + "?path=" + url.QueryEscape(file)
-	r, err := c.api.Raw().Response(path, query(ctx, namespace))
-	return r, c.wrap("read "+file+" of allocation "+alloc, err)
+// file is one in an allocation's folder.
+type file struct{ namespace, alloc, path string }
+
+// size returns how large a file is. It goes through the servers, since providers' machines need not be within reach. Nomad answers 404 also
+// when the client has no connection just now, so only a folder that can be listed can lack a file (errNotFound).
+func (c *client) size(ctx context.Context, f file) (int64, error) {
+	alloc := &api.Allocation{ID: f.alloc}
+	doing := "look for " + f.path + " of allocation " + f.alloc
+	info, _, err := c.api.AllocFS().Stat(alloc, f.path, query(ctx, f.namespace))
+	if err = c.wrap(doing, err); !errors.Is(err, errNotFound) {
+		if err != nil {
+			return 0, err
+		}
+		return info.Size, nil
+	}
+	if _, _, listErr := c.api.AllocFS().List(alloc, "/", query(ctx, f.namespace)); listErr != nil {
+		return 0, fmt.Errorf("nomad region %q: %s: its client is out of reach: %w", c.region, doing, listErr)
+	}
+	info, _, err = c.api.AllocFS().Stat(alloc, f.path, query(ctx, f.namespace))
+	if err = c.wrap(doing, err); err != nil {
+		return 0, err
+	}
+	return info.Size, nil
+}
+
+// open reads a file from its beginning to the size that it has now. Nomad writes errors into the content, and gives a missing file's as its
+// content: what comes is right only if it has that size, and is what it is expected to be.
+func (c *client) open(ctx context.Context, f file) (io.ReadCloser, int64, error) {
+	size, err := c.size(ctx, f)
+	if err != nil {
+		return nil, 0, err
+	}
+	path := "/v1/client/fs/cat/" + f.alloc + "?path=" + url.QueryEscape(f.path)
+	r, err := c.api.Raw().Response(path, query(ctx, f.namespace))
+	return r, size, c.wrap("read "+f.path+" of allocation "+f.alloc, err)
 }
 
 // events follows what happens to allocations in all namespaces, from an index on.

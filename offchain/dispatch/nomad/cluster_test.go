@@ -134,6 +134,11 @@ func (c *cluster) configure(t testing.TB) {
 region = "global"
 datacenter = "dc1"
 bind_addr = "127.0.0.1"
+advertise {
+  http = "127.0.0.1"
+  rpc = "127.0.0.1"
+  serf = "127.0.0.1"
+}
 disable_update_check = true
 leave_on_interrupt = false
 leave_on_terminate = false
@@ -172,7 +177,10 @@ client {
   servers = ["127.0.0.1:%d"]
   network_interface = "lo"
   meta { fog_node = %q }
-  options { "driver.allowlist" = "docker" }
+  options {
+    "driver.allowlist" = "docker"
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault"
+  }
 }
 plugin "docker" {
   config {
@@ -236,7 +244,7 @@ func (c *cluster) awaitClient(t testing.TB) {
 // eventually waits, and shows the agents' logs if that was in vain.
 func (c *cluster) eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -23,6 +24,12 @@ const (
 	maxOutcomeBytes = 64 << 10
 	maxLogBytes     = 2 << 20
 )
+
+// runnerReasons are those that a runner writes: all but that the attempt was stopped.
+var runnerReasons = []dispatch.Reason{
+	dispatch.ReasonOK, dispatch.ReasonExit, dispatch.ReasonMemory, dispatch.ReasonTimeout, dispatch.ReasonOutput, dispatch.ReasonTrap,
+	dispatch.ReasonBadImage, dispatch.ReasonNode,
+}
 
 // errResult says that what an allocation left does not hold together.
 var errResult = errors.New("what the task left is damaged")
@@ -66,7 +73,7 @@ func checkOutcome(out dispatch.TaskOutcome, task uint32, a dispatch.Assignment) 
 	switch {
 	case out.Task != task:
 		return fmt.Errorf("%w: the outcome is of task %d in place of %d", errResult, out.Task, task)
-	case out.Reason != dispatch.ReasonOK && out.Reason != dispatch.ReasonNode && !out.Reason.TaskAtFault():
+	case !slices.Contains(runnerReasons, out.Reason):
 		return fmt.Errorf("%w: the reason is %q", errResult, out.Reason)
 	case (out.Reason == dispatch.ReasonExit) != (out.ExitCode != 0) || out.ExitCode > dispatch.MaxExitCode:
 		return fmt.Errorf("%w: exit code %d with reason %q", errResult, out.ExitCode, out.Reason)
@@ -80,21 +87,29 @@ func checkOutcome(out dispatch.TaskOutcome, task uint32, a dispatch.Assignment) 
 	return nil
 }
 
-func (t *attempt) read(ctx context.Context, alloc *api.AllocationListStub, file string, limit int64) (_ []byte, err error) {
-	r, err := t.region.client.cat(ctx, t.rec.Place.Namespace, alloc.ID, localFolder+file)
+// fileOf names what a runner left.
+func (t *attempt) fileOf(alloc, name string) file {
+	return file{namespace: t.rec.Place.Namespace, alloc: alloc, path: localFolder + name}
+}
+
+func (t *attempt) read(ctx context.Context, alloc *api.AllocationListStub, name string, limit int64) (_ []byte, err error) {
+	r, size, err := t.region.client.open(ctx, t.fileOf(alloc.ID, name))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	raw, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(raw)) > limit {
-		err = fmt.Errorf("%w: %s has more than %d bytes", errResult, file, limit)
+	if size > limit {
+		return nil, fmt.Errorf("%w: %s has %d bytes, more than %d", errResult, name, size, limit)
+	}
+	raw, err := io.ReadAll(io.LimitReader(r, size+1))
+	if err == nil && int64(len(raw)) != size {
+		err = fmt.Errorf("%w: %s has %d bytes in place of %d", errResult, name, len(raw), size)
 	}
 	return raw, err
 }
 
 func (t *attempt) fetchResult(ctx context.Context, alloc *api.AllocationListStub, path string, out dispatch.TaskOutcome) (err error) {
-	r, err := t.region.client.cat(ctx, t.rec.Place.Namespace, alloc.ID, localFolder+runner.ResultFile)
+	r, size, err := t.region.client.open(ctx, t.fileOf(alloc.ID, runner.ResultFile))
 	if errors.Is(err, errNotFound) { // the outcome is there, so this is damage, not absence
 		return fmt.Errorf("%w: the result is missing", errResult)
 	}
@@ -102,14 +117,14 @@ func (t *attempt) fetchResult(ctx context.Context, alloc *api.AllocationListStub
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if size != out.ResultSize {
+		return fmt.Errorf("%w: the result has %d bytes, the outcome says %d", errResult, size, out.ResultSize)
+	}
 	return replaceFile(path, func(w io.Writer) error {
-		got, size, err := artifact.DigestReader(io.TeeReader(io.LimitReader(r, out.ResultSize+1), w))
-		if err != nil {
-			return err
+		got, _, err := artifact.DigestReader(io.TeeReader(io.LimitReader(r, size+1), w))
+		if err == nil && got != out.Result {
+			err = fmt.Errorf("%w: the result is %s, the outcome says %s", errResult, got, out.Result)
 		}
-		if got != out.Result || size != out.ResultSize {
-			return fmt.Errorf("%w: the result is %s with %d bytes, the outcome says %s with %d", errResult, got, size, out.Result, out.ResultSize)
-		}
-		return nil
+		return err
 	})
 }

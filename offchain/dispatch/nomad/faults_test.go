@@ -144,7 +144,6 @@ func TestReconnectLists(t *testing.T) {
 
 func TestLeaderChange(t *testing.T) {
 	s := newScene(t, func(o *nomad.Options) { o.ReconcileEvery = 2 * time.Second })
-	s.running(t, 0)
 	require.Eventually(t, func() bool { return s.server.Connections() == 1 }, patience, 10*time.Millisecond)
 	s.server.SetLeader("127.0.0.2:4647")
 	require.Eventually(t, func() bool { return s.server.Connections() == 2 }, patience, 10*time.Millisecond)
@@ -229,6 +228,31 @@ func TestWhatNodesGetWrong(t *testing.T) {
 			requireReason(t, watch(t, s.d, a), dispatch.ReasonNode, c.message)
 		})
 	}
+}
+
+// TestFilesOutOfReach: a client without a connection is not one whose task left nothing.
+func TestFilesOutOfReach(t *testing.T) {
+	s := newScene(t, nil)
+	a := s.start(t, 1)
+	s.running(t, 1)
+	s.server.Unreachable(true)
+	s.release(t, a)
+	s.running(t, 0)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err := s.d.Watch(ctx, a.ID, nil)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	s.server.Unreachable(false)
+	requireReason(t, watch(t, s.d, a), dispatch.ReasonOK, "")
+}
+
+func TestFilesStayOutOfReach(t *testing.T) {
+	s := newScene(t, func(o *nomad.Options) { o.CollectTimeout = 500 * time.Millisecond })
+	a := s.start(t, 1)
+	s.running(t, 1)
+	s.server.Unreachable(true)
+	s.release(t, a)
+	requireReason(t, watch(t, s.d, a), dispatch.ReasonNode, "its result cannot be fetched")
 }
 
 func TestUnknownNode(t *testing.T) {

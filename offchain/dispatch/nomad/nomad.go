@@ -262,13 +262,22 @@ func (d *Dispatcher) Logs(ctx context.Context, id dispatch.AttemptID, task uint3
 	if !ok {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
-	for _, file := range []string{runner.RunningLog(id, task), runner.LogFile} {
-		log, err := t.region.client.cat(ctx, t.rec.Place.Namespace, alloc, localFolder+file)
+	for _, name := range []string{runner.RunningLog(id, task), runner.LogFile} {
+		log, size, err := t.region.client.open(ctx, t.fileOf(alloc, name))
+		if err == nil {
+			return limited{io.LimitReader(log, size), log}, nil
+		}
 		if !errors.Is(err, errNotFound) {
-			return log, err
+			return nil, err
 		}
 	}
 	return io.NopCloser(strings.NewReader("")), nil
+}
+
+// limited reads a part of what it closes.
+type limited struct {
+	io.Reader
+	io.Closer
 }
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt, and purges its job.

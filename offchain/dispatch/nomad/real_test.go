@@ -1,7 +1,13 @@
 package nomad_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -71,4 +77,79 @@ func TestRealClientLost(t *testing.T) {
 	list, _, err := c.api.Jobs().Allocations(*job.ID, true, c.query(place.Namespace))
 	require.NoError(t, err)
 	require.Len(t, list, 2, "a lost task was placed again")
+}
+
+// TestRealRecordings compares what a real server answers with the shapes that the stand-in answers with, field by field; with -update it
+// writes them anew.
+func TestRealRecordings(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	d := openNomad(t, o)
+	a := dispatchtest.Assignment(dispatchtest.BuildGuest(t), 1, "exit", "3")
+	requireReason(t, dispatchtest.RunToEnd(t, d, a), dispatch.ReasonExit, "")
+	place, err := o.Place(context.Background(), a.ID)
+	require.NoError(t, err)
+	job := "/v1/job/" + nomad.JobID(a.ID, place.Node)
+	for name, path := range map[string]string{
+		"node": "/v1/nodes", "allocation": job + "/allocations", "evaluation": job + "/evaluations", "members": "/v1/agent/members",
+	} {
+		var answer any
+		q := c.query(place.Namespace)
+		q.Params = map[string]string{"resources": "true"}
+		_, err := c.api.Raw().Query(path, &answer, q)
+		require.NoError(t, err)
+		if list, ok := answer.([]any); ok {
+			require.NotEmpty(t, list)
+			answer = list[0]
+		}
+		file := filepath.Join("nomadtest", "recordings", name+".json")
+		if *update {
+			raw, err := json.MarshalIndent(answer, "", "  ")
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, append(raw, '\n'), 0o644))
+		}
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var recorded any
+		require.NoError(t, json.Unmarshal(raw, &recorded))
+		require.Equal(t, fields(recorded), fields(answer), "the answer to %s has another shape; record it with -update", path)
+	}
+}
+
+// fields are the names on the top level, or on that of the first member.
+func fields(answer any) []string {
+	object := answer.(map[string]any)
+	if members, ok := object["Members"].([]any); ok {
+		object = members[0].(map[string]any)
+	}
+	return slices.Sorted(maps.Keys(object))
+}
+
+// TestRealHCL: Nomad reads from the printed job what it reads from the job itself.
+func TestRealHCL(t *testing.T) {
+	c := realNomad(t)
+	a := goldenAssignment()
+	content := nomad.Content{
+		Module: nomad.Source{URL: "https://registry/m", Headers: map[string]string{"Authorization": `Bearer "m" %{x}`}},
+		Inputs: nomad.Source{URL: "https://registry/i"},
+	}
+	place := nomad.Placement{Node: testNode, Region: testRegion, Class: "c7", Deadline: time.Now()}
+	image := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token"}
+	job, err := nomad.Job(a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, image)
+	require.NoError(t, err)
+	var text bytes.Buffer
+	require.NoError(t, nomad.WriteHCL(&text, job))
+	parsed, err := c.api.Jobs().ParseHCL(text.String(), true)
+	require.NoError(t, err, "%s", text.String())
+	job.Canonicalize()
+	// A block without a count comes back as a list of one, wherever a driver has it.
+	want, err := json.MarshalIndent(job, "", " ")
+	require.NoError(t, err)
+	got, err := json.MarshalIndent(parsed, "", " ")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+
+	plan, _, err := c.api.Jobs().Plan(job, false, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.FailedTGAllocs, "no client has the class")
 }

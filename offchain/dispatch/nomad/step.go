@@ -75,7 +75,7 @@ func (t *attempt) take(ctx context.Context, task uint32, allocs []*api.Allocatio
 	case err == nil:
 		delete(t.failing, alloc.ID)
 		return nil, t.finish(out)
-	case !errors.Is(err, errNotFound):
+	case !errors.Is(err, errNotFound) && began(alloc):
 		since, ok := t.failing[alloc.ID]
 		if !ok {
 			since = time.Now()
@@ -96,15 +96,20 @@ func (t *attempt) take(ctx context.Context, task uint32, allocs []*api.Allocatio
 	}
 }
 
+// began reports whether the runner ever ran, so that it can have left something.
+func began(a *api.AllocationListStub) bool {
+	state := a.TaskStates[taskName]
+	return state != nil && !state.StartedAt.IsZero()
+}
+
 // settle finishes a task that left nothing.
 func (t *attempt) settle(task uint32, alloc *api.AllocationListStub, e ending) error {
 	out := dispatch.TaskOutcome{Task: task, Reason: e.reason, Message: oneLine(e.message)}
-	if alloc != nil {
-		if state := alloc.TaskStates[taskName]; state != nil && !state.StartedAt.IsZero() {
-			out.Started, out.Finished = state.StartedAt.UTC(), state.FinishedAt.UTC()
-			if out.Finished.Before(out.Started) {
-				out.Finished = out.Started
-			}
+	if alloc != nil && began(alloc) {
+		state := alloc.TaskStates[taskName]
+		out.Started, out.Finished = state.StartedAt.UTC(), state.FinishedAt.UTC()
+		if out.Finished.Before(out.Started) {
+			out.Finished = out.Started
 		}
 	}
 	out, err := keepEmpty(taskDir(t.dir, task), out)

@@ -37,6 +37,11 @@ func (r *region) versions(ctx context.Context) (Versions, error) {
 	if err != nil {
 		return v, err
 	}
+	return skew(v, servers, clients)
+}
+
+// skew fills in what the versions of servers and clients mean together.
+func skew(v Versions, servers, clients []string) (Versions, error) {
 	serverList, err := distinct(servers)
 	if err != nil {
 		return v, fmt.Errorf("nomad region %q: servers: %w", v.Region, err)

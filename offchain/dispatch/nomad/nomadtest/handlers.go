@@ -2,10 +2,8 @@ package nomadtest
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,18 +16,20 @@ import (
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"PUT /v1/jobs":                  s.register,
-		"GET /v1/jobs":                  s.listJobs,
-		"GET /v1/job/{id}":              s.readJob,
-		"DELETE /v1/job/{id}":           s.deregister,
-		"GET /v1/job/{id}/allocations":  s.jobAllocations,
-		"GET /v1/job/{id}/evaluations":  s.jobEvaluations,
-		"GET /v1/allocations":           s.listAllocations,
-		"GET /v1/nodes":                 s.listNodes,
-		"GET /v1/agent/members":         s.listMembers,
-		"GET /v1/status/leader":         s.readLeader,
-		"GET /v1/event/stream":          s.serveStream,
-		"GET /v1/client/fs/cat/{alloc}": s.cat,
+		"PUT /v1/jobs":                   s.register,
+		"GET /v1/jobs":                   s.listJobs,
+		"GET /v1/job/{id}":               s.readJob,
+		"DELETE /v1/job/{id}":            s.deregister,
+		"GET /v1/job/{id}/allocations":   s.jobAllocations,
+		"GET /v1/job/{id}/evaluations":   s.jobEvaluations,
+		"GET /v1/allocations":            s.listAllocations,
+		"GET /v1/nodes":                  s.listNodes,
+		"GET /v1/agent/members":          s.listMembers,
+		"GET /v1/status/leader":          s.readLeader,
+		"GET /v1/event/stream":           s.serveStream,
+		"GET /v1/client/fs/ls/{alloc}":   s.list,
+		"GET /v1/client/fs/stat/{alloc}": s.stat,
+		"GET /v1/client/fs/cat/{alloc}":  s.cat,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if !s.broken(w) {
@@ -203,29 +203,64 @@ func (s *Server) readLeader(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, s.leader)
 }
 
-func (s *Server) cat(w http.ResponseWriter, r *http.Request) {
-	file := r.URL.Query().Get("path")
-	if !filepath.IsLocal(file) {
-		http.Error(w, "Path escapes the alloc directory", http.StatusForbidden)
+// path finds a file of an allocation, or writes why not: the answer when the client has no connection is that for a missing file.
+func (s *Server) path(w http.ResponseWriter, r *http.Request) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.allocs {
+		if a.stub.ID == r.PathValue("alloc") && !a.node.down && !s.unreachable {
+			return filepath.Join(s.dir, "alloc", a.stub.ID, filepath.Clean("/"+r.URL.Query().Get("path"))), true
+		}
+	}
+	http.Error(w, "No path to node", http.StatusNotFound)
+	return "", false
+}
+
+func (s *Server) list(w http.ResponseWriter, r *http.Request) {
+	path, ok := s.path(w, r)
+	if !ok {
+		return
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	files := []api.AllocFileInfo{}
+	for _, e := range entries {
+		files = append(files, api.AllocFileInfo{Name: e.Name(), IsDir: e.IsDir()})
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer(w, files)
+}
+
+func (s *Server) stat(w http.ResponseWriter, r *http.Request) {
+	path, ok := s.path(w, r)
+	if !ok {
+		return
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
 	s.mu.Lock()
-	down := false
-	for _, a := range s.allocs {
-		down = down || a.stub.ID == r.PathValue("alloc") && a.node.down
-	}
-	s.mu.Unlock()
-	if down {
-		http.Error(w, "Unknown node", http.StatusInternalServerError)
+	defer s.mu.Unlock()
+	s.answer(w, api.AllocFileInfo{Name: info.Name(), IsDir: info.IsDir(), Size: info.Size()})
+}
+
+// cat writes a file. The real one has begun its answer before it opens the file, so an error has status 200 and is the content.
+func (s *Server) cat(w http.ResponseWriter, r *http.Request) {
+	path, ok := s.path(w, r)
+	if !ok {
 		return
 	}
-	f, err := os.Open(filepath.Join(s.dir, "alloc", r.PathValue("alloc"), file))
-	if errors.Is(err, fs.ErrNotExist) {
-		http.Error(w, "no such file or directory", http.StatusNotFound)
-		return
-	}
+	f, err := os.Open(path)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		if _, err := io.WriteString(w, err.Error()); err != nil {
+			panic(http.ErrAbortHandler)
+		}
 		return
 	}
 	defer f.Close()

@@ -50,6 +50,8 @@ type Server struct {
 	leader  string
 	failing int
 	muted   bool
+	// unreachable says that clients have no connection for files.
+	unreachable bool
 
 	// registrations counts those that were accepted, connections the event streams.
 	registrations, connections int
@@ -128,6 +130,13 @@ func (s *Server) MuteEvents(muted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.muted = muted
+}
+
+// Unreachable keeps the servers from the clients' files, or lets them at them again.
+func (s *Server) Unreachable(unreachable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unreachable = unreachable
 }
 
 // SetLeader has another server lead.

@@ -255,6 +255,23 @@ func TestFilesStayOutOfReach(t *testing.T) {
 	requireReason(t, watch(t, s.d, a), dispatch.ReasonNode, "its result cannot be fetched")
 }
 
+func TestKept(t *testing.T) {
+	s := newScene(t, nil)
+	want := []dispatch.AttemptID{{Job: "job1a", Slice: 2}, {Job: "job1a", Slice: 10, Attempt: 1}}
+	for _, id := range slices.Backward(want) {
+		a := dispatchtest.Assignment(s.guest, 1, "exit", "0")
+		a.ID = id
+		dispatchtest.RunToEnd(t, s.d, a)
+	}
+	kept, err := s.d.Kept()
+	require.NoError(t, err)
+	require.Equal(t, want, kept)
+	require.NoError(t, s.d.Remove(context.Background(), want[0]))
+	kept, err = s.d.Kept()
+	require.NoError(t, err)
+	require.Equal(t, want[1:], kept)
+}
+
 func TestUnknownNode(t *testing.T) {
 	s := newScene(t, func(o *nomad.Options) {
 		o.Place = func(context.Context, dispatch.AttemptID) (nomad.Placement, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -206,6 +207,10 @@ func (d *Dispatcher) register(ctx context.Context, t *attempt) (bool, error) {
 
 // plan makes the job of an attempt.
 func (d *Dispatcher) plan(ctx context.Context, t *attempt) (*api.Job, error) {
+	if t.assignment.Engine != dispatch.EngineWASM {
+		return nil, fmt.Errorf("%w: attempt %s: engine %q does not run under Nomad; use %q",
+			dispatch.ErrInvalidAssignment, t.assignment.ID, t.assignment.Engine, dispatch.EngineWASM)
+	}
 	machine, err := t.region.machine(ctx, t.rec.Place.Node)
 	if err != nil {
 		return nil, err
@@ -312,6 +317,27 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 		return fmt.Errorf("remove attempt %s: %w", id, err)
 	}
 	return nil
+}
+
+// Kept returns the attempts that have files here, started by this process or an earlier one, in order. Whoever starts attempts removes
+// those that nobody wants any more.
+func (d *Dispatcher) Kept() ([]dispatch.AttemptID, error) {
+	dirs, err := os.ReadDir(d.opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("list attempts: %w", err)
+	}
+	var ids []dispatch.AttemptID
+	for _, dir := range dirs {
+		rec, err := readRecord(filepath.Join(d.opts.Dir, dir.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("list attempts: %w", err)
+		}
+		if rec != nil {
+			ids = append(ids, rec.ID)
+		}
+	}
+	slices.SortFunc(ids, dispatch.AttemptID.Compare)
+	return ids, nil
 }
 
 // find returns an attempt that was started.

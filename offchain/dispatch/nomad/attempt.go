@@ -78,11 +78,11 @@ func (t *attempt) created(index uint64) {
 	t.since, t.rec.Registered = index, true
 }
 
-// save makes the record durable.
+// save keeps the record for the next process.
 func (t *attempt) save() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := writeJSON(filepath.Join(t.dir, attemptFile), t.rec); err != nil {
+	if err := writeRecord(t.dir, t.rec); err != nil {
 		return fmt.Errorf("attempt %s: %w", t.assignment.ID, err)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (t *attempt) resume() {
 	}
 }
 
-// stop notes durably that the attempt is to end.
+// stop notes, for the next process too, that the attempt is to end.
 func (t *attempt) stop() error {
 	if t.ended() {
 		return nil

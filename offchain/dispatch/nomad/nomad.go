@@ -103,10 +103,11 @@ func (d *Dispatcher) begin(ctx context.Context, t *attempt) error {
 	if err := d.open(ctx, t); err != nil {
 		return err
 	}
-	t.resume()
-	if t.complete() {
-		close(t.done)
-		return nil
+	if t.rec.Registered {
+		if t.resume(); t.complete() {
+			close(t.done)
+			return nil
+		}
 	}
 	t.region.add(t) // before it is registered: its first events follow at once
 	if err := d.enlist(ctx, t); err != nil {

@@ -32,6 +32,19 @@ type record struct {
 	Stopped    bool `json:"stopped"`
 }
 
+// writeRecord replaces attempt.json without waiting for the disk: what a power cut may take, the job in Nomad still says.
+func writeRecord(dir string, r record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode the record of attempt %s: %w", r.ID, err)
+	}
+	tmp := filepath.Join(dir, attemptFile+".part")
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(dir, attemptFile))
+}
+
 func writeJSON(file string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {

@@ -89,13 +89,21 @@ var tiny = []byte("\x00asm\x01\x00\x00\x00" + "\x01\x04\x01\x60\x00\x00" + "\x03
 	"\x07\x13\x02\x06memory\x02\x00\x06_start\x00\x00" + "\x0a\x04\x01\x02\x00\x0b")
 
 // BenchmarkRealStart is the time from Start until a task's own code runs, for attempts of one task one after the other and several at once.
-// The guest is a Go program of 2.5 MB, which each container compiles with a fifth of a processor.
+// The guest is a Go program of 2.5 MB, which each container compiles with a fifth of a processor, unless
+// they share a cache.
 func BenchmarkRealStart(b *testing.B) {
 	c := realNomad(b)
 	modules := map[string]dispatchtest.Module{"tiny": dispatchtest.WriteModule(b, tiny), "guest": dispatchtest.BuildGuest(b)}
-	d := openNomad(b, c.options(b, b.TempDir()))
+	modules["cached"] = modules["guest"]
+	cached := c.options(b, b.TempDir())
+	cached.Image.CacheVolume = "fog-cache"
+	bare, withCache := openNomad(b, c.options(b, b.TempDir())), openNomad(b, cached)
 	slice := uint32(0)
-	for _, name := range []string{"tiny", "guest"} {
+	for _, name := range []string{"tiny", "guest", "cached"} {
+		d := bare
+		if name == "cached" {
+			d = withCache
+		}
 		for _, n := range []int{1, 8} {
 			b.Run(fmt.Sprintf("%s/%d-at-once", name, n), func(b *testing.B) {
 				var waits []time.Duration

@@ -177,6 +177,7 @@ client {
   servers = ["127.0.0.1:%d"]
   network_interface = "lo"
   meta { fog_node = %q }
+  host_volume "fog-cache" { path = %q }
   options {
     "driver.allowlist" = "docker"
     "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault"
@@ -187,7 +188,9 @@ plugin "docker" {
     gc { image = false }
   }
 }
-`, c.file("client"), c.ports.clientHTTP, c.ports.rpc, testNode)
+`, c.file("client"), c.ports.clientHTTP, c.ports.rpc, testNode, c.file("cache"))
+	require.NoError(t, os.Mkdir(c.file("cache"), 0o700))
+	require.NoError(t, os.Chown(c.file("cache"), 65534, 65534))
 	require.NoError(t, os.WriteFile(c.file("server.hcl"), []byte(server), 0o600))
 	require.NoError(t, os.WriteFile(c.file("client.hcl"), []byte(client), 0o600))
 }

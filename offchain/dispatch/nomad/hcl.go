@@ -80,6 +80,12 @@ func (p *hclPrinter) content(name string, v reflect.Value) {
 			}
 		}
 	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.Pointer { // of structures, whose key is their label
+			for _, key := range sortedKeys(v) {
+				p.content(name, v.MapIndex(key).Elem())
+			}
+			return
+		}
 		p.line("%s {", name)
 		p.depth++
 		for _, key := range sortedKeys(v) {

@@ -38,6 +38,8 @@ const (
 	// disconnectedStop is when a client that lost its servers stops what it runs; the chain gives the attempt to another node after 120 s.
 	disconnectedStop = 60 * time.Second
 	killTimeout      = 5 * time.Second
+
+	cacheName, cachePath = "cache", "/cache"
 )
 
 // JobID is the id of the Nomad job of an attempt on a node.
@@ -92,7 +94,7 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 	if !p.Deadline.IsZero() {
 		meta[metaDeadline] = p.Deadline.UTC().Format(time.RFC3339)
 	}
-	return &api.Job{
+	job := &api.Job{
 		ID: &id, Name: &id, Region: &p.Region, Type: new(api.JobTypeBatch), Priority: new(api.JobDefaultPriority),
 		Namespace:   new(namespaceOf(p)),
 		NodePool:    new(cmp.Or(p.Pool, api.NodePoolDefault)),
@@ -108,7 +110,22 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 			MaxRunDuration: new(a.MaxDuration + spare),
 			Tasks:          []*api.Task{task},
 		}},
-	}, nil
+	}
+	if image.CacheVolume != "" {
+		shareCache(job, image.CacheVolume)
+	}
+	return job, nil
+}
+
+// shareCache gives the runners of a job a host volume for compiled modules.
+func shareCache(job *api.Job, volume string) {
+	group := job.TaskGroups[0]
+	group.Volumes = map[string]*api.VolumeRequest{cacheName: {
+		Name: cacheName, Type: "host", Source: volume,
+	}}
+	task := group.Tasks[0]
+	task.VolumeMounts = []*api.VolumeMount{{Volume: new(cacheName), Destination: new(cachePath)}}
+	task.Env = map[string]string{runner.EnvCache: cachePath}
 }
 
 // runnerTask is the container that runs one WebAssembly task.

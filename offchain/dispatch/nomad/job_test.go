@@ -51,7 +51,7 @@ func TestJobGolden(t *testing.T) {
 		Module: nomad.Source{URL: "https://registry/v2/modules/blobs/" + a.Module.String(), Headers: map[string]string{"Authorization": "Bearer m"}},
 		Inputs: nomad.Source{URL: "https://registry/v2/inputs/blobs/" + a.Inputs.String(), Headers: map[string]string{"Authorization": "Bearer i"}},
 	}
-	image := nomad.Image{Ref: "registry/fog-runner@" + artifact.EmptyDigest.String(), Username: "job", Password: "token"}
+	image := nomad.Image{Ref: "registry/fog-runner@" + artifact.EmptyDigest.String(), Username: "job", Password: "token", CacheVolume: "fog-cache"}
 	job, err := nomad.Job(a, place, nomad.Machine{MHz: 10_000, Cores: 4, MemoryMiB: 8192}, content, image)
 	require.NoError(t, err)
 	raw, err := json.MarshalIndent(job, "", "  ")

@@ -46,11 +46,14 @@ type Region struct {
 	CACert, ClientCert, ClientKey string
 }
 
-// Image is the runner image, and what a client pulls it with.
+// Image is the runner image, what a client pulls it with, and what its containers get beside their task.
 type Image struct {
 	// Ref names it by digest: host/repository@sha256:….
 	Ref                string
 	Username, Password string
+	// CacheVolume names a host volume of the clients, writable for user 65534, in which runners share compiled modules; without one each task
+	// compiles its module for itself. It holds machine code: clients must let nobody but these jobs have it.
+	CacheVolume string
 }
 
 // Options configures a Dispatcher; fields without a default must be set.

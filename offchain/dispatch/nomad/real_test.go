@@ -79,6 +79,28 @@ func TestRealClientLost(t *testing.T) {
 	require.Len(t, list, 2, "a lost task was placed again")
 }
 
+// TestRealCache: with a host volume for it, what one task compiled is there for the next.
+func TestRealCache(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	o.Image.CacheVolume = "fog-cache"
+	d := openNomad(t, o)
+	guest := dispatchtest.BuildGuest(t)
+	var kept []string
+	for slice := range uint32(2) {
+		a := dispatchtest.Assignment(guest, 1, "exit", "0")
+		a.ID.Slice = slice
+		requireReason(t, dispatchtest.RunToEnd(t, d, a), dispatch.ReasonOK, "")
+		files, err := filepath.Glob(c.file("cache/*/*"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		if slice == 0 {
+			kept = files
+		}
+		require.Equal(t, kept, files)
+	}
+}
+
 // TestRealRecordings compares what a real server answers with the shapes that the stand-in answers with, field by field; with -update it
 // writes them anew.
 func TestRealRecordings(t *testing.T) {
@@ -134,7 +156,7 @@ func TestRealHCL(t *testing.T) {
 		Inputs: nomad.Source{URL: "https://registry/i"},
 	}
 	place := nomad.Placement{Node: testNode, Region: testRegion, Class: "c7", Deadline: time.Now()}
-	image := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token"}
+	image := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token", CacheVolume: "fog-cache"}
 	job, err := nomad.Job(a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, image)
 	require.NoError(t, err)
 	var text bytes.Buffer

@@ -41,6 +41,9 @@ job "fog-job1golden-s3-a2-598f4e90" {
         readonly_rootfs = true
         security_opt = ["no-new-privileges"]
       }
+      env {
+        FOG_RUNNER_CACHE = "/cache"
+      }
       resources {
         cpu = 3750
         memory = 768
@@ -72,6 +75,14 @@ job "fog-job1golden-s3-a2-598f4e90" {
           Authorization = "Bearer i"
         }
       }
+      volume_mount {
+        volume = "cache"
+        destination = "/cache"
+      }
+    }
+    volume "cache" {
+      type = "host"
+      source = "fog-cache"
     }
     restart {
       attempts = 0

@@ -14,7 +14,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/nomadtest"
 )
 
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // never is an interval that no test waits for.
 const never = time.Hour

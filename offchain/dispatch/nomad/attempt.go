@@ -48,6 +48,7 @@ type attempt struct {
 	// Of the goroutine in run only:
 	stalled time.Time            // since when tasks wait for room and none runs
 	failing map[string]time.Time // since when an allocation's files are out of reach
+	ending  *ending              // why the job is being deregistered
 }
 
 func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, opts Options) *attempt {

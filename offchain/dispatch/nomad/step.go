@@ -51,7 +51,10 @@ func (t *attempt) step(ctx context.Context) (time.Duration, error) {
 	if t.complete() {
 		return 0, nil
 	}
-	if t.stopped() {
+	switch {
+	case t.ending != nil: // what is seen now may be a consequence of ending it
+		end = t.ending
+	case t.stopped():
 		end = &ending{dispatch.ReasonStopped, "the attempt was stopped"}
 	}
 	wait := t.opts.ReconcileEvery
@@ -62,6 +65,7 @@ func (t *attempt) step(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	if end != nil {
+		t.ending = end
 		return t.end(ctx, *end)
 	}
 	return wait, nil

@@ -18,6 +18,11 @@ build:
 	go build $(BUILDFLAGS) -o $(BUILD)/fogd ./cmd/fogd
 	go build $(BUILDFLAGS) -o $(BUILD)/fog ./cmd/fog
 
+## runner: build the program of the Nomad runner image (ADR 0013), static, into build/fog-runner
+.PHONY: runner
+runner:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BUILD)/fog-runner ./cmd/fog-runner
+
 # The systems that we build for besides Linux on amd64, as system/architecture/binary: without cgo and at the lowest level of each
 # architecture, whatever the environment says.
 CROSS := linux/arm64/fog linux/arm64/fogd darwin/arm64/fog darwin/arm64/fogd windows/amd64/fog
@@ -42,6 +47,11 @@ demo: build
 .PHONY: test
 test:
 	go test -timeout 30m ./...
+
+## test-nomad: run the tests that need a real Nomad (nomad on PATH, root, a docker daemon); they are skipped without
+.PHONY: test-nomad
+test-nomad:
+	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad
 
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .

@@ -54,6 +54,11 @@ var rules = []rule{
 		from:  []string{"offchain/...", "cmd/fog/..."},
 		never: []string{"app/...", "cmd/fogd/...", "x/*", "x/*/keeper/..."},
 	},
+	{
+		name:  "the runner lies in every container, so it is small",
+		from:  []string{"cmd/fog-runner/...", "offchain/dispatch/nomad/runner/..."},
+		never: []string{"github.com/hashicorp/...", "github.com/cosmos/...", "google.golang.org/grpc/...", "x/..."},
+	},
 	{name: "nobody imports a command", from: []string{"x/...", "app/...", "offchain/...", "internal/..."}, never: []string{"cmd/..."}},
 	{
 		name:  "pure packages know no chain, no network and nothing of the project but each other",

@@ -90,6 +90,11 @@ func attemptDir(root string, id dispatch.AttemptID) string {
 	return filepath.Join(root, attemptsName, fmt.Sprintf("%s_s%d_a%d", id.Job, id.Slice, id.Attempt))
 }
 
+// LogPath is where the log of a running task lies, relative to Options.Dir.
+func LogPath(id dispatch.AttemptID, task uint32) string {
+	return filepath.Join(taskDir(attemptDir("", id), task), logName)
+}
+
 func taskDir(attempt string, task uint32) string {
 	return filepath.Join(attempt, tasksName, strconv.FormatUint(uint64(task), 10))
 }

@@ -51,7 +51,7 @@ func (s *suite) testStop(t *testing.T) {
 	closeIt()
 
 	// A stop outlives the process, even if the tasks could go on now.
-	release(t, a)
+	s.release(t, a)
 	d, closeIt = s.open(t, dir)
 	defer closeIt()
 	require.Equal(t, stopped, RunToEnd(t, d, a))
@@ -73,7 +73,7 @@ func (s *suite) testRestart(t *testing.T) {
 	require.ErrorIs(t, <-watched, dispatch.ErrClosed)
 	require.ErrorIs(t, d.Start(context.Background(), Assignment(s.guest, 1, "exit", "0")), dispatch.ErrClosed)
 
-	release(t, a)
+	s.release(t, a)
 	d, closeIt = s.open(t, dir)
 	_, err := d.Watch(context.Background(), a.ID, nil)
 	require.ErrorIs(t, err, dispatch.ErrUnknownAttempt)
@@ -104,7 +104,7 @@ func (s *suite) testWatch(t *testing.T) {
 	require.Equal(t, "task 0 began\n", ReadLog(t, d, a.ID, 0))
 	require.ErrorIs(t, d.Remove(context.Background(), a.ID), dispatch.ErrRunning)
 
-	release(t, a)
+	s.release(t, a)
 	seen := map[uint32]int{}
 	out, err := d.Watch(context.Background(), a.ID, func(o dispatch.TaskOutcome) { seen[o.Task]++ })
 	require.NoError(t, err)

@@ -26,10 +26,21 @@ type Open func(t testing.TB, dir string) (d dispatch.Dispatcher, closeIt func())
 
 const patience = 2 * time.Minute
 
+// Option changes how the suite reaches what it tests.
+type Option func(*suite)
+
+// WithRelease gives another way to let the guest's "wait" go on than a file in the inputs' folder: for dispatchers that copy the inputs.
+func WithRelease(release func(*testing.T, dispatch.Assignment)) Option {
+	return func(s *suite) { s.release = release }
+}
+
 // Run checks a dispatcher of WebAssembly modules against what package dispatch promises.
-func Run(t *testing.T, open Open) {
-	s := &suite{open: open, guest: BuildGuest(t), argv0: "task"}
+func Run(t *testing.T, open Open, options ...Option) {
+	s := &suite{open: open, guest: BuildGuest(t), argv0: "task", release: release}
 	s.reasons = s.moduleReasons
+	for _, o := range options {
+		o(s)
+	}
 	t.Run("Isolation", s.testIsolation)
 	t.Run("Reproducible", s.testReproducible)
 	s.run(t)
@@ -38,7 +49,7 @@ func Run(t *testing.T, open Open) {
 // RunDocker checks a dispatcher of container images: the same promises, but for what a container's kernel decides.
 func RunDocker(t *testing.T, open Open) {
 	s := &suite{
-		open: open, guest: BuildGuestImage(t), argv0: image.ProgramPath, unordered: true,
+		open: open, guest: BuildGuestImage(t), argv0: image.ProgramPath, unordered: true, release: release,
 		env: []string{"HOME=/", "HOSTNAME=task", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	s.reasons = s.imageReasons
@@ -65,6 +76,7 @@ type suite struct {
 	// unordered says that lines of standard output and error may change places.
 	unordered bool
 	reasons   func(t *testing.T) []reasonCase
+	release   func(*testing.T, dispatch.Assignment)
 }
 
 func (s *suite) start(t *testing.T) dispatch.Dispatcher {

@@ -1,0 +1,167 @@
+package nomad
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
+)
+
+const (
+	jobPrefix = "fog-"
+	groupName = "slice"
+	taskName  = "run"
+
+	metaNode        = "fog_node"
+	metaJob         = "fog_job"
+	metaSlice       = "fog_slice"
+	metaAttempt     = "fog_attempt"
+	metaFingerprint = "fog_fingerprint"
+	metaDeadline    = "fog_deadline"
+
+	// runnerMemoryMiB is what a container has beside the task's own limit: the runner, and the compiler of WebAssembly.
+	runnerMemoryMiB = 256
+	runnerPIDs      = 256
+	runnerUser      = "65534:65534"
+	// scratchMiB is room for the module, the log and the compiled module.
+	scratchMiB = 128
+	// spare is what a task's allocation may take beyond the task's own limit, for downloads and compiling.
+	spare = 5 * time.Minute
+	// disconnectedStop is when a client that lost its servers stops what it runs; the chain gives the attempt to another node after 120 s.
+	disconnectedStop = 60 * time.Second
+	killTimeout      = 5 * time.Second
+
+	cacheName, cachePath = "cache", "/cache"
+)
+
+// JobID is the id of the Nomad job of an attempt on a node.
+func JobID(id dispatch.AttemptID, node string) string {
+	sum := sha256.Sum256([]byte(node))
+	return fmt.Sprintf("%s%s-s%d-a%d-%s", jobPrefix, id.Job, id.Slice, id.Attempt, hex.EncodeToString(sum[:4]))
+}
+
+func namespaceOf(p Placement) string { return cmp.Or(p.Namespace, api.DefaultNamespace) }
+
+// Machine is what a Nomad client has, as far as a job depends on it.
+type Machine struct {
+	// MHz is the compute of all Cores together.
+	MHz, Cores int64
+	MemoryMiB  int64
+}
+
+// mhz translates thousandths of a processor.
+func (m Machine) mhz(cpuMilli uint32) int64 {
+	per := 1000 * max(m.Cores, 1)
+	return max((int64(cpuMilli)*m.MHz+per-1)/per, 1)
+}
+
+// fits reports whether one task can ever run there.
+func (m Machine) fits(a dispatch.Assignment) error {
+	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+runnerMemoryMiB > m.MemoryMiB {
+		return fmt.Errorf("%w: a task needs %d cpu_milli and %d+%d MiB of memory; this node gives %d and %d",
+			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, runnerMemoryMiB, 1000*m.Cores, m.MemoryMiB)
+	}
+	return nil
+}
+
+// Job is the Nomad job of an attempt: a function of its arguments only.
+func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) (*api.Job, error) {
+	fingerprint, err := a.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	task, err := runnerTask(a, m, c, image)
+	if err != nil {
+		return nil, err
+	}
+	id := JobID(a.ID, p.Node)
+	constraints := []*api.Constraint{{LTarget: "${meta." + metaNode + "}", Operand: "=", RTarget: p.Node}}
+	if p.Class != "" {
+		constraints = append(constraints, &api.Constraint{LTarget: "${node.class}", Operand: "=", RTarget: p.Class})
+	}
+	meta := map[string]string{
+		metaJob: a.ID.Job, metaSlice: strconv.FormatUint(uint64(a.ID.Slice), 10), metaAttempt: strconv.FormatUint(uint64(a.ID.Attempt), 10),
+		metaNode: p.Node, metaFingerprint: fingerprint.String(),
+	}
+	if !p.Deadline.IsZero() {
+		meta[metaDeadline] = p.Deadline.UTC().Format(time.RFC3339)
+	}
+	job := &api.Job{
+		ID: &id, Name: &id, Region: &p.Region, Type: new(api.JobTypeBatch), Priority: new(api.JobDefaultPriority),
+		Namespace:   new(namespaceOf(p)),
+		NodePool:    new(cmp.Or(p.Pool, api.NodePoolDefault)),
+		Datacenters: []string{cmp.Or(p.Datacenter, "*")},
+		Constraints: constraints, Meta: meta,
+		TaskGroups: []*api.TaskGroup{{
+			Name: new(groupName), Count: new(int(a.Tasks)),
+			RestartPolicy:    &api.RestartPolicy{Attempts: new(0), Mode: new("fail")},
+			ReschedulePolicy: &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)},
+			Disconnect:       &api.DisconnectStrategy{StopOnClientAfter: new(disconnectedStop), Replace: new(false)},
+			EphemeralDisk:    &api.EphemeralDisk{SizeMB: new(int(a.StorageMiB) + scratchMiB)},
+			// Servers that do not know it yet rely on the runner's own clock alone.
+			MaxRunDuration: new(a.MaxDuration + spare),
+			Tasks:          []*api.Task{task},
+		}},
+	}
+	if image.CacheVolume != "" {
+		shareCache(job, image.CacheVolume)
+	}
+	return job, nil
+}
+
+// shareCache gives the runners of a job a host volume for compiled modules.
+func shareCache(job *api.Job, volume string) {
+	group := job.TaskGroups[0]
+	group.Volumes = map[string]*api.VolumeRequest{cacheName: {
+		Name: cacheName, Type: "host", Source: volume,
+	}}
+	task := group.Tasks[0]
+	task.VolumeMounts = []*api.VolumeMount{{Volume: new(cacheName), Destination: new(cachePath)}}
+	task.Env = map[string]string{runner.EnvCache: cachePath}
+}
+
+// runnerTask is the container that runs one WebAssembly task.
+func runnerTask(a dispatch.Assignment, m Machine, c Content, image Image) (*api.Task, error) {
+	args, err := runner.Args(a)
+	if err != nil {
+		return nil, err
+	}
+	config := map[string]any{
+		"image": image.Ref, "args": args,
+		"network_mode": "none", "readonly_rootfs": true, "cap_drop": []string{"all"}, "security_opt": []string{"no-new-privileges"},
+		"pids_limit": runnerPIDs, "cpu_hard_limit": true,
+		"logging": []map[string]any{{"type": "none"}},
+	}
+	if image.Username != "" {
+		config["auth"] = []map[string]any{{"username": image.Username, "password": image.Password}}
+	}
+	artifacts := []*api.TaskArtifact{download(c.Module, runner.ModuleFile)}
+	if !a.Inputs.IsZero() {
+		artifacts = append(artifacts, download(c.Inputs, runner.InputsFile))
+	}
+	return &api.Task{
+		Name: taskName, Driver: "docker", User: runnerUser, Config: config, Artifacts: artifacts,
+		Resources: &api.Resources{
+			CPU: new(int(m.mhz(a.CPUMilli))), MemoryMB: new(int(a.MemoryMiB) + runnerMemoryMiB),
+		},
+		KillTimeout: new(killTimeout), KillSignal: "SIGTERM",
+		// The runner keeps the task's log; Nomad's collectors would be two more processes for each task.
+		LogConfig: &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)},
+	}, nil
+}
+
+// download brings one file as it is into the task's folder; its digest is the runner's business.
+func download(s Source, name string) *api.TaskArtifact {
+	return &api.TaskArtifact{
+		GetterSource: &s.URL, GetterMode: new("file"), RelativeDest: new("local/" + name),
+		GetterOptions: map[string]string{"archive": "false"}, GetterHeaders: maps.Clone(s.Headers),
+	}
+}

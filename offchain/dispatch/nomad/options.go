@@ -1,0 +1,101 @@
+package nomad
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+)
+
+// Placement says where the match put an attempt, in Nomad's terms. Empty fields constrain nothing, but for Node and Region.
+type Placement struct {
+	// Node is the node's id on the chain; the Nomad client that serves it has it as meta.fog_node.
+	Node string `json:"node"`
+	// Region names one of Options.Regions.
+	Region     string `json:"region"`
+	Namespace  string `json:"namespace"`
+	Datacenter string `json:"datacenter"`
+	Pool       string `json:"pool"`
+	Class      string `json:"class"`
+	// Deadline is when the attempt is over on the chain; zero is never. It is not registered later, nor left running.
+	Deadline time.Time `json:"deadline"`
+}
+
+// Source is where a Nomad client downloads a file from.
+type Source struct {
+	URL string
+	// Headers are sent along, such as a token for this one job.
+	Headers map[string]string
+}
+
+// Content says where the contents of an attempt are. Inputs is unused if the assignment has none.
+type Content struct {
+	Module, Inputs Source
+}
+
+// Region is one Nomad region and how to reach its servers.
+type Region struct {
+	Name    string
+	Address string
+	// Token is an ACL token; CACert, ClientCert and ClientKey are files for mutual TLS.
+	Token                         string
+	CACert, ClientCert, ClientKey string
+}
+
+// Image is the runner image, what a client pulls it with, and what its containers get beside their task.
+type Image struct {
+	// Ref names it by digest: host/repository@sha256:….
+	Ref                string
+	Username, Password string
+	// CacheVolume names a host volume of the clients, writable for user 65534, in which runners share compiled modules; without one each task
+	// compiles its module for itself. It holds machine code: clients must let nobody but these jobs have it.
+	CacheVolume string
+}
+
+// Options configures a Dispatcher; fields without a default must be set.
+type Options struct {
+	// Dir holds the state; only one process may use it. It is made if needed.
+	Dir     string
+	Regions []Region
+	Image   Image
+	// Place says where an attempt belongs.
+	Place func(ctx context.Context, id dispatch.AttemptID) (Placement, error)
+	// Locate says where its contents are.
+	Locate func(ctx context.Context, a dispatch.Assignment) (Content, error)
+	// PlacementTimeout is how long an attempt may have tasks that wait for room while none of it runs; 120 s.
+	PlacementTimeout time.Duration
+	// CollectTimeout is how long a result may be out of reach before its node counts as failed; 5 minutes.
+	CollectTimeout time.Duration
+	// ReconcileEvery is how often everything is listed again; 1 minute.
+	ReconcileEvery time.Duration
+	Log            *slog.Logger
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Dir == "":
+		return errors.New("nomad dispatcher: no folder for its state; set Options.Dir")
+	case len(o.Regions) == 0:
+		return errors.New("nomad dispatcher: no region; give the address of a Nomad server")
+	case o.Image.Ref == "":
+		return errors.New("nomad dispatcher: no runner image; push one and name it by digest")
+	case o.Place == nil || o.Locate == nil:
+		return errors.New("nomad dispatcher: Place and Locate must be set")
+	}
+	seen := map[string]bool{}
+	for _, r := range o.Regions {
+		if r.Name == "" || seen[r.Name] {
+			return fmt.Errorf("nomad dispatcher: region %q is named twice or not at all", r.Name)
+		}
+		seen[r.Name] = true
+	}
+	o.PlacementTimeout = cmp.Or(o.PlacementTimeout, 120*time.Second)
+	o.CollectTimeout = cmp.Or(o.CollectTimeout, 5*time.Minute)
+	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Minute)
+	o.Log = cmp.Or(o.Log, slog.Default())
+	return nil
+}

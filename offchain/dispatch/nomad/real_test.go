@@ -1,0 +1,177 @@
+package nomad_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+)
+
+func TestRealConformance(t *testing.T) {
+	c := realNomad(t)
+	dispatchtest.Run(t, c.open, dispatchtest.WithRelease(c.release))
+}
+
+// waiting begins tasks that wait, and returns once n of them run.
+func (c *cluster) waiting(t *testing.T, d dispatch.Dispatcher, tasks uint32) dispatch.Assignment {
+	a := dispatchtest.WithInputs(t, dispatchtest.Assignment(dispatchtest.BuildGuest(t), tasks, "wait", "0"))
+	require.NoError(t, d.Start(context.Background(), a))
+	for task := range tasks {
+		c.eventually(t, "a task that runs", func() bool { return dispatchtest.ReadLog(t, d, a.ID, task) != "" })
+	}
+	return a
+}
+
+// TestRealServerRestart: the server is gone for a while; what runs goes on, and its outcome is told.
+func TestRealServerRestart(t *testing.T) {
+	c := realNomad(t)
+	d := openNomad(t, c.options(t, t.TempDir()))
+	a := c.waiting(t, d, 2)
+	kill(t, c.server)
+	c.release(t, a)
+	time.Sleep(5 * time.Second)
+	c.startServer(t)
+	c.api.SetSecretID(c.region.Token)
+	requireReason(t, watch(t, d, a), dispatch.ReasonOK, "")
+}
+
+// TestRealClientKilled: a client that dies and comes back takes up its containers, if the servers did not give it up meanwhile.
+func TestRealClientKilled(t *testing.T) {
+	c := realNomad(t)
+	d := openNomad(t, c.options(t, t.TempDir()))
+	a := c.waiting(t, d, 2)
+	kill(t, c.client)
+	c.startClient(t)
+	c.release(t, a)
+	requireReason(t, watch(t, d, a), dispatch.ReasonOK, "")
+}
+
+// TestRealClientLost: a client that stays away is lost; its tasks end, and do not run again when it is back.
+func TestRealClientLost(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	d := openNomad(t, o)
+	a := c.waiting(t, d, 2)
+	require.NoError(t, c.client.Process.Signal(syscall.SIGSTOP))
+	requireReason(t, watch(t, d, a), dispatch.ReasonNode, "client was lost")
+	place, err := o.Place(context.Background(), a.ID)
+	require.NoError(t, err)
+	job, _, err := c.api.Jobs().Info(nomad.JobID(a.ID, place.Node), c.query(place.Namespace))
+	require.NoError(t, err)
+	require.True(t, *job.Stop)
+	time.Sleep(time.Minute) // as long as the issue asks for; the tasks go on without anybody who looks after them
+	require.NoError(t, c.client.Process.Signal(syscall.SIGCONT))
+	c.eventually(t, "an end of all containers", func() bool { return len(c.containers(t)) == 0 })
+	list, _, err := c.api.Jobs().Allocations(*job.ID, true, c.query(place.Namespace))
+	require.NoError(t, err)
+	require.Len(t, list, 2, "a lost task was placed again")
+}
+
+// TestRealCache: with a host volume for it, what one task compiled is there for the next.
+func TestRealCache(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	o.Image.CacheVolume = "fog-cache"
+	d := openNomad(t, o)
+	guest := dispatchtest.BuildGuest(t)
+	var kept []string
+	for slice := range uint32(2) {
+		a := dispatchtest.Assignment(guest, 1, "exit", "0")
+		a.ID.Slice = slice
+		requireReason(t, dispatchtest.RunToEnd(t, d, a), dispatch.ReasonOK, "")
+		files, err := filepath.Glob(c.file("cache/*/*"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		if slice == 0 {
+			kept = files
+		}
+		require.Equal(t, kept, files)
+	}
+}
+
+// TestRealRecordings compares what a real server answers with the shapes that the stand-in answers with, field by field; with -update it
+// writes them anew.
+func TestRealRecordings(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	d := openNomad(t, o)
+	a := dispatchtest.Assignment(dispatchtest.BuildGuest(t), 1, "exit", "3")
+	requireReason(t, dispatchtest.RunToEnd(t, d, a), dispatch.ReasonExit, "")
+	place, err := o.Place(context.Background(), a.ID)
+	require.NoError(t, err)
+	job := "/v1/job/" + nomad.JobID(a.ID, place.Node)
+	for name, path := range map[string]string{
+		"node": "/v1/nodes", "allocation": job + "/allocations", "evaluation": job + "/evaluations", "members": "/v1/agent/members",
+	} {
+		var answer any
+		q := c.query(place.Namespace)
+		q.Params = map[string]string{"resources": "true"}
+		_, err := c.api.Raw().Query(path, &answer, q)
+		require.NoError(t, err)
+		if list, ok := answer.([]any); ok {
+			require.NotEmpty(t, list)
+			answer = list[0]
+		}
+		file := filepath.Join("nomadtest", "recordings", name+".json")
+		if *update {
+			raw, err := json.MarshalIndent(answer, "", "  ")
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, append(raw, '\n'), 0o644))
+		}
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var recorded any
+		require.NoError(t, json.Unmarshal(raw, &recorded))
+		require.Equal(t, fields(recorded), fields(answer), "the answer to %s has another shape; record it with -update", path)
+	}
+}
+
+// fields are the names on the top level, or on that of the first member.
+func fields(answer any) []string {
+	object := answer.(map[string]any)
+	if members, ok := object["Members"].([]any); ok {
+		object = members[0].(map[string]any)
+	}
+	return slices.Sorted(maps.Keys(object))
+}
+
+// TestRealHCL: Nomad reads from the printed job what it reads from the job itself.
+func TestRealHCL(t *testing.T) {
+	c := realNomad(t)
+	a := goldenAssignment()
+	content := nomad.Content{
+		Module: nomad.Source{URL: "https://registry/m", Headers: map[string]string{"Authorization": `Bearer "m" %{x}`}},
+		Inputs: nomad.Source{URL: "https://registry/i"},
+	}
+	place := nomad.Placement{Node: testNode, Region: testRegion, Class: "c7", Deadline: time.Now()}
+	image := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token", CacheVolume: "fog-cache"}
+	job, err := nomad.Job(a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, image)
+	require.NoError(t, err)
+	var text bytes.Buffer
+	require.NoError(t, nomad.WriteHCL(&text, job))
+	parsed, err := c.api.Jobs().ParseHCL(text.String(), true)
+	require.NoError(t, err, "%s", text.String())
+	job.Canonicalize()
+	// A block without a count comes back as a list of one, wherever a driver has it.
+	want, err := json.MarshalIndent(job, "", " ")
+	require.NoError(t, err)
+	got, err := json.MarshalIndent(parsed, "", " ")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+
+	plan, _, err := c.api.Jobs().Plan(job, false, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.FailedTGAllocs, "no client has the class")
+}

@@ -20,7 +20,7 @@ type namedPolicy struct {
 
 // DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
 func DefaultConfig() Config {
-	return Config{Mode: ModeGreedy, Explore: 200, Optimism: 150, Caution: 50, TryOne: true}
+	return Config{Mode: ModeGreedy, Explore: 200, Optimism: 200, Caution: 50, TryOne: true}
 }
 
 // Named returns the policy of a version; ok is false for one that this release does not know.

@@ -144,13 +144,18 @@ func TestExecutorsAgreeOnTheGrid(t *testing.T) {
 	for len(sequential.Rounds("")) > 0 {
 		step("attests of what is left", votes)
 	}
-	// That conflicts would be seen: here every transaction writes the balance that the others write.
-	require.Greater(t, agree("sends to one account", func(g *grid.Grid) (txs [][]byte) {
-		for _, owner := range g.Developers {
-			txs = append(txs, g.Tx(owner, send(owner, g.Providers[0], 1)))
-		}
-		return txs
-	}), 1.0)
+	// That conflicts would be seen: here every transaction writes the balance that the others write. Whether two of them are under way
+	// at once is up to the machine, so there are many such blocks.
+	conflicts := false
+	for try := 0; try < 100 && !conflicts; try++ {
+		conflicts = agree("sends to one account", func(g *grid.Grid) (txs [][]byte) {
+			for _, owner := range g.Developers {
+				txs = append(txs, g.Tx(owner, send(owner, g.Providers[0], 1)))
+			}
+			return txs
+		}) > 1
+	}
+	require.True(t, conflicts, "nothing was executed twice")
 
 	for _, g := range []*grid.Grid{sequential, parallel} {
 		g.CheckInvariants()

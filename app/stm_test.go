@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -155,7 +156,7 @@ func TestExecutorsAgreeOnTheGrid(t *testing.T) {
 			return txs
 		}) > 1
 	}
-	require.True(t, conflicts, "nothing was executed twice")
+	require.True(t, conflicts || runtime.GOMAXPROCS(0) == 1, "nothing was executed twice")
 
 	for _, g := range []*grid.Grid{sequential, parallel} {
 		g.CheckInvariants()

@@ -58,6 +58,7 @@ func (g *grid) priceEvidence(t *testing.T) {
 			counts := g.job(t, id).Counts
 			return counts.Pending+counts.Matched == 0
 		})
+		g.run(t, g.net.DeveloperHome(), nil, "job", "accept", id) // or it would be paid while a later step counts
 	}
 	require.GreaterOrEqual(t, plan.Evidence.Offers, plan.Evidence.Accepted)
 	require.Equal(t, nodestypes.NODE_STATUS_ACTIVE, g.nodeNow(t).Status)

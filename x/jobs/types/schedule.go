@@ -60,7 +60,7 @@ func (s Schedule) Next(after int64) (int64, bool) {
 	}
 }
 
-// periodic checks what belongs to a schedule, or that nothing of it is given.
+// validatePeriodic checks what belongs to a schedule, or that nothing of it is given.
 func (m *MsgSubmitJob) validatePeriodic() error {
 	if m.Type != JOB_TYPE_PERIODIC {
 		for _, c := range []struct {

@@ -130,9 +130,12 @@ func (k Keeper) cancelPeriodic(ctx context.Context, owner string, id escrowtypes
 func (k Keeper) TopUpJob(ctx context.Context, owner string, id escrowtypes.ID, amount uint64) (int64, error) {
 	job, err := k.PeriodicJob(ctx, id)
 	if errors.Is(err, types.ErrJobNotFound) {
-		if has, err := k.jobs.Has(ctx, id); err != nil || has {
-			return 0, errors.Join(err, types.ErrNotSupported.Wrapf("%s is no periodic job; its budget was set aside when it was submitted",
-				id.Bech32(types.JobHRP)))
+		has, hasErr := k.jobs.Has(ctx, id)
+		if hasErr != nil {
+			return 0, hasErr
+		}
+		if has {
+			err = types.ErrNotSupported.Wrapf("%s is no periodic job; its budget was set aside when it was submitted", id.Bech32(types.JobHRP))
 		}
 	}
 	if err != nil {

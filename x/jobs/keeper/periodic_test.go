@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	errorsmod "cosmossdk.io/errors"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/x/internal/fixture"
@@ -205,11 +207,15 @@ func TestPeriodicJobIsCancelled(t *testing.T) {
 func TestTopUpIsForPeriodicJobs(t *testing.T) {
 	w := newWorld(t)
 	job := w.submit(w.jobMsg("dev", "a", 1))
-	require.ErrorIs(t, w.topUp("dev", job.Id, 1), types.ErrNotSupported)
+	err := w.topUp("dev", job.Id, 1)
+	require.ErrorIs(t, err, types.ErrNotSupported)
+	space, code, _ := errorsmod.ABCIInfo(err, false)
+	require.Equal(t, types.ModuleName, space, "a client must be able to tell")
+	require.Equal(t, types.ErrNotSupported.ABCICode(), code)
 	require.ErrorIs(t, w.topUp("dev", types.RunID(w.id(job.Id), 1).Bech32(types.JobHRP), 1), types.ErrJobNotFound)
 	require.ErrorIs(t, w.topUp("dev", job.Id, 0), types.ErrInvalidField)
 	msg := w.periodicMsg("dev", "a", 1)
-	_, err := w.server().SubmitJob(w.Ctx, msg)
+	_, err = w.server().SubmitJob(w.Ctx, msg)
 	require.ErrorIs(t, err, types.ErrJobExists)
 }
 

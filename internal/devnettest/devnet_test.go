@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
 	"github.com/stretchr/testify/require"
@@ -280,6 +282,11 @@ func (g *grid) startOracle(t *testing.T, i int) {
 	back, err := g.chain.Height(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, g.net.StartOracle(i))
+	defer func() {
+		if t.Failed() {
+			g.autopsy(t, i)
+		}
+	}()
 	operator := g.net.State().Oracles[i].Operator
 	until(t, "the oracle to vote again", func() bool {
 		rounds, err := oracletypes.NewQueryClient(g.chain.Latest()).Rounds(t.Context(), &oracletypes.QueryRoundsRequest{
@@ -293,6 +300,20 @@ func (g *grid) startOracle(t *testing.T, i int) {
 		}
 		return false
 	})
+}
+
+// autopsy shows what an oracle does that should have voted: its standing on chain, and where its goroutines are.
+func (g *grid) autopsy(t *testing.T, i int) {
+	t.Helper()
+	o := g.net.State().Oracles[i]
+	standing, err := oracletypes.NewQueryClient(g.chain.Latest()).Oracle(t.Context(), &oracletypes.QueryOracleRequest{Operator: o.Operator})
+	t.Logf("%s on chain: %v, error %v", o.Name, standing, err)
+	if p, err := os.FindProcess(o.PID); err == nil {
+		t.Logf("%s is asked for its stacks: error %v", o.Name, p.Signal(syscall.SIGQUIT))
+		time.Sleep(2 * time.Second) // until they are written
+	}
+	raw, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(o.Home)), "logs", o.Name+".log"))
+	t.Logf("the end of the log of %s, error %v:\n%s", o.Name, err, raw[max(0, len(raw)-30_000):])
 }
 
 // voteOf returns an oracle's vote in a round, if it has voted.

@@ -28,6 +28,12 @@ const (
 	maxBodies = 256 << 10
 )
 
+// voteBlocks pass at most until votes are signed anew: a round takes none much longer. slowVotes is when the log says that they wait.
+const (
+	voteBlocks = 20
+	slowVotes  = 15 * time.Second
+)
+
 // ballot is a vote on its way.
 type ballot struct {
 	vote oracletypes.Vote
@@ -107,7 +113,12 @@ func (v *voter) send(ctx context.Context, ballots []ballot) {
 		msg.Votes = append(msg.Votes, b.vote)
 		gas += uint64(gasPerVote + gasPerBodyByte*len(b.vote.Body) + gasPerReadByte*b.read)
 	}
+	slow := time.AfterFunc(slowVotes, func() {
+		v.log.Warn("votes are in no block yet; check that the node is in step and takes transactions", "votes", len(ballots),
+			"waited", slowVotes)
+	})
 	result, err := v.broadcaster.SendTx(ctx, chain.Tx{Msgs: []sdk.Msg{msg}, Gas: gas, FeeFree: true})
+	slow.Stop()
 	if err != nil && len(ballots) > 1 && isRefusal(err) {
 		// All were refused, or the chain took none for another reason; one by one each learns its own.
 		for i := range ballots {

@@ -93,7 +93,7 @@ func New(cfg Config) (*Worker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	broadcaster, err := cfg.Chain.NewBroadcaster(cfg.Feeder, chain.BroadcastConfig{})
+	broadcaster, err := cfg.Chain.NewBroadcaster(cfg.Feeder, chain.BroadcastConfig{TimeoutBlocks: voteBlocks})
 	if err != nil {
 		return nil, err
 	}

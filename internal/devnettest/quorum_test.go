@@ -70,6 +70,8 @@ func TestQuorum(t *testing.T) {
 		NodesParams: func(p *nodestypes.Params) { p.LivenessEpoch = quorumLiveness },
 		OracleParams: func(p *oracletypes.Params) {
 			p.Epoch, p.MaxMissed, p.DowntimeJail = quorumEpoch, quorumMissed, quorumJail
+			// A slash takes an oracle out of the set, and nothing else does: an honest vote may come too late.
+			p.MinBond, p.RefusedVoteFee = 10_000_000_000, 0
 		},
 	})
 	q := &quorum{grid: g}

@@ -38,6 +38,9 @@ type fund struct {
 	amount  int64
 }
 
+// devnetBond in ufog is what each oracle bonds.
+const devnetBond = 10_000_000_000
+
 // editGenesis funds accounts, admits the oracles and shortens what a developer would otherwise wait for.
 func (d *Devnet) editGenesis(file string, codec *chain.Codec, funds []fund, oracles []Oracle) error {
 	raw, err := os.ReadFile(file)
@@ -132,6 +135,7 @@ func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) err
 	}
 	if err := edit(cdc, state, oracletypes.ModuleName, func(g *oracletypes.GenesisState) error {
 		g.Params.Epoch = 30
+		g.Params.MinBond = devnetBond - devnetBond/10 // room for the fees of votes that come too late
 		g.Params.UnbondingTime = 60
 		g.Params.DowntimeJail = 30
 		if d.opts.OracleParams != nil {

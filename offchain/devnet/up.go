@@ -160,8 +160,9 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 		return err
 	}
 	var msgs []sdk.Msg
-	if need := params.Params.MinBond; resp.Oracle.Bond < need {
-		msgs = append(msgs, &oracletypes.MsgBond{Operator: o.Operator, Amount: escrowtypes.Coin(need - resp.Oracle.Bond)})
+	bond := max(devnetBond, params.Params.MinBond)
+	if resp.Oracle.Bond < bond {
+		msgs = append(msgs, &oracletypes.MsgBond{Operator: o.Operator, Amount: escrowtypes.Coin(bond - resp.Oracle.Bond)})
 	}
 	public := transport.Public().(ed25519.PublicKey)
 	if resp.Oracle.Feeder != o.Feeder || resp.Oracle.Endpoint != o.Address || !slices.Equal(resp.Oracle.TransportKey, []byte(public)) {
@@ -177,7 +178,7 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 	if _, err := b.Send(ctx, msgs...); err != nil {
 		return fmt.Errorf("bond of %s: %w", o.Name, err)
 	}
-	d.opts.Step("%s bonded %d FOG (%s)", o.Name, params.Params.MinBond/1_000_000, o.Operator)
+	d.opts.Step("%s bonded %d FOG (%s)", o.Name, bond/1_000_000, o.Operator)
 	return nil
 }
 

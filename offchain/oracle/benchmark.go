@@ -46,6 +46,10 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 	}
 	w.log.Info("measured", "node", node.Id, "round", round.Id, "unreachable", observation.Unreachable,
 		"cpu_single", measured.CpuSingle, "cpu_all", measured.CpuAll)
+	// Measuring takes long; a restart of the agent may have ended the round, and a refused vote costs a part of the bond.
+	if err := w.mayVote(ctx, round.Id); err != nil {
+		return err
+	}
 	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}, 0))
 }
 

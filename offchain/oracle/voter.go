@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -39,7 +40,19 @@ type ballot struct {
 	vote oracletypes.Vote
 	// read is the bytes of the body that the vote's round may hold.
 	read int
+	// gone is closed when nobody waits for the vote any more: its round is long over.
+	gone <-chan struct{}
 	done chan error
+}
+
+// late says that the vote need not be sent. A vote that the chain refuses costs a part of the bond.
+func (b ballot) late() bool {
+	select {
+	case <-b.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // voter sends votes, many in one transaction, one transaction at a time.
@@ -56,7 +69,7 @@ func newVoter(b *chain.Broadcaster, operator string, log *slog.Logger) *voter {
 // cast waits until the vote is on chain. A refusal of the chain is the registered error of x/oracle. posted is the size of the body that
 // another oracle has posted, or may have.
 func (v *voter) cast(ctx context.Context, vote oracletypes.Vote, posted int) error {
-	b := ballot{vote: vote, read: posted, done: make(chan error, 1)}
+	b := ballot{vote: vote, read: posted, gone: ctx.Done(), done: make(chan error, 1)}
 	select {
 	case v.queue <- b:
 	case <-ctx.Done():
@@ -95,6 +108,10 @@ func (v *voter) run(ctx context.Context) error {
 			default:
 				draining = false
 			}
+		}
+		held = slices.DeleteFunc(held, ballot.late)
+		if len(held) == 0 {
+			continue
 		}
 		n, size := 0, 0
 		for n < len(held) && n < maxVotes && (n == 0 || size+len(held[n].vote.Body) <= maxBodies) {

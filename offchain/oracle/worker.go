@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -226,15 +227,8 @@ var (
 )
 
 func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error {
-	voted, member, err := w.standing(ctx, round.Id)
-	if err != nil {
+	if err := w.mayVote(ctx, round.Id); err != nil {
 		return err
-	}
-	if voted {
-		return fmt.Errorf("%w: this oracle has voted", errAbstain)
-	}
-	if !member {
-		return fmt.Errorf("%w: the round was opened without this oracle", errAbstain)
 	}
 	switch round.Kind {
 	case oracletypes.KindBenchmark:
@@ -251,17 +245,46 @@ func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error 
 	return fmt.Errorf("%w: this release does not know rounds of kind %q; upgrade fog", errAbstain, round.Kind)
 }
 
-// standing asks the chain whether this oracle may vote in a round and has done so.
-func (w *Worker) standing(ctx context.Context, round uint64) (voted, member bool, err error) {
+// mayVote asks the chain whether this oracle can still vote in a round; if not, it is an errAbstain that says why.
+func (w *Worker) mayVote(ctx context.Context, round uint64) error {
 	resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: round})
 	if err != nil {
-		return false, false, err
+		return err
 	}
-	for _, v := range resp.Votes {
-		voted = voted || v.Operator == w.cfg.Operator
+	mine := func(v oracletypes.RecordedVote) bool { return v.Operator == w.cfg.Operator }
+	switch {
+	case slices.ContainsFunc(resp.Round.Votes, mine):
+		return fmt.Errorf("%w: this oracle has voted", errAbstain)
+	case resp.Round.Status == oracletypes.ROUND_STATUS_CANCELLED || resp.Round.Status == oracletypes.ROUND_STATUS_EXPIRED:
+		return fmt.Errorf("%w: the round is over", errAbstain)
+	case !slices.Contains(resp.Ranks, w.cfg.Operator):
+		return w.outside(ctx)
 	}
-	for _, op := range resp.Ranks {
-		member = member || op == w.cfg.Operator
+	return nil
+}
+
+// outside is why rounds are opened without this oracle, and what its operator can do.
+func (w *Worker) outside(ctx context.Context) error {
+	queries := oracletypes.NewQueryClient(w.cfg.Chain.Latest())
+	resp, err := queries.Oracle(ctx, &oracletypes.QueryOracleRequest{Operator: w.cfg.Operator})
+	if err != nil {
+		return err
 	}
-	return voted, member, nil
+	params, err := queries.Params(ctx, &oracletypes.QueryParamsRequest{})
+	if err != nil {
+		return err
+	}
+	why := "this oracle was not active when the round was opened"
+	switch o, least := resp.Oracle, params.Params.MinBond; {
+	case o.Tombstoned:
+		why = "this oracle was punished for a disproved claim and cannot return"
+	case o.Jailed:
+		why = fmt.Sprintf("this oracle is jailed; its operator can send MsgUnjail from %s on", time.Unix(o.JailedUntil, 0).UTC().Format(time.RFC3339))
+	case !o.Admitted:
+		why = "governance has not admitted this oracle"
+	case o.Bond < least:
+		why = fmt.Sprintf("the bond of %d ufog is below min_bond; its operator must add %d ufog with MsgBond, better more", o.Bond, least-o.Bond)
+	}
+	w.log.Warn("not voting", "reason", why)
+	return fmt.Errorf("%w: %s", errAbstain, why)
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/query"
+
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/match"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -22,8 +24,12 @@ const (
 	maxHeld = 2
 	// maxBehind rounds may wait to be counted. A worker that is further behind leaves them out.
 	maxBehind = 4
-	// maxBlind is how many blocks may pass unseen: a round is open for that long at least, between its opening and its execution.
+	// maxBlind is how many blocks may pass unseen: a round is open for that long at least, between its opening and its execution. What
+	// ended in a longer gap is asked for, if that is of at most maxGap blocks.
 	maxBlind = 2
+	maxGap   = link.OffersWindow
+	// unseenRounds are read at most to fill a gap.
+	unseenRounds = 1_000
 )
 
 // offerSession is what the desk needs of a *link.Session.
@@ -47,6 +53,8 @@ type offerDesk struct {
 	executed func(ctx context.Context, round uint64) (claim []byte, ok bool, err error)
 	// read reads the question of a round that this oracle did not answer.
 	read func(ctx context.Context, height int64) (Question, error)
+	// unseen lists the match rounds that were opened after the block from, the newest first, as far back as whole says.
+	unseen func(ctx context.Context, from int64) (rounds []matchRound, whole bool, err error)
 	// class is that of a node.
 	class func(ctx context.Context, node string) (uint32, error)
 
@@ -90,6 +98,8 @@ type offerNews struct {
 	open  int64
 	ended []matchRound
 	holes []span // windows
+	// gap is the last height that was seen before the first blocks that were not; zero if there are none.
+	gap int64
 }
 
 func newOfferDesk(w *Worker) *offerDesk {
@@ -103,6 +113,17 @@ func newOfferDesk(w *Worker) *offerDesk {
 			return nil, false, err
 		}
 		return resp.Round.Claim, resp.Round.Status == oracletypes.ROUND_STATUS_EXECUTED, nil
+	}
+	d.unseen = func(ctx context.Context, from int64) ([]matchRound, bool, error) {
+		resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Rounds(ctx, &oracletypes.QueryRoundsRequest{
+			Pagination: &query.PageRequest{Reverse: true, Limit: unseenRounds},
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		older := func(r oracletypes.Round) bool { return r.OpenedHeight <= from }
+		whole := len(resp.Pagination.GetNextKey()) == 0 || slices.ContainsFunc(resp.Rounds, older)
+		return matchRounds(slices.DeleteFunc(resp.Rounds, older)), whole, nil
 	}
 	d.class = func(ctx context.Context, node string) (uint32, error) {
 		n, err := w.nodes.node(ctx, node)
@@ -144,7 +165,11 @@ func (d *offerDesk) look(newest int64, open, ended []matchRound) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := &d.news
-	if newest > n.seen+maxBlind { // the first time too
+	switch {
+	case newest <= n.seen+maxBlind:
+	case n.seen > 0 && newest-n.seen <= maxGap:
+		n.gap = cmp.Or(n.gap, n.seen)
+	default: // the first time too
 		n.holes = append(n.holes, span{link.WindowOf(n.seen + 1), link.WindowOf(newest) + 1})
 	}
 	n.ended = append(n.ended, ended...)
@@ -174,8 +199,11 @@ func (d *offerDesk) run(ctx context.Context) error {
 func (d *offerDesk) work(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	asks, news, held := d.asks, d.news, d.held
-	d.asks, d.news.ended, d.news.holes, d.held = nil, nil, nil, nil
+	d.asks, d.news.ended, d.news.holes, d.news.gap, d.held = nil, nil, nil, 0, nil
 	d.mu.Unlock()
+	if news.gap > 0 {
+		d.fill(ctx, &news)
+	}
 	for _, h := range news.holes {
 		d.book.hole(h)
 	}
@@ -199,6 +227,24 @@ func (d *offerDesk) work(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wanted, d.held = len(d.book.nodes) > 0, append(held, d.held...)
+}
+
+// fill adds the rounds that ended in a gap, or else leaves out the windows of the gap.
+func (d *offerDesk) fill(ctx context.Context, news *offerNews) {
+	rounds, whole, err := d.unseen(ctx, news.gap)
+	if err != nil && ctx.Err() == nil {
+		d.log.Warn("match rounds that ended unseen cannot be read; their windows are left out", "after", news.gap, "error", err)
+	}
+	if err != nil || !whole {
+		news.holes = append(news.holes, span{link.WindowOf(news.gap + 1), link.WindowOf(news.seen) + 1})
+		return
+	}
+	for _, r := range rounds {
+		if r.height < news.open && !slices.Contains(news.ended, r) { // the others are open still
+			news.ended = append(news.ended, r)
+		}
+	}
+	slices.SortFunc(news.ended, func(a, b matchRound) int { return cmp.Compare(a.id, b.id) })
 }
 
 // windowOf is the window of a height alone.

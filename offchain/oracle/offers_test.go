@@ -76,6 +76,7 @@ type grid struct {
 	rounds   map[uint64]Question
 	executed map[uint64]bool
 	broken   bool // the chain does not answer
+	short    bool // its list of rounds does not reach back far enough
 	next     uint64
 	// truth is what match.Offers says of each round that was executed, by node, window and price.
 	truth map[byte]map[[2]uint64]link.OfferCount
@@ -110,6 +111,18 @@ func newTestGrid(nodes int) *grid {
 			return claim[:], g.executed[round], nil
 		},
 		class: func(context.Context, string) (uint32, error) { return 3, nil },
+	}
+	g.desk.unseen = func(_ context.Context, from int64) ([]matchRound, bool, error) {
+		if g.broken {
+			return nil, false, errBroken
+		}
+		var out []matchRound
+		for id, q := range g.rounds {
+			if q.Height > from {
+				out = append(out, matchRound{id, q.Height})
+			}
+		}
+		return out, !g.short, nil
 	}
 	return g
 }
@@ -223,13 +236,17 @@ func TestOffersAreToldOnceAndWhole(t *testing.T) {
 				g.broken = false
 				g.since, g.desk.since = height, height // nothing queued before is new, wherever the last count failed
 			},
-			"blind": func(*rapid.T) {
+			"blind": func(t *rapid.T) {
 				// While nobody looks, a round comes and goes.
+				g.desk.work(ctx, time.Now())
 				r := g.open(height+1, 2)
 				g.execute(t, r)
 				height += 3 + rapid.Int64Range(0, 3*link.OffersWindow).Draw(t, "blocks unseen")
-				g.since, g.desk.since = height, height
+				g.broken, g.short = rapid.IntRange(0, 3).Draw(t, "broken") == 0, rapid.IntRange(0, 3).Draw(t, "short") == 0
 				look()
+				g.desk.work(ctx, time.Now())
+				g.broken, g.short = false, false
+				g.since, g.desk.since = height, height
 			},
 			"reconnect": func(t *rapid.T) {
 				i := rapid.IntRange(0, 1).Draw(t, "agent")
@@ -296,6 +313,24 @@ func TestOffersOfACalmOracle(t *testing.T) {
 	require.Len(t, later.seen, 3)
 	// Both nodes had the offers of all 37 rounds, since that at 20; the cheaper got them.
 	require.Equal(t, []link.ClassCount{{Price: 108, Offers: 2 * 37, Accepted: 37}}, later.first)
+}
+
+// An oracle that sees every tenth block only, and no round while it is open, asks for what it has not seen and tells all the same.
+func TestOffersOfASlowOracle(t *testing.T) {
+	g := newTestGrid(2)
+	g.desk.look(10, nil, nil)
+	name, _ := testNodeID(0)
+	a := newListener(t, name)
+	g.desk.ask(a, 0)
+	g.desk.work(t.Context(), time.Now())
+	for height := int64(20); height <= 3*link.OffersWindow+10; height += 10 {
+		g.execute(t, g.open(height-5, 1))
+		g.short = height == 100
+		g.desk.look(height, nil, nil)
+		g.desk.work(t.Context(), time.Now())
+	}
+	require.Equal(t, map[uint64]bool{2: true}, a.seen, "neither that in which it began nor that of the short list")
+	require.Equal(t, map[[2]uint64]link.OfferCount{{2, 100}: {Window: 2, Price: 100, Offered: 6, Accepted: 6}}, a.told)
 }
 
 // A slice that waits for a lower price was missed once, however many batches leave it where it is.

@@ -29,6 +29,7 @@ import (
 // agentFlags of the agent's commands.
 type agentFlags struct {
 	dockerHost   string
+	publish      string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
@@ -54,6 +55,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
 	f.price.add(run)
 
 	measure := &cobra.Command{
@@ -95,7 +97,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB}
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
 	}

@@ -199,7 +199,7 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	if err != nil {
 		return err
 	}
-	if err := k.nodes.Reserve(ctx, nodeID, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
+	if err := k.nodes.Reserve(ctx, nodeID, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount, nil); err != nil {
 		return err
 	}
 	part, err := types.TermsOf(price, s.MaxDuration, j.p.Fee)

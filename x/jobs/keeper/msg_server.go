@@ -118,6 +118,18 @@ func (s msgServer) RecordOutcomes(ctx context.Context, msg *types.MsgRecordOutco
 	return &types.MsgRecordOutcomesResponse{}, nil
 }
 
+func (s msgServer) UpdateService(context.Context, *types.MsgUpdateService) (*types.MsgUpdateServiceResponse, error) {
+	return nil, types.ErrNotSupported
+}
+
+func (s msgServer) ScaleService(context.Context, *types.MsgScaleService) (*types.MsgScaleServiceResponse, error) {
+	return nil, types.ErrNotSupported
+}
+
+func (s msgServer) RecordServices(context.Context, *types.MsgRecordServices) (*types.MsgRecordServicesResponse, error) {
+	return nil, types.ErrNotSupported
+}
+
 // onlyReporter is the one door by which facts from outside enter: no key signs for the oracle module's address.
 func (s msgServer) onlyReporter(authority string) error {
 	if authority != s.k.reporter {

@@ -24,6 +24,9 @@ func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.
 	if err := msg.Validate(k.addresses); err != nil {
 		return nil, err
 	}
+	if msg.Type == types.JOB_TYPE_SERVICE {
+		return nil, types.ErrNotSupported.Wrapf("type: %s", msg.Type)
+	}
 	p, err := k.params.Get(ctx)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func TestReserveAndRelease(t *testing.T) {
 	require.Zero(t, n.Reserved)
 	require.Zero(t, n.RunningTasks)
 	require.Equal(t, types.Statistics{Tasks: 13, Successes: 2, Failures: 1, Lost: 5, Paid: 70, WorkMs: 9}, n.Statistics)
-	require.NoError(t, w.k.Reserve(w.Ctx, id, n, capacity, 1))
+	require.NoError(t, w.k.Reserve(w.Ctx, id, n, capacity, 1, nil))
 	require.Equal(t, capacity, w.node(id).Reserved, "all of it can be reserved")
 	w.check()
 }

@@ -34,6 +34,7 @@ type run struct {
 	begun  atomic.Bool
 	tasks  atomic.Uint32 // finished
 	kicked chan struct{} // there is progress
+	state  atomic.Uint32 // of a service, a link.ProgressState
 }
 
 // start takes an attempt up. The caller holds mu.
@@ -78,6 +79,9 @@ func (r *run) live(ctx context.Context) {
 
 // perform returns when the context ends, or with an error that no repetition mends.
 func (r *run) perform(ctx context.Context) error {
+	if r.slice.Serving != nil {
+		return r.serve(ctx)
+	}
 	out, err := r.execute(ctx)
 	if err != nil {
 		return err

@@ -135,7 +135,7 @@ func TestProgressForm(t *testing.T) {
 	for name, p := range map[string]Progress{
 		"no job":    {State: ProgressRunning},
 		"no state":  {JobID: "j"},
-		"state":     {JobID: "j", State: ProgressFinished + 1},
+		"state":     {JobID: "j", State: ProgressDown + 1},
 		"too many":  {JobID: "j", State: ProgressRunning, TasksTotal: MaxTasks + 1},
 		"more done": {JobID: "j", State: ProgressRunning, TasksDone: 2, TasksTotal: 1},
 	} {

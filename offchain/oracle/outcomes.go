@@ -141,8 +141,9 @@ func (w *Worker) takeReport(ctx context.Context, nodeID string, report link.Sign
 	return errNotYet
 }
 
-// takeProgress notes the first sign of work.
-func (w *Worker) takeProgress(_ string, p link.Progress) {
+// takeProgress notes the first sign of work, and how a service is.
+func (w *Worker) takeProgress(node string, p link.Progress) {
+	w.infirmary.note(node, p, time.Now())
 	w.mu.Lock()
 	known := false
 	for _, t := range w.tracked {

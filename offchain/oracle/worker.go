@@ -19,6 +19,7 @@ import (
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/oracle/nomaddesk"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -80,6 +81,8 @@ type Worker struct {
 	report *reportBook
 	offers *offerDesk
 	server *link.Server
+	// infirmary watches services.
+	infirmary *infirmary
 	// nomad is nil if this oracle has no cluster.
 	nomad *nomaddesk.Desk
 
@@ -110,6 +113,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.pulse = newPulse(cfg.PingInterval)
 	w.offers = newOfferDesk(w)
+	w.infirmary = newInfirmary(w)
 	if err := w.openNomad(); err != nil {
 		return nil, err
 	}
@@ -145,6 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { return w.voter.run(ctx) })
 	g.Go(func() error { return w.runPulse(ctx) })
 	g.Go(func() error { return w.offers.run(ctx) })
+	g.Go(func() error { return w.infirmary.run(ctx, w.cfg.PingInterval/3) })
 	g.Go(func() error { return w.follow(ctx) })
 	return g.Wait()
 }
@@ -256,6 +261,8 @@ func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error 
 		return w.answerModel(ctx, round)
 	case oracletypes.KindOutcome:
 		return w.answerOutcome(ctx, round)
+	case jobstypes.RoundKindServices:
+		return w.answerServices(ctx, round)
 	}
 	return fmt.Errorf("%w: this release does not know rounds of kind %q; upgrade fog", errAbstain, round.Kind)
 }

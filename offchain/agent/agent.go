@@ -146,7 +146,7 @@ func New(cfg Config) (*Agent, error) {
 // Run works until the context ends; its error is then the context's. Attempts under way go on in the dispatcher until that is closed,
 // and are taken up again by the next agent with the same folder.
 func (a *Agent) Run(ctx context.Context) (err error) {
-	unlock, err := a.openDir()
+	unlock, err := a.openDir(ctx)
 	if err != nil {
 		return fmt.Errorf("agent: %w", err)
 	}
@@ -205,11 +205,11 @@ func (a *Agent) pricing(nodeID string, log *slog.Logger) *autoprice.Worker {
 }
 
 // openDir takes the folder and what an earlier agent left in it.
-func (a *Agent) openDir() (unlock func() error, err error) {
+func (a *Agent) openDir(ctx context.Context) (unlock func() error, err error) {
 	if err := errors.Join(os.MkdirAll(a.cfg.Dir, 0o700), os.MkdirAll(a.cfg.Limits.Dir, 0o700)); err != nil {
 		return nil, err
 	}
-	if unlock, err = lockDir(a.cfg.Dir); err != nil {
+	if unlock, err = lockDir(ctx, a.cfg.Dir); err != nil {
 		return nil, fmt.Errorf("lock its folder: %w", err)
 	}
 	cache, err := openCache(filepath.Join(a.cfg.Dir, "cache"), int64(a.cfg.CacheMiB)<<20)

@@ -66,3 +66,16 @@ func TestOneAgentPerFolder(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, second.Run(ctx), context.Canceled)
 }
+
+// A process that was killed keeps its lock for a moment longer.
+func TestAgentWaitsForTheLockOfOneThatEnds(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := lockDir(t.Context(), dir)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	time.AfterFunc(300*time.Millisecond, func() { ended <- unlock() })
+	again, err := lockDir(t.Context(), dir)
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+	require.NoError(t, again())
+}

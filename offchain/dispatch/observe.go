@@ -24,6 +24,8 @@ type Stats struct {
 	At      time.Time `json:"at"`
 	Started time.Time `json:"started"`
 	Running bool      `json:"running"`
+	// Over says that the task has ended for good.
+	Over bool `json:"over"`
 	// Measured says that the fields below hold something.
 	Measured bool `json:"measured"`
 	// CPUNanos is processor time since the start, in 1e-9 s.

@@ -167,6 +167,9 @@ func VolumePath(p string) error {
 	return nil
 }
 
+// Overlap reports whether two clean paths are the same or one lies in the other.
+func Overlap(p, q string) bool { return within(p, q) || within(q, p) }
+
 func within(p, folder string) bool { return p == folder || strings.HasPrefix(p, folder+"/") }
 
 func (s Service) validateVolume(i int, v Volume) error {
@@ -180,7 +183,7 @@ func (s Service) validateVolume(i int, v Volume) error {
 		return fmt.Errorf("volume %s has no size", v.Name)
 	}
 	for _, w := range s.Volumes[:i] {
-		if v.Name == w.Name || within(v.Path, w.Path) || within(w.Path, v.Path) {
+		if v.Name == w.Name || Overlap(v.Path, w.Path) {
 			return fmt.Errorf("volumes %s and %s share their name or lie in each other", w.Name, v.Name)
 		}
 	}

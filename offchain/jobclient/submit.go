@@ -41,6 +41,9 @@ func NewSalt() string {
 
 // Message is the transaction's message that submits a packed job.
 func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmitJob, error) {
+	if f.Type == jobfile.TypeService {
+		return nil, f.Problem("type", fmt.Errorf("is %q, which cannot be submitted yet: %w", f.Type, jobfile.ErrUnsupported))
+	}
 	m := &jobstypes.MsgSubmitJob{
 		Owner: owner, Salt: salt, Type: jobstypes.JOB_TYPE_BATCH, Engine: nodestypes.ENGINE_WASM,
 		SpecDigest: p.SpecDigest.String(), ImageDigest: p.Module.String(), Tasks: f.Tasks,

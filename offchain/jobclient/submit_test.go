@@ -283,3 +283,12 @@ func TestExplainCountsNodes(t *testing.T) {
 		Excluded: []Exclusion{{match.ReasonRegion.String(), 2}, {match.ReasonCPU.String(), 1}},
 	}}, got)
 }
+
+// TestServicesAreNotSubmittedYet: a file of a service is read and packed, and refused with its line.
+func TestServicesAreNotSubmittedYet(t *testing.T) {
+	f, err := jobfile.Load("../jobfile/testdata/good/service-least.yaml")
+	require.NoError(t, err)
+	_, err = Message(f, Packed{}, "fog1owner", "salt")
+	require.ErrorIs(t, err, jobfile.ErrUnsupported)
+	require.ErrorContains(t, err, `service-least.yaml:3: type is "service"`)
+}

@@ -141,6 +141,8 @@ type Hello struct {
 	BootID string
 	// Version of the agent's program.
 	Version string
+	// Watch says that the agent shows tasks; NewClient sets it.
+	Watch bool
 }
 
 // Validate checks the form of a hello.

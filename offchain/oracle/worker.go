@@ -118,7 +118,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, err
 	}
 	w.server, err = link.NewServer(link.ServerOptions{
-		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Log: w.log,
+		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Jobs: jobBook{cfg.Chain}, Log: w.log,
 		Handlers: link.Handlers{
 			Report: w.takeReport, Progress: w.takeProgress, Offers: func(s *link.Session, from uint64) { w.offers.ask(s, from) },
 		},

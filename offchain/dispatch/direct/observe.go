@@ -100,6 +100,7 @@ func (d *Dispatcher) Stats(ctx context.Context, id dispatch.AttemptID, task uint
 	}
 	now := dispatch.Stats{At: time.Now().UTC()}
 	if t.over(task) {
+		now.Over = true
 		finished, _ := t.news(0)
 		for _, out := range finished {
 			if out.Task == task {

@@ -211,7 +211,7 @@ func (s *serviceSuite) testLife(t *testing.T) {
 	require.Contains(t, ReadLog(t, d, a.ID, 0), "service was asked to end\n")
 	stats, err = d.Stats(context.Background(), a.ID, 0)
 	require.NoError(t, err)
-	require.False(t, stats.Running)
+	require.True(t, stats.Over && !stats.Running)
 
 	changed := a
 	changed.Env = nil

@@ -34,7 +34,7 @@ func (a *Agent) prepare(ctx context.Context, slice jobstypes.Slice, onSpec func(
 	if err != nil {
 		return dispatch.Assignment{}, nil, fmt.Errorf("job %s: %w", slice.JobId, err)
 	}
-	job := resp.Job
+	job := handover.Revised(resp.Job, slice)
 	spec, err := a.spec(ctx, job)
 	if err != nil {
 		return dispatch.Assignment{}, nil, err

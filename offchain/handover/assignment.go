@@ -33,6 +33,41 @@ func SpecDigest(job jobstypes.Job) (artifact.Digest, error) {
 	return digest, nil
 }
 
+// Revised is the job as a slice runs it: of a service the revision that the slice is of.
+func Revised(job jobstypes.Job, slice jobstypes.Slice) jobstypes.Job {
+	if slice.Serving != nil {
+		job.SpecDigest, job.ImageDigest = slice.Serving.Revision.SpecDigest, slice.Serving.Revision.ImageDigest
+	}
+	return job
+}
+
+// tasksOf is how many tasks the spec of a job has: each replica of a service is one by itself.
+func tasksOf(job jobstypes.Job) uint32 {
+	if job.IsService() {
+		return 1
+	}
+	return job.Tasks
+}
+
+// service is what a slice of a service has beyond a task, with the ports that the chain assigned.
+func service(slice jobstypes.Slice, spec jobfile.Spec) (*dispatch.Service, error) {
+	if (slice.Serving != nil) != (spec.Service != nil) {
+		return nil, JobFault("the spec is of a service and the job on chain is not, or the other way about; push and submit the job again")
+	}
+	if slice.Serving == nil {
+		return nil, nil
+	}
+	ports := map[string]uint16{}
+	for _, p := range slice.Serving.Ports {
+		ports[p.Name] = uint16(p.HostPort)
+	}
+	out, err := spec.Service.Dispatch(ports)
+	if err != nil {
+		return nil, JobFault("%w; push and submit the job again", err)
+	}
+	return out, nil
+}
+
 // Assignment takes from the chain all that the chain knows, and from the spec the rest: arguments, environment and inputs. The spec may not
 // contradict the chain. Paths are still to be filled in.
 func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (dispatch.Assignment, error) {
@@ -43,7 +78,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	}{
 		{"engine", spec.Engine, jobfile.EngineName(job.Engine)},
 		{"module", spec.Module.String(), job.ImageDigest},
-		{"tasks", spec.Tasks, job.Tasks},
+		{"tasks", spec.Tasks, tasksOf(job)},
 		{"cpu_milli", uint64(spec.CPU), r.CpuMilli},
 		{"memory_mib", uint64(spec.Memory), r.MemoryMib},
 		{"storage_mib", uint64(spec.Storage), r.StorageMib},
@@ -58,9 +93,17 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 		slice.MaxDuration > math.MaxInt64/uint64(time.Second) {
 		return dispatch.Assignment{}, JobFault("the job asks for more than any machine has: %s, %d s", r.String(), slice.MaxDuration)
 	}
+	service, err := service(slice, spec)
+	if err != nil {
+		return dispatch.Assignment{}, err
+	}
+	tasks := job.Tasks
+	if service != nil {
+		tasks = slice.FirstTask + 1 // replicas come and go
+	}
 	return dispatch.Assignment{
 		ID:        ID(slice),
-		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: job.Tasks,
+		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: tasks, Service: service,
 		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
 		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib),
 		MaxDuration: time.Duration(slice.MaxDuration) * time.Second,

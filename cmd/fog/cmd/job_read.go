@@ -34,6 +34,9 @@ type jobView struct {
 	Slices  []json.RawMessage   `json:"slices"`
 	Account json.RawMessage     `json:"account"`
 	Waiting []jobclient.Waiting `json:"waiting"`
+	// Endpoints and FundedUntil are of services.
+	Endpoints   []json.RawMessage `json:"endpoints,omitempty"`
+	FundedUntil int64             `json:"funded_until,omitempty"`
 }
 
 func (a *app) jobStatus(ctx context.Context, id string) error {
@@ -58,6 +61,16 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 		return err
 	}
 	v := jobView{Waiting: []jobclient.Waiting{}}
+	var service jobclient.Service
+	if job.IsService() {
+		if service, err = c.Service(ctx, id); err != nil {
+			return err
+		}
+		v.FundedUntil = service.FundedUntil
+		if v.Endpoints, err = protoList(ch.Codec(), service.Endpoints); err != nil {
+			return err
+		}
+	}
 	if job.Counts.Pending > 0 {
 		if v.Waiting, err = jobclient.Explain(ctx, ch, id); err != nil {
 			return err
@@ -78,6 +91,11 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 		}
 		if err := fields(w, "in escrow", fmt.Sprintf("%s, of which %s free to withdraw", fog(account.Balance), fog(account.Free()))); err != nil {
 			return err
+		}
+		if job.IsService() {
+			if err := printService(w, service); err != nil {
+				return err
+			}
 		}
 		if err := printSlices(w, slices); err != nil {
 			return err

@@ -42,6 +42,7 @@ type registerFlags struct {
 	deposit, collateral      string
 	headroom                 uint64
 	nomad                    nomadNode
+	reach                    reachFlags
 }
 
 // priceFlags are the prices of an hour of each resource; empty ones are not given.
@@ -99,6 +100,7 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringSliceVar(&f.engines, "engines", nil, "what the machine runs, such as wasm,docker (default: wasm, and docker if the Docker Engine answers)")
 	fl.StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	f.nomad.add(cmd)
+	f.reach.add(cmd)
 	fl.StringVar(&f.deposit, "deposit", "100FOG", "deposit, locked while the node is registered")
 	fl.StringVar(&f.collateral, "collateral", "10FOG", "what should be free in the provider account besides, as collateral of the work")
 	fl.Uint64Var(&f.headroom, "headroom", 20, "percent of the measured speed that is not declared, so that a busy minute does not fail a benchmark")
@@ -166,6 +168,12 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 	}
 	if _, err := parseLocation(f.location); err != nil {
 		return err
+	}
+	if _, err := parsePorts(f.reach.ports); err != nil {
+		return err
+	}
+	if (f.reach.address == "") != (f.reach.ports == "") {
+		return usagef("--address and --ports go together: services are reached at ports of an address")
 	}
 	c, err := a.nodeClient(ctx)
 	if err != nil {
@@ -239,7 +247,14 @@ func (a *app) sendRegistration(
 	if err != nil {
 		return nodeclient.Registered{}, err
 	}
-	msg.Location = location
+	msg.Location, msg.Address = location, f.reach.address
+	ports, err := parsePorts(f.reach.ports)
+	if err != nil {
+		return nodeclient.Registered{}, err
+	}
+	if ports != nil {
+		msg.Ports = *ports
+	}
 	a.say("registering %s with a deposit of %s …", registration.Salt, fog(registration.Deposit))
 	return c.Register(ctx, msg, collateral)
 }

@@ -187,7 +187,7 @@ func printNode(w io.Writer, v nodeView) error {
 		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
 		"engines", strings.Join(jobfile.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
-		"delivers", v.Rating.speed(), "network", networkText(n),
+		"delivers", v.Rating.speed(), "network", networkText(n), "services", reachText(n),
 		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
 		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {

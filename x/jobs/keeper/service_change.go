@@ -189,8 +189,10 @@ func (k Keeper) releaseNumber(ctx context.Context, j *openJob, number uint32, wi
 
 // progress is how far an update is.
 type progress struct {
-	// outdated is the first replica that runs something else than the target and has no successor; -1 if there is none.
+	// outdated is the first replica that runs something else than the target and has no successor; -1 if there is none. left tells whether
+	// any runs something else.
 	outdated int
+	left     bool
 	// waits: something of the target has not been seen healthy for a whole epoch since a replica last took it over.
 	waits bool
 }
@@ -205,9 +207,12 @@ func (k Keeper) roll(ctx context.Context, j *openJob) error {
 	if err != nil || at.waits {
 		return err
 	}
-	if at.outdated < 0 {
+	if !at.left {
 		svc.Stable = svc.Target
 		return k.emitChanged(ctx, j, "updated")
+	}
+	if at.outdated < 0 { // those that are left are being handed over
+		return nil
 	}
 	replica := &svc.Replicas[at.outdated]
 	s, err := k.queueReplica(ctx, j, uint32(at.outdated), svc.Target, 0, nil)
@@ -221,7 +226,8 @@ func (k Keeper) roll(ctx context.Context, j *openJob) error {
 	return nil
 }
 
-// look tells how far an update is. Successors of an earlier target are ended, and replicas that wait for a node will run the target at once.
+// look tells how far an update is. Successors of an earlier target are ended, those of a drain are left to take over first, and replicas that wait for
+// a node will run the target at once.
 func (k Keeper) look(ctx context.Context, j *openJob) (progress, error) {
 	clock, err := k.getClock(ctx)
 	if err != nil {
@@ -230,16 +236,18 @@ func (k Keeper) look(ctx context.Context, j *openJob) (progress, error) {
 	svc := j.Service
 	at := progress{outdated: -1, waits: svc.StepEpoch > 0 && clock.Judged <= svc.StepEpoch}
 	for i := range svc.Replicas {
+		outdated := false
 		for _, number := range svc.Replicas[i].Slices() {
 			s, err := k.Slice(ctx, j.id, number)
 			if err != nil {
 				return at, err
 			}
-			runs, successor := s.Serving.Revision.Runs(svc.Target), svc.Replicas[i].Succeeds(number)
+			successor := svc.Replicas[i].Succeeds(number)
 			unhealthy, notRunning := s.Serving.Failing(clock.Judged)
 			switch {
-			case runs:
+			case s.Serving.Revision.Runs(svc.Target):
 				at.waits = at.waits || successor || s.Serving.StartedTime == 0 || unhealthy+notRunning > 0
+			case successor && s.Serving.Revision.Runs(svc.Stable):
 			case successor:
 				if err := k.releaseServing(ctx, j, &s, types.SLICE_STATUS_CANCELLED, j.now, true); err != nil {
 					return at, err
@@ -250,9 +258,13 @@ func (k Keeper) look(ctx context.Context, j *openJob) (progress, error) {
 				if err := k.move(ctx, j, &s, s.Status, s.Due); err != nil {
 					return at, err
 				}
-			case at.outdated < 0:
-				at.outdated = i
+			default:
+				outdated = true
 			}
+		}
+		at.left = at.left || outdated
+		if outdated && at.outdated < 0 && svc.Replicas[i].Successor == 0 {
+			at.outdated = i
 		}
 	}
 	return at, nil

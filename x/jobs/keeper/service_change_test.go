@@ -190,6 +190,31 @@ func TestDrainHandsOverWithoutPenalty(t *testing.T) {
 	require.Zero(t, w.nodes.get(w.Ctx, nodes[0].Id).RunningTasks, "the node can be retired")
 }
 
+// A hand-over and an update do not get in each other's way: the drained replica moves with what it runs, and is updated when its turn comes.
+func TestDrainDuringAnUpdate(t *testing.T) {
+	w := newWorld(t)
+	job, nodes := w.serve("s", 2)
+	w.must(w.topUp("dev", job.Id, 100_000), "top up")
+	require.NoError(t, w.update(job.Id, otherDigest))
+	w.NextBlock()
+	require.Equal(t, [][2]uint32{{0, 2}, {1, 0}}, w.replicaSlices(job.Id))
+	w.drainNode(nodes[1])
+	w.epochs(1)
+	require.Equal(t, [][2]uint32{{0, 2}, {1, 3}}, w.replicaSlices(job.Id))
+	require.EqualValues(t, 1, w.slice(job.Id, 3).Serving.Revision.Number)
+	w.epochs(1)
+	require.Equal(t, [][2]uint32{{0, 2}, {1, 3}}, w.replicaSlices(job.Id), "both wait for nodes")
+	w.matchAll(job.Id, 2, 1, w.addNode("prov", 11, 7200))
+	w.matchAll(job.Id, 3, 1, w.addNode("prov", 12, 7200))
+	w.epochs(1)
+	require.Equal(t, [][2]uint32{{2, 0}, {3, 0}}, w.replicaSlices(job.Id))
+	w.epochs(1)
+	require.Equal(t, [][2]uint32{{2, 0}, {3, 4}}, w.replicaSlices(job.Id), "its turn")
+	w.matchAll(job.Id, 4, 1, w.addNode("prov", 13, 7200))
+	w.epochs(2)
+	require.EqualValues(t, 2, w.job(job.Id).Service.Stable.Number)
+}
+
 func TestDrainHasItsTime(t *testing.T) {
 	w := newWorld(t)
 	job, nodes := w.serve("s", 1)

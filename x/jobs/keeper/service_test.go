@@ -1,10 +1,13 @@
 package keeper_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/x/internal/fixture"
@@ -304,4 +307,35 @@ func TestReportsAboutServicesThatDoNotFit(t *testing.T) {
 		_, err := w.server().ClaimTimeout(ctx, &types.MsgClaimTimeout{Sender: job.Owner, JobId: job.Id, Slices: []uint64{0}})
 		return err
 	}), types.ErrSliceState)
+}
+
+// What a report sets aside for an item is more than the item of the longest records takes.
+func TestGasOfServiceItems(t *testing.T) {
+	w := newWorld(t)
+	for i := len(w.oracles); i < types.MaxVoters; i++ {
+		w.oracles = append(w.oracles, w.Text(fixture.Address(fmt.Sprintf("oracle %d", i))))
+	}
+	msg := w.serviceMsg("dev", "s", 1)
+	msg.Ports = nil
+	for i := range uint32(types.MaxPorts) {
+		name := fmt.Sprintf("%s%02d", strings.Repeat("p", 30), i)
+		msg.Ports = append(msg.Ports, types.Port{Name: name, ContainerPort: 1 + i, Protocol: types.PROTOCOL_TCP})
+	}
+	job := w.submitService(msg)
+	node := w.addNode("prov", 1, 7200)
+	w.nodes.change(w.Ctx, node.Id, func(n *nodestypes.Node) { n.Ports.To = 20_100 })
+	w.matchAll(job.Id, 0, 1, node)
+	w.toEpochEnd()
+	gas := func(items ...types.ServiceItem) uint64 {
+		meter := storetypes.NewInfiniteGasMeter()
+		cached, _ := w.Ctx.CacheContext()
+		_, err := w.server().RecordServices(cached.WithGasMeter(meter), &types.MsgRecordServices{
+			Authority: w.reporter, Epoch: w.clock().Judged, Observations: []types.ServiceObservation{{Started: items}}, Quorum: 1, Voters: w.oracles,
+		})
+		require.NoError(t, err)
+		return meter.GasConsumed()
+	}
+	item := gas(w.serviceItem(job.Id, 0)) - gas()
+	t.Logf("%d gas", item)
+	require.Less(t, item, uint64(500_000))
 }

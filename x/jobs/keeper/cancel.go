@@ -37,7 +37,10 @@ func (k Keeper) CancelJob(ctx context.Context, owner string, id escrowtypes.ID) 
 
 // markCancelled leaves the slices of an open job to EndBlock.
 func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.Job) error {
-	job.CancelledTime = blockSeconds(ctx)
+	job.CancelledTime, job.CancelCursor = blockSeconds(ctx), lowestOpen(job)
+	if job.IsService() {
+		job.Service.End = types.CLOSE_REASON_CANCELLED
+	}
 	if err := k.cancelling.Set(ctx, id); err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.
 func (k Keeper) cancelSome(ctx context.Context, p types.Params, limit int) (int, error) {
 	looked := 0
 	for looked < limit {
-		id, found, err := k.nextCancelling(ctx)
+		id, found, err := firstOf(ctx, k.cancelling)
 		if err != nil || !found {
 			return looked, err
 		}
@@ -64,10 +67,11 @@ func (k Keeper) cancelSome(ctx context.Context, p types.Params, limit int) (int,
 	return looked, nil
 }
 
-func (k Keeper) nextCancelling(ctx context.Context) (escrowtypes.ID, bool, error) {
+// firstOf is the first job of a set.
+func firstOf(ctx context.Context, set collections.KeySet[escrowtypes.ID]) (escrowtypes.ID, bool, error) {
 	var id escrowtypes.ID
 	found := false
-	err := k.cancelling.Walk(ctx, nil, func(key escrowtypes.ID) (bool, error) {
+	err := set.Walk(ctx, nil, func(key escrowtypes.ID) (bool, error) {
 		id, found = key, true
 		return true, nil
 	})
@@ -115,6 +119,9 @@ func (k Keeper) cancelOne(ctx context.Context, p types.Params, key types.SliceKe
 // cancelSlice ends a slice of a cancelled job: one that waits gets all back, one that runs is paid for the time it ran, one that has its
 // outcome settles as if accepted.
 func (k Keeper) cancelSlice(ctx context.Context, j *openJob, s *types.Slice) error {
+	if j.IsService() {
+		return k.cancelServing(ctx, j, s)
+	}
 	e := ending{status: types.SLICE_STATUS_CANCELLED}
 	switch s.Status {
 	case types.SLICE_STATUS_REPORTED:

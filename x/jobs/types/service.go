@@ -34,6 +34,17 @@ func (r Replica) Slices() []uint32 {
 	return []uint32{r.Slice, r.Successor}
 }
 
+// Changing says whether a service is on its way to what is wanted.
+func (s Service) Changing() bool {
+	return s.Updating() && !s.Halted || len(s.Replicas) != int(s.Wanted)
+}
+
+// Updating says whether not all replicas run the target.
+func (s Service) Updating() bool { return s.Target.Number != s.Stable.Number }
+
+// Succeeds says whether a slice is the successor in a replica.
+func (r Replica) Succeeds(slice uint32) bool { return r.Successor != 0 && r.Successor == slice }
+
 // Runs says whether a revision runs the same as another one.
 func (r Revision) Runs(other Revision) bool {
 	return r.SpecDigest == other.SpecDigest && r.ImageDigest == other.ImageDigest
@@ -119,17 +130,18 @@ func (p Params) EpochCost(s Service) (uint64, error) {
 	return escrowtypes.AddChecked(cost, burned)
 }
 
-// FundedUntil is until when the pool of a service pays, from the end of the present epoch on, at its present rate; 2^62 if for longer.
+// FundedUntil is until when a service is paid for at its present rate: its slices hold what pays them until the present epoch, which ends then,
+// has been judged, and the pool pays whole epochs from there on. 2^62 if for longer.
 func (p Params) FundedUntil(s Service, ends int64) (int64, error) {
 	cost, err := p.EpochCost(s)
 	if err != nil || cost == 0 {
 		return 1 << 62, err
 	}
-	seconds, err := escrowtypes.MulDiv(s.Pool, p.ServiceEpoch, cost)
-	if err != nil || seconds > 1<<61 {
-		return 1 << 62, nil //nolint:nilerr // longer than can be told
+	epochs := s.Pool / cost
+	if epochs > 1<<61/p.ServiceEpoch {
+		return 1 << 62, nil
 	}
-	return ends + int64(seconds), nil
+	return ends + int64(p.ServiceWindow+epochs*p.ServiceEpoch), nil
 }
 
 // validateKind checks what only services have, or that nothing of it is given.

@@ -89,7 +89,7 @@ func TestFundedUntil(t *testing.T) {
 	s.Pool = 2*cost + cost/2
 	until, err := p.FundedUntil(s, 5_000)
 	require.NoError(t, err)
-	require.EqualValues(t, 5_000+750, until)
+	require.EqualValues(t, 5_000+60+600, until)
 	p.EpochFee, s.Rate, s.Pool = 0, 1, 1<<63
 	until, err = p.FundedUntil(s, 5_000)
 	require.NoError(t, err)

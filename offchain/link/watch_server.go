@@ -145,7 +145,7 @@ func (o *ownerStream) admit() error {
 	case err != nil:
 		return status.Errorf(codes.Unavailable, "the oracle could not look the job up: %v", err)
 	case !bytes.Equal(owner, key.Address()):
-		return status.Errorf(codes.PermissionDenied, "only the owner of %s may watch it; sign with the owner's key", r.GetJobId())
+		return status.Errorf(codes.PermissionDenied, "only the owner of %s may watch it", r.GetJobId())
 	}
 	o.request, o.offset = r, r.GetOffset()
 	o.source = Place{NodeID: r.GetSource().GetNodeId(), Slice: r.GetSource().GetSlice(), Attempt: r.GetSource().GetAttempt()}

@@ -50,7 +50,7 @@ func (a *app) watchTask(ctx context.Context, w jobclient.Watch) error {
 	w.Note = func(text string) { a.say("%s", text) }
 	err = (&jobclient.Client{Chain: ch}).Follow(ctx, w)
 	if errors.Is(err, link.ErrMayNotWatch) {
-		return hint(err, "the job's owner signs with --key")
+		return hint(err, "give the key of the job's owner with --key")
 	}
 	return err
 }

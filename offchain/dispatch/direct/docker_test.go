@@ -111,3 +111,32 @@ func BenchmarkContainerStart(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(tasks*b.N), "ms/task")
 }
+
+// BenchmarkServiceStart is how long a service takes from its start to its first process, and from its stop to nothing left, with a loaded
+// image, a network and a volume.
+func BenchmarkServiceStart(b *testing.B) {
+	needDocker(b)
+	guest := dispatchtest.BuildGuestImage(b)
+	d, closeIt := openDocker(b, b.TempDir())
+	defer closeIt()
+	services := d.(dispatch.Services)
+	a := dispatchtest.ServiceAssignment(b, guest)
+	a.Service.Health = dispatch.Health{Kind: dispatch.HealthNone}
+	once := func() (start, stop time.Duration) {
+		a.ID.Attempt++
+		began := time.Now()
+		require.NoError(b, d.Start(b.Context(), a))
+		dispatchtest.WatchService(b, services, a.ID).Until(dispatch.ServiceHealthy)
+		ready := time.Now()
+		require.NoError(b, d.Stop(b.Context(), a.ID))
+		return ready.Sub(began), time.Since(ready)
+	}
+	once() // loads the image
+	var start, stop time.Duration
+	for b.Loop() {
+		up, down := once()
+		start, stop = start+up, stop+down
+	}
+	b.ReportMetric(float64(start.Milliseconds())/float64(b.N), "ms/start")
+	b.ReportMetric(float64(stop.Milliseconds())/float64(b.N), "ms/stop")
+}

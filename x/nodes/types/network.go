@@ -57,10 +57,10 @@ func (n Network) Validate() error {
 }
 
 // Differs tells whether a network is seen so much otherwise than it was before that it is worth a report: by a quarter of the figure and at least
-// by what pings vary without a reason.
+// by what pings vary without a reason. The first sight of a network always is.
 func (n Network) Differs(from Network) bool {
 	const rtt, jitter, loss = 2_000, 1_000, 5_000 // µs, µs, millionths
-	return apart(n.RttUs, from.RttUs, rtt) || apart(n.JitterUs, from.JitterUs, jitter) || apart(n.LossPpm, from.LossPpm, loss)
+	return (n.RttUs == 0) != (from.RttUs == 0) || apart(n.RttUs, from.RttUs, rtt) || apart(n.JitterUs, from.JitterUs, jitter) || apart(n.LossPpm, from.LossPpm, loss)
 }
 
 func apart(a, b, least uint32) bool {

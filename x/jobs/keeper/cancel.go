@@ -37,7 +37,7 @@ func (k Keeper) CancelJob(ctx context.Context, owner string, id escrowtypes.ID) 
 
 // markCancelled leaves the slices of an open job to EndBlock.
 func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.Job) error {
-	job.CancelledTime, job.CancelCursor = blockSeconds(ctx), lowestOpen(job)
+	job.CancelledTime = blockSeconds(ctx)
 	if job.IsService() {
 		job.Service.End = types.CLOSE_REASON_CANCELLED
 	}
@@ -84,9 +84,9 @@ func (k Keeper) cancelSlices(ctx context.Context, p types.Params, id escrowtypes
 	if err != nil {
 		return 0, err
 	}
-	looked := 0
-	for number := job.CancelCursor; number < job.NextSlice && looked < limit; number++ {
-		looked++
+	numbers, cursor := toCancel(job, limit)
+	looked := len(numbers)
+	for _, number := range numbers {
 		if err := k.cancelOne(ctx, p, collections.Join(id, number)); err != nil {
 			return looked, err
 		}
@@ -94,13 +94,29 @@ func (k Keeper) cancelSlices(ctx context.Context, p types.Params, id escrowtypes
 	if job, err = k.Job(ctx, id); err != nil {
 		return looked, err
 	}
-	job.CancelCursor += uint32(looked)
+	job.CancelCursor = cursor
 	if job.CancelCursor == job.NextSlice {
 		if err := k.cancelling.Remove(ctx, id); err != nil {
 			return looked, err
 		}
 	}
 	return looked, k.jobs.Set(ctx, id, job)
+}
+
+// toCancel are the slices that a cancellation looks at next, and where it stands then. The open slices of a service are few among many that have
+// ended in the course of time, and are looked at all at once.
+func toCancel(job types.Job, limit int) (numbers []uint32, cursor uint32) {
+	if job.IsService() {
+		for _, replica := range job.Service.Replicas {
+			numbers = append(numbers, replica.Slices()...)
+		}
+		return numbers, job.NextSlice
+	}
+	cursor = job.CancelCursor
+	for ; cursor < job.NextSlice && len(numbers) < limit; cursor++ {
+		numbers = append(numbers, cursor)
+	}
+	return numbers, cursor
 }
 
 func (k Keeper) cancelOne(ctx context.Context, p types.Params, key types.SliceKey) error {

@@ -241,25 +241,10 @@ func (k Keeper) nodeOf(ctx context.Context, s *types.Slice) (nodestypes.Node, er
 // endService begins to end a service; its slices follow, a bounded number a block.
 func (k Keeper) endService(ctx context.Context, j *openJob, reason types.CloseReason) error {
 	j.Service.End, j.CancelledTime = reason, j.now
-	j.CancelCursor = lowestOpen(j.Job)
 	if err := k.cancelling.Set(ctx, j.id); err != nil {
 		return err
 	}
 	return emit(ctx, &types.EventServiceEnding{JobId: j.Id, Reason: reason})
-}
-
-// lowestOpen is the number that no open slice of a job is below.
-func lowestOpen(job types.Job) uint32 {
-	if !job.IsService() {
-		return 0
-	}
-	lowest := job.NextSlice
-	for _, replica := range job.Service.Replicas {
-		for _, number := range replica.Slices() {
-			lowest = min(lowest, number)
-		}
-	}
-	return lowest
 }
 
 // cancelServing ends a slice of a service that is being ended: one that is on a node is paid until the end was asked for.

@@ -32,6 +32,7 @@ func TestProblems(t *testing.T) {
 		"meaning-service-duration":       `:8: max_duration is not for services: say with funded_time for how long to pay`,
 		"meaning-service-tasks":          `:8: tasks is not for services: say how many run with replicas`,
 		"meaning-service-host-port":      `:10: ports[1].host_port is 7000 again; each port has one of its own`,
+		"meaning-service-host-port-low":  `:8: ports[0].host_port is 443; use 1024 to 65535, or leave it out`,
 		"meaning-service-port-twice":     `:8: ports[1] has the name or the number of a port before; change one`,
 		"meaning-service-health-port":    `:9: health.port is "game"; name one of the TCP ports`,
 		"meaning-service-health-path":    `:9: health.path is missing; say what to ask for, such as /health`,

@@ -13,6 +13,9 @@ import (
 // MaxReplicas is the most replicas of a service.
 const MaxReplicas = 64
 
+// minHostPort is the first port that nodes lend.
+const minHostPort = 1024
+
 // Defaults of a health check.
 const (
 	healthInterval = Seconds(10)
@@ -25,7 +28,7 @@ type Port struct {
 	Name          string `yaml:"name" jsonschema:"required,pattern=^[a-z]([a-z0-9-]{0\\,30}[a-z0-9])?$" jsonschema_description:"Name of the port. The program finds its number in FOG_PORT_<NAME>."`
 	ContainerPort uint32 `yaml:"container_port" jsonschema:"required,minimum=1,maximum=65535" jsonschema_description:"Port that the program listens on."`
 	Protocol      string `yaml:"protocol" jsonschema:"enum=tcp,enum=udp,default=tcp" jsonschema_description:"tcp or udp."`
-	HostPort      uint32 `yaml:"host_port" jsonschema:"maximum=65535,default=0" jsonschema_description:"Port of the node, if it must be a certain one; then only nodes will do where it is free."`
+	HostPort      uint32 `yaml:"host_port" jsonschema:"maximum=65535,default=0" jsonschema_description:"Port of the node, if it must be a certain one, from 1024 on; then only nodes will do where it is free."`
 }
 
 // Health is how a node finds out whether a service works.
@@ -157,10 +160,10 @@ func (f *File) checkService(l *problemList) {
 	}
 	for i, p := range f.Ports {
 		field := fmt.Sprintf("ports[%d].host_port", i)
-		if p.HostPort > math.MaxUint16 {
-			l.add(field, "is %d; use 1 to %d, or leave it out", p.HostPort, math.MaxUint16)
+		if p.HostPort != 0 && p.HostPort < minHostPort || p.HostPort > math.MaxUint16 {
+			l.add(field, "is %d; use %d to %d, or leave it out", p.HostPort, minHostPort, math.MaxUint16)
 		}
-		same := func(q Port) bool { return p.HostPort != 0 && q.HostPort == p.HostPort && q.Protocol == p.Protocol }
+		same := func(q Port) bool { return p.HostPort != 0 && q.HostPort == p.HostPort }
 		if slices.ContainsFunc(f.Ports[:i], same) {
 			l.add(field, "is %d again; each port has one of its own", p.HostPort)
 		}

@@ -130,6 +130,29 @@ func (e *Engine) startService(ctx context.Context, t Task) (ServiceRun, error) {
 // WaitService copies what the service writes after since to t.Log, to its end, and returns when it has ended by itself. When the context
 // ends, the service is stopped. Errors are those of Prepare.
 func (e *Engine) WaitService(ctx context.Context, t Task, since time.Time) (Exit, error) {
+	for {
+		state, err := e.waitRun(ctx, t, since)
+		if err != nil {
+			return Exit{}, err
+		}
+		if state.Running { // right after a start, an engine may still tell of the end before it
+			since = time.Now()
+			select {
+			case <-ctx.Done():
+			case <-time.After(waitPause):
+			}
+			continue
+		}
+		exit := Exit{Code: uint32(state.ExitCode), Started: parseTime(state.StartedAt), Finished: parseTime(state.FinishedAt)}
+		if state.OOMKilled && state.ExitCode != 0 {
+			return exit, dispatch.Failf(dispatch.ReasonMemory, "more than %d MiB of memory, what is in /tmp and the volumes included", t.Assignment.MemoryMiB)
+		}
+		return exit, nil
+	}
+}
+
+// waitRun returns the state of the container once the engine has told its end and given all of its log.
+func (e *Engine) waitRun(ctx context.Context, t Task, since time.Time) (*container.State, error) {
 	following, giveUp := context.WithCancel(context.WithoutCancel(ctx)) // what it writes when it is asked to end counts
 	defer giveUp()
 	logged := make(chan error, 1)
@@ -139,22 +162,18 @@ func (e *Engine) WaitService(ctx context.Context, t Task, since time.Time) (Exit
 		time.AfterFunc(lastWords, giveUp)
 		read := <-logged
 		if ctx.Err() != nil {
-			return Exit{}, errors.Join(context.Cause(ctx), stopped, read)
+			return nil, errors.Join(context.Cause(ctx), stopped, read)
 		}
-		return Exit{}, e.blame(ctx, "wait for the container", err)
+		return nil, e.blame(ctx, "wait for the container", err)
 	}
 	if err := <-logged; err != nil {
-		return Exit{}, e.blame(ctx, "read the log", err)
+		return nil, e.blame(ctx, "read the log", err)
 	}
 	state, err := e.state(ctx, t)
 	if err != nil {
-		return Exit{}, e.blame(ctx, "look at the container", err)
+		return nil, e.blame(ctx, "look at the container", err)
 	}
-	exit := Exit{Code: uint32(state.ExitCode), Started: parseTime(state.StartedAt), Finished: parseTime(state.FinishedAt)}
-	if state.OOMKilled && state.ExitCode != 0 {
-		return exit, dispatch.Failf(dispatch.ReasonMemory, "more than %d MiB of memory, what is in /tmp and the volumes included", t.Assignment.MemoryMiB)
-	}
-	return exit, nil
+	return state, nil
 }
 
 func (e *Engine) followService(ctx context.Context, t Task, since time.Time) error {

@@ -32,6 +32,7 @@ type attempt struct {
 	region      *region
 	job         string // its id in Nomad
 	started     chan struct{}
+	adoptOnly   bool          // it must be in Nomad already
 	startErr    error         // set before started is closed
 	done        chan struct{} // closed when all tasks have outcomes, or watching ended
 	kick        chan struct{} // there may be something to do

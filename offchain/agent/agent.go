@@ -44,7 +44,8 @@ type Config struct {
 	// AgentKey is the private half of the agent key on chain.
 	AgentKey ed25519.PrivateKey
 	Registry *client.Client
-	// Dispatcher is closed by whoever made it, after Run has returned.
+	// Dispatcher is closed by whoever made it, after Run has returned. Without one the agent starts nothing: the oracles run its node's attempts on
+	// Nomad, and the agent is only measured and pinged.
 	Dispatcher Dispatcher
 	// Dir is where the agent keeps its files; only one agent may use it.
 	Dir string
@@ -90,8 +91,6 @@ func (c *Config) validate() error {
 		return fmt.Errorf("agent: the agent key has %d bytes; an ed25519 private key has %d", len(c.AgentKey), ed25519.PrivateKeySize)
 	case c.Registry == nil:
 		return errors.New("agent: no registry client")
-	case c.Dispatcher == nil:
-		return errors.New("agent: no dispatcher")
 	case c.Dir == "":
 		return errors.New("agent: no folder; set Config.Dir")
 	}
@@ -131,6 +130,7 @@ type Agent struct {
 	nodeID string
 	links  *links
 	runs   map[dispatch.AttemptID]*run
+	served served
 }
 
 // New checks the configuration; nothing runs yet.
@@ -172,7 +172,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	log.Info("agent starts", "boot", a.cfg.BootID, "version", a.cfg.Version)
 
 	var helpers sync.WaitGroup
-	helpers.Go(func() { a.runSweeper(ctx) })
+	if a.cfg.Dispatcher != nil {
+		helpers.Go(func() { a.runSweeper(ctx) })
+	}
 	if pricer != nil {
 		helpers.Go(func() { pricer.Run(ctx) })
 	}
@@ -259,7 +261,7 @@ func (a *Agent) follow(ctx context.Context) error {
 				refreshed = time.Now()
 			}
 		}
-		if err == nil {
+		if err == nil && a.cfg.Dispatcher != nil && a.served != unknown {
 			err = a.reconcile(ctx, newest)
 		}
 		switch {
@@ -299,6 +301,7 @@ func (a *Agent) refresh(ctx context.Context, height int64, status *nodestypes.No
 	if !bytes.Equal(resp.Node.AgentKey, a.cfg.AgentKey.Public().(ed25519.PublicKey)) {
 		a.log.Error("the node is registered with another agent's key; no oracle will listen to this agent")
 	}
+	a.notePlace(resp.Node)
 	if now := resp.Node.Status; now != *status {
 		a.log.Info("node status", "status", strings.ToLower(strings.TrimPrefix(now.String(), "NODE_STATUS_")), "reason", resp.Node.JailReason)
 		*status = now
@@ -324,7 +327,7 @@ func (a *Agent) reconcile(ctx context.Context, height int64) error {
 		}
 		id := dispatch.AttemptID{Job: s.JobId, Slice: s.Number, Attempt: s.Attempt}
 		wanted[id] = true
-		if a.runs[id] == nil {
+		if a.runs[id] == nil && a.served == byAgent {
 			a.runs[id] = a.start(ctx, id, s)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
-	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
@@ -42,7 +41,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 		field       string
 		spec, chain any
 	}{
-		{"engine", spec.Engine, jobclient.EngineName(job.Engine)},
+		{"engine", spec.Engine, jobfile.EngineName(job.Engine)},
 		{"module", spec.Module.String(), job.ImageDigest},
 		{"tasks", spec.Tasks, job.Tasks},
 		{"cpu_milli", uint64(spec.CPU), r.CpuMilli},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/link"
+	"github.com/foggrid/fogd/offchain/oracle/nomaddesk"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
@@ -36,7 +37,9 @@ type Config struct {
 	PingInterval time.Duration
 	// StartTimeout is how long an agent may take to start a slice; 120 s.
 	StartTimeout time.Duration
-	Log          *slog.Logger
+	// Nomad says how attempts of nodes are run that are served there; nil if this oracle has no cluster. What this Config has too need not be set.
+	Nomad *nomaddesk.Options
+	Log   *slog.Logger
 }
 
 func (c *Config) validate() error {
@@ -76,6 +79,8 @@ type Worker struct {
 	report *reportBook
 	offers *offerDesk
 	server *link.Server
+	// nomad is nil if this oracle has no cluster.
+	nomad *nomaddesk.Desk
 
 	mu sync.Mutex
 	// tracked holds the open rounds that this worker has begun to answer.
@@ -104,6 +109,9 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.pulse = newPulse(cfg.PingInterval)
 	w.offers = newOfferDesk(w)
+	if err := w.openNomad(); err != nil {
+		return nil, err
+	}
 	w.server, err = link.NewServer(link.ServerOptions{
 		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Log: w.log,
 		Handlers: link.Handlers{
@@ -119,6 +127,9 @@ func New(cfg Config) (*Worker, error) {
 // Run works until the context ends; its error is then the context's.
 func (w *Worker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	if w.nomad != nil {
+		g.Go(func() error { return w.runNomad(ctx) })
+	}
 	g.Go(func() error {
 		<-ctx.Done()
 		w.server.Close()
@@ -184,7 +195,11 @@ func (w *Worker) look(ctx context.Context, newest int64) error {
 		if !open[id] {
 			ended = append(ended, t.round)
 			// The vote may still count as taking part, so a task that is about to vote goes on for a while.
-			time.AfterFunc(lateVotes, t.cancel)
+			time.AfterFunc(lateVotes, func() {
+				t.cancel()
+				w.kickNomad()
+			})
+			w.kickNomad()
 			delete(w.tracked, id)
 		}
 	}

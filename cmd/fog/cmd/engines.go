@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
-	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/jobfile"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -32,7 +32,7 @@ func (a *app) engines(ctx context.Context, f registerFlags) ([]nodestypes.Engine
 }
 
 func parseEngines(names []string) ([]nodestypes.Engine, error) {
-	engines, err := jobclient.ParseEngines(names)
+	engines, err := jobfile.ParseEngines(names)
 	if err != nil {
 		return nil, usagef("--engines %s: %w", strings.Join(names, ","), err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/jobfile"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
 
@@ -120,7 +121,7 @@ func printJob(w io.Writer, job jobstypes.Job) error {
 		"job", job.Id, "owner", job.Owner, "state", jobState(job), "tasks", fmt.Sprintf("%d: %s", job.Tasks, counts(job.Counts)),
 		"must succeed", num(uint64(job.MinSuccess)), "submitted", when(job.SubmittedTime), "must be matched by", when(job.Deadline),
 		"closed", when(job.ClosedTime), "price cap", fog(job.PriceCap)+" a task-hour", "a task runs at most", millis(job.MaxDuration*1000),
-		"run of", runOf(job), "engine", jobclient.EngineName(job.Engine), "spec", job.SpecDigest, programWord(job.Engine), job.ImageDigest, "account", job.Account,
+		"run of", runOf(job), "engine", jobfile.EngineName(job.Engine), "spec", job.SpecDigest, programWord(job.Engine), job.ImageDigest, "account", job.Account,
 		"funded", fog(job.Funded), "paid to providers", fog(job.Paid), "fees of oracles", fog(job.Fees), "given back", fog(job.Refunded))
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/chain"
-	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/match"
 	"github.com/foggrid/fogd/offchain/nodeclient"
@@ -187,7 +186,7 @@ func printNode(w io.Writer, v nodeView) error {
 		"node", n.Id, "owner", n.Owner, "status", short(n.Status, "NODE_STATUS_"), "since", when(n.StatusSince), "reason", n.JailReason,
 		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
-		"engines", strings.Join(jobclient.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
+		"engines", strings.Join(jobfile.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
 		"delivers", v.Rating.speed(), "network", networkText(n),
 		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),

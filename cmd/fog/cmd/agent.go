@@ -34,6 +34,7 @@ type agentFlags struct {
 	cacheMiB     uint64
 	budget       time.Duration
 	price        agentPriceFlags
+	dispatcher   string
 }
 
 func newAgentCmd(a *app) *cobra.Command {
@@ -54,6 +55,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.price.add(run)
 
 	measure := &cobra.Command{
@@ -95,6 +97,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
+		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
+	}
 	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
@@ -129,26 +134,19 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 			return err
 		}
 	}
-	if err := a.fillShare(ctx, client, f.node, &opts); err != nil {
-		return err
-	}
-	dispatcher, err := direct.New(opts)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dispatcher.Close()) }()
-	if engines, missing := dispatcher.Engines(ctx); missing != nil {
-		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
-	} else {
-		a.log.Info("engines", "engines", engines)
-	}
-	if err := dispatcher.Sweep(ctx); err != nil {
-		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
-	}
-	worker, err := agent.New(agent.Config{
-		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dispatcher: dispatcher, Dir: a.agentDir(f),
+	cfg := agent.Config{
+		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dir: a.agentDir(f),
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,
-	})
+	}
+	if f.dispatcher == dispatcherDirect {
+		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, dispatcher.Close()) }()
+		cfg.Dispatcher = dispatcher
+	}
+	worker, err := agent.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -159,6 +157,26 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		}
 	}
 	return worker.Run(ctx)
+}
+
+// openDirect opens the dispatcher of this machine.
+func (a *app) openDirect(ctx context.Context, client *chain.Client, node string, opts direct.Options) (*direct.Dispatcher, error) {
+	if err := a.fillShare(ctx, client, node, &opts); err != nil {
+		return nil, err
+	}
+	dispatcher, err := direct.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	if engines, missing := dispatcher.Engines(ctx); missing != nil {
+		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
+	} else {
+		a.log.Info("engines", "engines", engines)
+	}
+	if err := dispatcher.Sweep(ctx); err != nil {
+		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
+	}
+	return dispatcher, nil
 }
 
 func programVersion() string {

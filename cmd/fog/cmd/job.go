@@ -22,7 +22,7 @@ import (
 
 func newJobCmd(a *app) *cobra.Command {
 	return group("job", "Write, submit and follow jobs, and get their results",
-		newJobInitCmd(a), newJobSchemaCmd(a), newJobPushCmd(a), newJobSubmitCmd(a),
+		newJobInitCmd(a), newJobSchemaCmd(a), newJobPushCmd(a), newJobPlanCmd(a), newJobSubmitCmd(a),
 		newJobStatusCmd(a), newJobWhyCmd(a), newJobWatchCmd(a), newJobListCmd(a), newJobLogsCmd(a), newJobResultCmd(a),
 		newJobAcceptCmd(a), newJobTopUpCmd(a), newJobCancelCmd(a), newJobWithdrawCmd(a),
 	)

@@ -41,6 +41,7 @@ type registerFlags struct {
 	dockerHost               string
 	deposit, collateral      string
 	headroom                 uint64
+	nomad                    nomadNode
 }
 
 // priceFlags are the prices of an hour of each resource; empty ones are not given.
@@ -97,6 +98,7 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringArrayVar(&f.attributes, "attribute", nil, "label that jobs can ask for, as key=value; may be given again")
 	fl.StringSliceVar(&f.engines, "engines", nil, "what the machine runs, such as wasm,docker (default: wasm, and docker if the Docker Engine answers)")
 	fl.StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	f.nomad.add(cmd)
 	fl.StringVar(&f.deposit, "deposit", "100FOG", "deposit, locked while the node is registered")
 	fl.StringVar(&f.collateral, "collateral", "10FOG", "what should be free in the provider account besides, as collateral of the work")
 	fl.Uint64Var(&f.headroom, "headroom", 20, "percent of the measured speed that is not declared, so that a busy minute does not fail a benchmark")
@@ -141,6 +143,9 @@ func (f registerFlags) registration() (r agent.Registration, collateral uint64, 
 			return r, 0, usagef("--attribute %q: write it once, as key=value", text)
 		}
 		r.Attributes[key] = value
+	}
+	if err := f.nomad.attributes(r.Attributes); err != nil {
+		return r, 0, err
 	}
 	deposit, err := jobfile.ParseUfog(f.deposit)
 	if err != nil {

@@ -125,6 +125,23 @@ func (c *client) nodesOf(ctx context.Context, node string) ([]*api.NodeListStub,
 	return list, c.wrap("look for the client of node "+node, err)
 }
 
+// machine returns what the client of a node has.
+func (c *client) machine(ctx context.Context, node string) (Machine, error) {
+	list, err := c.nodesOf(ctx, node)
+	if err != nil {
+		return Machine{}, err
+	}
+	if len(list) != 1 || list[0].NodeResources == nil {
+		return Machine{}, fmt.Errorf("nomad region %q has %d clients with meta %s = %q; exactly one must say so", c.region, len(list), metaNode, node)
+	}
+	res := list[0].NodeResources
+	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB}
+	if reserved := list[0].ReservedResources; reserved != nil {
+		m.MemoryMiB -= int64(reserved.Memory.MemoryMB)
+	}
+	return m, nil
+}
+
 func (c *client) leader(ctx context.Context) (string, error) {
 	var leader string
 	_, err := c.api.Raw().Query("/v1/status/leader", &leader, query(ctx, ""))

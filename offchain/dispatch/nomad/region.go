@@ -72,17 +72,9 @@ func (r *region) machine(ctx context.Context, node string) (Machine, error) {
 	if ok && time.Since(known.asked) < machineAge {
 		return known.Machine, nil
 	}
-	list, err := r.client.nodesOf(ctx, node)
+	m, err := r.client.machine(ctx, node)
 	if err != nil {
 		return Machine{}, err
-	}
-	if len(list) != 1 || list[0].NodeResources == nil {
-		return Machine{}, fmt.Errorf("nomad region %q has %d clients with meta %s = %q; exactly one must say so", r.client.region, len(list), metaNode, node)
-	}
-	res := list[0].NodeResources
-	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB}
-	if reserved := list[0].ReservedResources; reserved != nil {
-		m.MemoryMiB -= int64(reserved.Memory.MemoryMB)
 	}
 	r.mu.Lock()
 	r.machines[node] = knownMachine{m, time.Now()}

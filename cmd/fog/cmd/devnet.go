@@ -160,11 +160,13 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) 
 			return err
 		}
 	}
-	var args []string
 	if region != nil {
 		if err := nomad.Claim(ctx, *region, p.NodeID); err != nil {
 			return err
 		}
+	}
+	var args []string
+	if len(d.State().OracleArgs) > 0 {
 		args = []string{"--dispatcher", dispatcherNomad}
 	}
 	if err := d.StartAgent(args...); err != nil {

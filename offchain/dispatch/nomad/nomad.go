@@ -378,6 +378,8 @@ func (d *Dispatcher) Kept() ([]dispatch.AttemptID, error) {
 		}
 		if rec != nil {
 			ids = append(ids, rec.ID)
+		} else if id, ok := attemptOf(dir.Name()); ok { // a process was killed before it could write the record
+			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, dispatch.AttemptID.Compare)

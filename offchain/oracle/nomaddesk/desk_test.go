@@ -112,11 +112,11 @@ func TestWhatCannotRun(t *testing.T) {
 		spoil func(*world, *jobstypes.Job)
 		want  link.Reason
 	}{
-		"no such spec":    {func(_ *world, j *jobstypes.Job) { j.SpecDigest = "sha256:" + j.SpecDigest[len("sha256:")+1:] + "0" }, link.ReasonBadImage},
-		"contradiction":   {func(_ *world, j *jobstypes.Job) { j.MaxDuration++ }, link.ReasonBadImage},
-		"no module":       {func(w *world, j *jobstypes.Job) { *j = w.noModule(j.Id) }, link.ReasonBadImage},
-		"containers":      {func(w *world, j *jobstypes.Job) { *j = w.container(j.Id) }, link.ReasonNode},
-		"all namespaces":  {func(w *world, _ *jobstypes.Job) { w.labels[handover.AttributeNamespace] = "*" }, link.ReasonNode},
+		"no such spec":   {func(_ *world, j *jobstypes.Job) { j.SpecDigest = "sha256:" + j.SpecDigest[len("sha256:")+1:] + "0" }, link.ReasonBadImage},
+		"contradiction":  {func(_ *world, j *jobstypes.Job) { j.MaxDuration++ }, link.ReasonBadImage},
+		"no module":      {func(w *world, j *jobstypes.Job) { *j = w.noModule(j.Id) }, link.ReasonBadImage},
+		"containers":     {func(w *world, j *jobstypes.Job) { *j = w.container(j.Id) }, link.ReasonNode},
+		"all namespaces": {func(w *world, _ *jobstypes.Job) { w.labels[handover.AttributeNamespace] = "*" }, link.ReasonNode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -84,7 +84,7 @@ func parseAddress(text, region string) (Region, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil {
-		return Region{}, fmt.Errorf("address %q: %w", text, err)
+		return Region{}, fmt.Errorf("address %q; write [REGION=]https://host:port: %w", text, err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
 		return Region{}, fmt.Errorf("address %q; write [REGION=]https://host:port", text)

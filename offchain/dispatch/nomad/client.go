@@ -91,9 +91,9 @@ func (c *client) allocations(ctx context.Context, namespace, job string) ([]*api
 	return list, meta.LastIndex, nil
 }
 
-// allAllocations lists those of all jobs that carry the prefix, in all namespaces, as of an index.
-func (c *client) allAllocations(ctx context.Context, prefix string) (all []*api.AllocationListStub, index uint64, err error) {
-	q := query(ctx, api.AllNamespacesNamespace)
+// allAllocations lists those of all jobs in a namespace that carry the prefix, as of an index.
+func (c *client) allAllocations(ctx context.Context, namespace, prefix string) (all []*api.AllocationListStub, index uint64, err error) {
+	q := query(ctx, namespace)
 	q.Filter = fmt.Sprintf("JobID matches %q", "^"+prefix)
 	q.PerPage = 1000
 	for {
@@ -185,10 +185,10 @@ func (c *client) open(ctx context.Context, f file) (io.ReadCloser, int64, error)
 	return r, size, c.wrap("read "+f.path+" of allocation "+f.alloc, err)
 }
 
-// events follows what happens to allocations in all namespaces, from an index on.
-func (c *client) events(ctx context.Context, index uint64) (<-chan *api.Events, error) {
+// events follows what happens to allocations in a namespace, from an index on.
+func (c *client) events(ctx context.Context, namespace string, index uint64) (<-chan *api.Events, error) {
 	topics := map[api.Topic][]string{api.TopicAllocation: {"*"}}
-	stream, err := c.api.EventStream().Stream(ctx, topics, index, query(ctx, api.AllNamespacesNamespace))
+	stream, err := c.api.EventStream().Stream(ctx, topics, index, query(ctx, namespace))
 	return stream, c.wrap("follow events", err)
 }
 

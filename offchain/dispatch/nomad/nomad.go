@@ -33,7 +33,7 @@ type Dispatcher struct {
 
 var _ dispatch.Dispatcher = (*Dispatcher)(nil)
 
-// New makes a dispatcher and follows its regions. Attempts of an earlier process rest on disk until they are started again or removed.
+// New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.
 func New(opts Options) (*Dispatcher, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -42,16 +42,15 @@ func New(opts Options) (*Dispatcher, error) {
 		return nil, fmt.Errorf("nomad dispatcher: make its folder: %w", err)
 	}
 	d := &Dispatcher{opts: opts, regions: map[string]*region{}, attempts: map[dispatch.AttemptID]*attempt{}}
+	d.base, d.end = context.WithCancel(context.Background())
+	spawn := func(do func(context.Context)) { d.runs.Go(func() { do(d.base) }) }
 	for _, r := range opts.Regions {
 		c, err := newClient(r)
 		if err != nil {
+			d.end()
 			return nil, err
 		}
-		d.regions[r.Name] = newRegion(c, opts)
-	}
-	d.base, d.end = context.WithCancel(context.Background())
-	for _, r := range d.regions {
-		d.runs.Go(func() { r.follow(d.base) })
+		d.regions[r.Name] = newRegion(c, opts, spawn)
 	}
 	return d, nil
 }

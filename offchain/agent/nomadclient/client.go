@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,7 +127,11 @@ func (c *Client) followDrains(ctx context.Context) {
 			if err == nil || ctx.Err() != nil {
 				break
 			}
-			c.opts.Log.Warn("the Nomad client cannot be drained, or taken back, yet", "drain", drains, "error", err)
+			level := slog.LevelWarn
+			if pause < 8*c.opts.RetryMin { // it has just been started
+				level = slog.LevelDebug
+			}
+			c.opts.Log.Log(ctx, level, "the Nomad client cannot be drained, or taken back, yet", "drain", drains, "error", err)
 			if !sleep(ctx, pause) || len(c.drained) > 0 {
 				break
 			}

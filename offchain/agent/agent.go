@@ -53,6 +53,8 @@ type Config struct {
 	BootID string
 	// Version of the program, which oracles see; "dev" if empty.
 	Version string
+	// Follow, if set, is told the node as the chain has it, again and again.
+	Follow func(nodestypes.Node)
 	// Pricing lets the demand set the node's price; nil leaves it to the owner.
 	Pricing *autoprice.Terms
 	// Limits are what the machine lends to challenges; by default all cores, 256 MiB of memory, and a file of 128 MiB in Dir.
@@ -305,6 +307,9 @@ func (a *Agent) refresh(ctx context.Context, height int64, status *nodestypes.No
 		a.log.Error("the node is registered with another agent's key; no oracle will listen to this agent")
 	}
 	a.notePlace(resp.Node)
+	if a.cfg.Follow != nil {
+		a.cfg.Follow(resp.Node)
+	}
 	if now := resp.Node.Status; now != *status {
 		a.log.Info("node status", "status", strings.ToLower(strings.TrimPrefix(now.String(), "NODE_STATUS_")), "reason", resp.Node.JailReason)
 		*status = now

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +22,14 @@ func TestNodeOnNomad(t *testing.T) {
 			w := newWorld(t)
 			o := w.oracle("a")
 			w.change(func() { w.labels = []nodestypes.Attribute{{Key: handover.AttributeRegion, Value: "eu"}} })
-			p := w.run(t.TempDir(), change)
+			var told atomic.Int32
+			p := w.run(t.TempDir(), change, func(c *Config) {
+				c.Follow = func(n nodestypes.Node) {
+					if n.Id == testNode && len(n.Attributes) == 1 {
+						told.Add(1)
+					}
+				}
+			})
 			id := w.match(w.job(testJob, 1, "report"), 0, 0, 1)
 			eventually(t, "no link", func() bool { return len(p.Status().Links) == 1 && p.Status().Links[0].Connected })
 			before, err := p.cfg.Chain.Height(t.Context())
@@ -30,6 +38,7 @@ func TestNodeOnNomad(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, p.Status().UnderWay)
 			require.Zero(t, o.reports.Load())
+			require.Positive(t, told.Load())
 
 			w.change(func() { w.labels = nil })
 			if p.cfg.Dispatcher != nil {

@@ -80,6 +80,9 @@ func (t *attempt) created(index uint64) {
 	t.since, t.rec.Registered = index, true
 }
 
+// makeDir makes the folder of what is kept.
+func (t *attempt) makeDir() error { return os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755) }
+
 // save keeps the record for the next process.
 func (t *attempt) save() error {
 	t.mu.Lock()

@@ -197,9 +197,6 @@ func (d *Dispatcher) enlist(ctx context.Context, t *attempt) error {
 // register reports whether the job is new.
 func (d *Dispatcher) register(ctx context.Context, t *attempt) (bool, error) {
 	c, p := t.region.client, t.rec.Place
-	if err := os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755); err != nil {
-		return false, err
-	}
 	err := d.create(ctx, t)
 	if err == nil {
 		return true, t.save()
@@ -216,6 +213,9 @@ func (d *Dispatcher) register(ctx context.Context, t *attempt) (bool, error) {
 		return false, errors.Join(fmt.Errorf("attempt %s: %w: job %s", t.assignment.ID, dispatch.ErrConflict, t.job), os.RemoveAll(t.dir))
 	}
 	t.created(*have.CreateIndex)
+	if err := t.makeDir(); err != nil {
+		return false, err
+	}
 	return false, t.save()
 }
 
@@ -229,6 +229,9 @@ func (d *Dispatcher) create(ctx context.Context, t *attempt) error {
 	}
 	job, err := d.plan(ctx, t)
 	if err != nil {
+		return err
+	}
+	if err := t.makeDir(); err != nil {
 		return err
 	}
 	index, err := t.region.client.register(ctx, job)

@@ -123,12 +123,25 @@ func (w *work) try(ctx context.Context) (dispatch.Outcome, error) {
 	if err != nil {
 		return dispatch.Outcome{}, fmt.Errorf("watch: %w", err)
 	}
+	return out, w.explainStops(ctx, out)
+}
+
+// explainStops makes failures of the node of tasks that were stopped although the chain has not gone on from them: they have ended all the same.
+func (w *work) explainStops(ctx context.Context, out dispatch.Outcome) error {
 	for i, t := range out.Tasks {
-		if t.Reason == dispatch.ReasonStopped { // the chain was taken to be over with it, and is not: the tasks have ended all the same
-			out.Tasks[i].Reason = dispatch.ReasonNode
+		if t.Reason != dispatch.ReasonStopped {
+			continue
 		}
+		slice, err := w.desk.opts.Chain.Slice(ctx, w.slice.JobId, w.slice.Number)
+		if err != nil {
+			return err
+		}
+		if over(slice, w.slice.Attempt) {
+			return errOver
+		}
+		out.Tasks[i].Reason = dispatch.ReasonNode
 	}
-	return out, nil
+	return nil
 }
 
 // prepare makes the assignment. What Nomad's clients download stays in the registry; it must be there.

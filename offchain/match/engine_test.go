@@ -96,7 +96,7 @@ func change(t require.TestingT, rng *rand.Rand, e *Engine, live []Ref, i int, cr
 		task := Resources{CPUMilli: 500, MemoryMiB: 256}
 		if rng.IntN(2) == 0 {
 			e.Release(r, task, 1)
-		} else if room, _ := n.room(task); room > 0 && (!e.single(r) || n.Running == 0) {
+		} else if room, _ := n.room(task); room > 0 && (!e.single(&e.nodes[r]) || n.Running == 0) {
 			require.NoError(t, e.Reserve(r, task, 1))
 		} else {
 			require.Error(t, e.Reserve(r, task, 1))

@@ -20,6 +20,9 @@ type Config struct {
 	Optimism uint32
 	// Caution, in hundredths, is how many deviations of the posterior ModeGreedy takes off the chance of success.
 	Caution uint32
+	// Hope is after how many idle hours caution is gone; after twice as many as much is added. The record of a node that is never used says the same
+	// for ever, whatever the node has become. Zero is never.
+	Hope uint32
 	// TryOne lets a node without an outcome, or in doubt, take one task at a time, so that neither a claim nor a recovery is
 	// worth more than one run before it is seen.
 	TryOne bool
@@ -311,7 +314,20 @@ func (e *Engine) refreshChance(n *record, s *Stats) {
 		h.bestOdds = oddsOf(noisy(h.p, h.sigma, zMax))
 		return
 	}
-	p = max(p-min(p, uint64(h.sigma)*uint64(e.cfg.Caution)/100), minP)
+	p = e.hedged(p, uint64(h.sigma), n)
 	h.p, h.sigma, h.odds = uint32(p), 0, oddsOf(p)
 	h.bestOdds = h.odds
+}
+
+// hedged is a chance of success less the caution, or with the hope, that there is of it.
+func (e *Engine) hedged(p, sigma uint64, n *record) uint64 {
+	part, gone := uint64(e.cfg.Caution), uint64(0)
+	if n.Stats.Trials > 0 && e.cfg.Hope > 0 {
+		full := uint64(e.cfg.Hope) * 3600
+		gone = part * min(uint64(max(e.learnt.now-n.Stats.Last, 0)), 2*full) / full
+	}
+	if gone > part {
+		return min(p+sigma*(gone-part)/100, oneP-1)
+	}
+	return max(p-min(p, sigma*(part-gone)/100), minP)
 }

@@ -51,10 +51,12 @@ func TestTheChainAndTheEngineCountAlike(t *testing.T) {
 			require.InDelta(t, engine.SpeedTrials, sum.SpeedTrials, parts)
 
 			seconds := rapid.Int64Range(0, 400*86_400).Draw(t, "later")
-			later := match.Stats{Successes: sum.Successes, Trials: sum.Trials, Speed: sum.Speed, SpeedTrials: sum.SpeedTrials, Doubt: sum.Doubt, Last: now}.Idle(now + seconds)
+			later := match.Stats{
+				Successes: sum.Successes, Trials: sum.Trials, Speed: sum.Speed, SpeedTrials: sum.SpeedTrials, Doubt: sum.Doubt, Suspects: sum.Suspects, Last: now,
+			}.Idle(now + seconds)
 			faded := sum.Idle(seconds)
-			require.Equal(t, []uint64{faded.Successes, faded.Trials, faded.Speed, faded.SpeedTrials, faded.Doubt},
-				[]uint64{later.Successes, later.Trials, later.Speed, later.SpeedTrials, later.Doubt})
+			require.Equal(t, []uint64{faded.Successes, faded.Trials, faded.Speed, faded.SpeedTrials, faded.Doubt, faded.Suspects},
+				[]uint64{later.Successes, later.Trials, later.Speed, later.SpeedTrials, later.Doubt, later.Suspects})
 		}
 	})
 }

@@ -111,7 +111,7 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: letter(n.Grade),
 		Stats: match.Stats{
 			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
-			Doubt: n.Rating.Doubt, Last: n.RatedTime,
+			Doubt: n.Rating.Doubt, Suspects: n.Rating.Suspects, Last: n.RatedTime,
 		},
 	}
 	for _, a := range n.Attributes {

@@ -113,7 +113,7 @@ func (c *nodeClass) String() string {
 func ratingOf(n nodestypes.Node, at int64) nodeRating {
 	s := match.Stats{
 		Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
-		Doubt: n.Rating.Doubt, Last: n.RatedTime,
+		Doubt: n.Rating.Doubt, Suspects: n.Rating.Suspects, Last: n.RatedTime,
 	}.Idle(at)
 	v := nodeRating{
 		Outcomes: s.Trials * 1000 / match.One, SpeedRuns: s.SpeedTrials * 1000 / match.One, Doubt: s.Doubt * 1000 >> 32, Newest: n.RatedTime,

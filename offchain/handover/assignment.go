@@ -97,15 +97,15 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	if err != nil {
 		return dispatch.Assignment{}, err
 	}
-	tasks := job.Tasks
-	if service != nil {
-		tasks = slice.FirstTask + 1 // replicas come and go
+	tasks, limit := job.Tasks, time.Duration(slice.MaxDuration)*time.Second
+	if service != nil { // replicas come and go, and a slice only says for how long its money lasts
+		tasks, limit = slice.FirstTask+1, 0
 	}
 	return dispatch.Assignment{
 		ID:        ID(slice),
 		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: tasks, Service: service,
 		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
 		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib),
-		MaxDuration: time.Duration(slice.MaxDuration) * time.Second,
+		MaxDuration: limit,
 	}, nil
 }

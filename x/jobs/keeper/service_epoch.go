@@ -70,7 +70,11 @@ func (k Keeper) charge(ctx context.Context, j *openJob, s *types.Slice, clock ty
 	if err != nil {
 		return err
 	}
-	serving.PaidEpochs++
+	if serving.PaidEpochs++; serving.PaidEpochs == 1 { // the rating need not wait until the service ends, which may be never
+		if err := rate(j, s.NodeId, nodestypes.RatingOne, 0); err != nil {
+			return err
+		}
+	}
 	j.endedOn(s.NodeId).Done.Add(nodestypes.Statistics{Tasks: 1, Successes: 1})
 	return emit(ctx, &types.EventServicePaid{JobId: j.Id, Slice: s.Number, Epoch: clock.Judged, Paid: paid, Fee: fee})
 }

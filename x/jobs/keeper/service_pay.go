@@ -161,8 +161,7 @@ func (k Keeper) leaveNode(ctx context.Context, j *openJob, s *types.Slice, l lea
 	return k.release(ctx, j, s)
 }
 
-// releaseServing ends a slice in order: paid up to a time, for at least the shortest time if it is the developer's wish, and rated well if it has
-// served an epoch.
+// releaseServing ends a slice in order: paid up to a time, for at least the shortest time if it is the developer's wish.
 func (k Keeper) releaseServing(ctx context.Context, j *openJob, s *types.Slice, status types.SliceStatus, until int64, wished bool) error {
 	l := leaving{status: status}
 	if s.Status == types.SLICE_STATUS_MATCHED {
@@ -173,11 +172,6 @@ func (k Keeper) releaseServing(ctx context.Context, j *openJob, s *types.Slice, 
 		l.ms = sinceJudged(s, clock, until)
 		if wished {
 			l.ms = atLeast(j.p, s, l.ms)
-		}
-		if s.Serving.PaidEpochs > 0 {
-			if err := rate(j, s.NodeId, nodestypes.RatingOne, 0); err != nil {
-				return err
-			}
 		}
 	}
 	return k.endServing(ctx, j, s, l)

@@ -91,6 +91,8 @@ func TestServiceIsPaidByEpoch(t *testing.T) {
 	w.end(60)
 	w.check()
 	require.EqualValues(t, 2*epochPaid, w.slice(job.Id, 0).Paid, "nothing was named, so all is paid")
+	rating := w.nodes.get(w.Ctx, nodes[0].Id).Rating
+	require.EqualValues(t, []uint64{nodestypes.RatingOne, nodestypes.RatingOne}, []uint64{rating.Successes, rating.Trials}, "one outcome, with its first epoch")
 	require.Equal(t, [3]uint64{4, 4, 4}, w.rewards(), "to who matched it")
 	query, err := keeper.NewQueryServer(w.k).Job(w.Ctx, &types.QueryJobRequest{Id: job.Id})
 	require.NoError(t, err)

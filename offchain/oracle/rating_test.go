@@ -40,9 +40,10 @@ func TestTheChainAndTheEngineCountAlike(t *testing.T) {
 			chain.Add(o)
 			engine = engine.Add(match.Outcome{Success: success, Speed: speed, At: now})
 
-			// The chain rounds each developer's part down, and the doubt follows from the sum.
+			// The chain rounds each developer's part down, and the doubt follows from the sum; by a good record it decides which failures
+			// are forgiven, so a rounding may come back as several. All in all less than a twentieth of an outcome.
 			sum := chain.Sum()
-			const parts = 60 * 16
+			const parts = nodestypes.RatingOne / 20
 			require.InDelta(t, engine.Doubt, sum.Doubt, 1<<32/200)
 			require.InDelta(t, engine.Suspects, chain.Suspects, parts)
 			require.InDelta(t, engine.Trials, sum.Trials, parts)

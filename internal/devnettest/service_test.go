@@ -168,7 +168,6 @@ func (h *host) scale(t *testing.T) {
 	}
 	require.Len(t, ports, 2, "each replica has its own port")
 	require.Equal(t, []string{"hello one\n", "hello one\n"}, h.ask(t))
-	h.refused(t, h.net.DeveloperHome(), []string{"replicas", "1 to 64"}, "job", "scale", h.id, "65")
 }
 
 func (h *host) update(t *testing.T) {

@@ -37,6 +37,7 @@ func TestServices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT TESTED with -short: a service on a real devnet, which takes minutes")
 	}
+	t.Parallel() // mostly it waits
 	h := &host{engine: dockertest.New(t), grid: newGrid(t, devnet.Options{Validators: 1, Oracles: 4})}
 	for _, step := range []struct {
 		name string

@@ -51,7 +51,7 @@ test:
 ## test-nomad: run the tests that need a real Nomad (nomad on PATH, root, a docker daemon); they are skipped without
 .PHONY: test-nomad
 test-nomad:
-	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad
+	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad ./internal/devnettest
 
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +57,9 @@ func newMachine(outer testing.TB, t *rapid.T) *machine {
 			p.OutcomeWindow, p.OutcomeFinal = 600, 7_200
 			p.MaxSlicesPerBlock = rapid.Uint32Range(1, 8).Draw(t, "slices per block")
 			p.MatchIdle = 1
+			p.ServiceEpoch, p.ServiceWindow, p.ServiceStart = 60, 20, 200
+			p.ServiceCollateral, p.EpochFee = 3_600, 500
+			p.MaxFailedEpochs = rapid.Uint32Range(1, 3).Draw(t, "failed epochs")
 		},
 		Nodes: func(p *nodestypes.Params) {
 			p.ProbationTasks = rapid.Uint32Range(0, 3).Draw(t, "probation")
@@ -67,7 +71,7 @@ func newMachine(outer testing.TB, t *rapid.T) *machine {
 			p.MaxReportsPerBlock = rapid.Uint32Range(2, 10).Draw(t, "reports per block")
 		},
 	})
-	m.Work = m.outcome
+	m.Work, m.Serve = m.outcome, m.health
 	m.AddNodes(1, 8)
 
 	return m
@@ -91,6 +95,19 @@ func (m *machine) outcome(s jobstypes.Slice) (jobstypes.Outcome, uint64, bool) {
 		return outcome, ms, ended
 	default:
 		return grid.Success(s), ms, ended
+	}
+}
+
+// health of a slice in an epoch is fixed by chance too: most do well.
+func (m *machine) health(s jobstypes.Slice) grid.Health {
+	chance := sha256.Sum256(fmt.Appendf(nil, "%d/%s/%d/%d", m.seed, s.JobId, s.Number, m.Last().Time.Unix()/60))
+	switch {
+	case chance[0] < 24:
+		return grid.Unhealthy
+	case chance[0] < 48:
+		return grid.NotRunning
+	default:
+		return grid.Well
 	}
 }
 
@@ -140,6 +157,30 @@ func (m *machine) submit(t *rapid.T) {
 		m.jobs = append(m.jobs, id)
 		m.owned[id] = developer
 	}
+}
+
+func (m *machine) serve(t *rapid.T) {
+	developer := m.account(t, m.Developers)
+	msg := m.ServiceMsg(developer, rapid.Uint32Range(1, 3).Draw(t, "replicas"), rapid.Uint64Range(79, 1_000).Draw(t, "funded time"))
+	msg.Deadline = rapid.SampledFrom([]uint64{100, 1_000}).Draw(t, "deadline")
+	m.send(developer, msg)
+	if msg.FundedTime >= 80 { // what a slice holds
+		id := grid.JobID(developer, msg)
+		m.jobs = append(m.jobs, id)
+		m.owned[id] = developer
+	}
+}
+
+// changeService sends one of the messages that an owner has for a service, or for a job that is none.
+func (m *machine) changeService(t *rapid.T) {
+	id, owner := m.anyJob(t)
+	job := id.Bech32(jobstypes.JobHRP)
+	spec := "sha256:" + strings.Repeat(rapid.SampledFrom([]string{"0", "1"}).Draw(t, "spec"), 64)
+	m.send(owner, rapid.SampledFrom([]sdk.Msg{
+		&jobstypes.MsgUpdateService{Owner: owner.String(), JobId: job, SpecDigest: spec, ImageDigest: spec},
+		&jobstypes.MsgScaleService{Owner: owner.String(), JobId: job, Replicas: rapid.Uint32Range(1, 4).Draw(t, "replicas")},
+		&jobstypes.MsgTopUpJob{Owner: owner.String(), JobId: job, Amount: rapid.Uint64Range(1, 5_000_000).Draw(t, "amount")},
+	}).Draw(t, "message"))
 }
 
 func (m *machine) cancel(t *rapid.T) {
@@ -285,6 +326,8 @@ func (m *machine) falsified(t *rapid.T, vote oracletypes.Vote) oracletypes.Vote 
 			})
 		}
 		vote = m.Claim(round, &batch, 0)
+	case round.Kind == jobstypes.RoundKindServices:
+		vote.Body = m.falseServices(t)
 	case round.Kind == nodestypes.RoundKindLiveness:
 		seen := nodestypes.LivenessObservation{Down: []uint32{1, 3, 9}, Up: []uint32{2}}
 		body, err := seen.Marshal()
@@ -295,14 +338,35 @@ func (m *machine) falsified(t *rapid.T, vote oracletypes.Vote) oracletypes.Vote 
 	return vote
 }
 
+// falseServices names slices that may not be there, or do what they do not.
+func (m *machine) falseServices(t *rapid.T) []byte {
+	var seen jobstypes.ServiceObservation
+	if len(m.jobs) > 0 {
+		id, _ := m.anyJob(t)
+		item := jobstypes.ServiceItem{JobId: id.Bech32(jobstypes.JobHRP), Slice: rapid.Uint32Range(0, 3).Draw(t, "slice"), Attempt: 1}
+		seen.NotRunning = append(seen.NotRunning, item)
+		item.Slice++
+		seen.Started = append(seen.Started, item)
+	}
+	body, err := seen.Marshal()
+	require.NoError(m.tb, err)
+
+	return body
+}
+
 // conspiracy: a quorum votes for the same false outcome, which the chain executes as it stands, or refuses to.
 func (m *machine) conspiracy(t *rapid.T) {
 	rounds := append(m.Rounds(jobstypes.RoundKindOutcome), m.Rounds(jobstypes.RoundKindMatches)...)
+	rounds = append(rounds, m.Rounds(jobstypes.RoundKindServices)...)
 	if len(rounds) == 0 {
 		t.Skip("no round")
 	}
 	round := rapid.SampledFrom(rounds).Draw(t, "round")
-	vote := m.falsified(t, oracletypes.Vote{RoundId: round.Id, Claim: make([]byte, sha256.Size)})
+	vote := oracletypes.Vote{RoundId: round.Id}
+	if round.Rule == oracletypes.ROUND_RULE_CLAIM {
+		vote.Claim = make([]byte, sha256.Size)
+	}
+	vote = m.falsified(t, vote)
 	var txs [][]byte
 	for _, oracle := range m.Oracles {
 		txs = append(txs, m.Attest(oracle, vote)...)
@@ -318,6 +382,13 @@ func (m *machine) wait(t *rapid.T) {
 // finish lets all be honest and awake until every job has ended, which it must.
 func (m *machine) finish() {
 	m.done = true
+	for _, job := range m.Jobs(jobstypes.JOB_STATUS_OPEN) {
+		if job.IsService() && job.CancelledTime == 0 {
+			id, err := escrowtypes.ParseID(jobstypes.JobHRP, job.Id)
+			require.NoError(m.tb, err)
+			m.send(m.owned[id], &jobstypes.MsgCancelJob{Owner: job.Owner, JobId: job.Id})
+		}
+	}
 	for range 600 {
 		if len(m.Jobs(jobstypes.JOB_STATUS_OPEN)) == 0 {
 			break
@@ -327,13 +398,18 @@ func (m *machine) finish() {
 	for _, id := range m.jobs {
 		job := m.Job(id)
 		require.Equal(m.tb, jobstypes.JOB_STATUS_CLOSED, job.Status, "%s %+v", job.Id, job.Counts)
-		require.Equal(m.tb, job.Funded, job.Paid+job.Fees+job.Refunded, job.Id)
+		burned := uint64(0)
+		if job.IsService() {
+			burned = job.Service.Burned
+		}
+		require.Equal(m.tb, job.Funded, job.Paid+job.Fees+job.Refunded+burned, job.Id)
 		account, err := m.App.EscrowKeeper.Account(m.Context(), escrowtypes.JobAccountID(id))
 		require.NoError(m.tb, err)
 		require.Zero(m.tb, account.Locked, job.Id)
 	}
 	for _, node := range m.Nodes {
 		require.Zero(m.tb, m.Node(node).Reserved, "%s holds no work", node.ID)
+		require.Empty(m.tb, m.Node(node).PortsInUse, "%s holds no ports", node.ID)
 	}
 	m.CheckInvariants()
 }
@@ -349,7 +425,7 @@ func TestMachine(t *testing.T) {
 		m := newMachine(t, rt)
 		rt.Repeat(map[string]func(*rapid.T){
 			"submit": m.submit, "submit more": m.submit, "cancel": m.cancel, "accept": m.accept, "claim": m.claim,
-			"withdraw": m.withdraw, "deposit": m.deposit, "bond": m.bond,
+			"withdraw": m.withdraw, "deposit": m.deposit, "bond": m.bond, "serve": m.serve, "change service": m.changeService,
 			"register": m.register, "change": m.change, "machine fails": m.machineFails,
 			"vote": m.vote, "vote more": m.vote, "vote most": m.vote, "vote again": m.vote, "conspiracy": m.conspiracy,
 			"vote on": m.vote, "vote still": m.vote, "wait": m.wait,

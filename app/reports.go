@@ -43,6 +43,15 @@ func reportTypes() map[string]oracletypes.ReportType {
 				return jobstypes.NewMsgRecordMatches(authority, result.Round, result.Body, result.Voters)
 			},
 		},
+		// Epochs are counted up: no subject comes twice.
+		jobstypes.RoundKindServices: {
+			Rule:          oracletypes.ROUND_RULE_MERGE,
+			FreshSubjects: true,
+			ValidateBody:  jobstypes.ValidateServicesBody,
+			BuildMsg: func(authority string, result oracletypes.RoundResult) (sdk.Msg, error) {
+				return jobstypes.NewMsgRecordServices(authority, result.Subject, bodies(result), result.Voters, result.Quorum)
+			},
+		},
 		// A slice is matched once, what is queued again is a new one: no subject comes twice.
 		jobstypes.RoundKindOutcome: {
 			Rule:          oracletypes.ROUND_RULE_CLAIM,

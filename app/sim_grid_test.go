@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand"
+	"slices"
 
 	"github.com/cosmos/gogoproto/proto"
 
@@ -87,6 +88,10 @@ func (s *simGrid) GenerateGenesisState(state *module.SimulationState) {
 		jobs.Params.MatchWindow = seconds(r, 24)
 		jobs.Params.AcceptWindow = seconds(r, 12)
 		jobs.Params.MaxSlicesPerBlock = uint32(simtypes.RandIntBetween(r, 5, 100))
+		jobs.Params.ServiceGrade = nodestypes.NETWORK_GRADE_UNSPECIFIED
+		jobs.Params.ServiceEpoch = 4*3_600 + seconds(r, 4)
+		jobs.Params.ServiceWindow = jobs.Params.ServiceEpoch
+		jobs.Params.ServiceStart = jobs.Params.HeldSeconds() + seconds(r, 24)
 	})
 }
 
@@ -148,6 +153,8 @@ func (s *simGrid) observe(ctx context.Context, r *simsx.XRand, round oracletypes
 		seen, err = s.model(ctx, round, untrue)
 	case jobstypes.RoundKindMatches:
 		seen, err = s.matches(ctx, r, round, untrue)
+	case jobstypes.RoundKindServices:
+		seen, err = s.services(ctx, round, untrue)
 	case jobstypes.RoundKindOutcome:
 		seen, meter, err = s.outcome(ctx, r, round, untrue)
 	default:
@@ -307,6 +314,31 @@ func (s *simGrid) matches(ctx context.Context, r *simsx.XRand, round oracletypes
 	}
 
 	return batch, nil
+}
+
+// services: most slices of services do well.
+func (s *simGrid) services(ctx context.Context, round oracletypes.Round, untrue bool) (*jobstypes.ServiceObservation, error) {
+	answer, err := jobskeeper.NewQueryServer(s.app.JobsKeeper).Services(ctx, &jobstypes.QueryServicesRequest{})
+	if err != nil {
+		return nil, err
+	}
+	seen := &jobstypes.ServiceObservation{}
+	for _, running := range answer.Services {
+		item := jobstypes.ServiceItem{JobId: running.Job.Id, Slice: running.Slice.Number, Attempt: running.Slice.Attempt}
+		switch c := chance(round.Id, running.Slice.Number); {
+		case untrue || c < 10:
+			seen.NotRunning = append(seen.NotRunning, item)
+		case c < 25:
+			seen.Unhealthy = append(seen.Unhealthy, item)
+		default:
+			seen.Started = append(seen.Started, item)
+		}
+	}
+	for _, list := range [][]jobstypes.ServiceItem{seen.NotRunning, seen.Unhealthy, seen.Started} {
+		slices.SortFunc(list, jobstypes.CompareServiceItems)
+	}
+
+	return seen, nil
 }
 
 // outcome: most slices succeed, some fail in any way.

@@ -44,7 +44,8 @@ type Config struct {
 	// AgentKey is the private half of the agent key on chain.
 	AgentKey ed25519.PrivateKey
 	Registry *client.Client
-	// Dispatcher is closed by whoever made it, after Run has returned.
+	// Dispatcher is closed by whoever made it, after Run has returned. Without one the agent starts nothing: the oracles run its node's attempts on
+	// Nomad, and the agent is only measured and pinged.
 	Dispatcher Dispatcher
 	// Dir is where the agent keeps its files; only one agent may use it.
 	Dir string
@@ -52,6 +53,8 @@ type Config struct {
 	BootID string
 	// Version of the program, which oracles see; "dev" if empty.
 	Version string
+	// Follow, if set, is told the node as the chain has it, again and again.
+	Follow func(nodestypes.Node)
 	// Pricing lets the demand set the node's price; nil leaves it to the owner.
 	Pricing *autoprice.Terms
 	// Limits are what the machine lends to challenges; by default all cores, 256 MiB of memory, and a file of 128 MiB in Dir.
@@ -90,8 +93,6 @@ func (c *Config) validate() error {
 		return fmt.Errorf("agent: the agent key has %d bytes; an ed25519 private key has %d", len(c.AgentKey), ed25519.PrivateKeySize)
 	case c.Registry == nil:
 		return errors.New("agent: no registry client")
-	case c.Dispatcher == nil:
-		return errors.New("agent: no dispatcher")
 	case c.Dir == "":
 		return errors.New("agent: no folder; set Config.Dir")
 	}
@@ -131,6 +132,7 @@ type Agent struct {
 	nodeID string
 	links  *links
 	runs   map[dispatch.AttemptID]*run
+	served served
 }
 
 // New checks the configuration; nothing runs yet.
@@ -161,6 +163,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	opts := a.cfg.link
 	opts.Key, opts.Hello = a.cfg.AgentKey, link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version}
 	opts.Slot, opts.Limits, opts.Log = challenge.NewSlot(), a.cfg.Limits, log
+	if observer, ok := a.cfg.Dispatcher.(dispatch.Observer); ok {
+		opts.Source = source{a, observer}
+	}
 	pricer := a.pricing(nodeID, log)
 	a.mu.Lock()
 	a.log, a.nodeID = log, nodeID
@@ -172,7 +177,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	log.Info("agent starts", "boot", a.cfg.BootID, "version", a.cfg.Version)
 
 	var helpers sync.WaitGroup
-	helpers.Go(func() { a.runSweeper(ctx) })
+	if a.cfg.Dispatcher != nil {
+		helpers.Go(func() { a.runSweeper(ctx) })
+	}
 	if pricer != nil {
 		helpers.Go(func() { pricer.Run(ctx) })
 	}
@@ -259,7 +266,7 @@ func (a *Agent) follow(ctx context.Context) error {
 				refreshed = time.Now()
 			}
 		}
-		if err == nil {
+		if err == nil && a.cfg.Dispatcher != nil && a.served != unknown {
 			err = a.reconcile(ctx, newest)
 		}
 		switch {
@@ -299,6 +306,10 @@ func (a *Agent) refresh(ctx context.Context, height int64, status *nodestypes.No
 	if !bytes.Equal(resp.Node.AgentKey, a.cfg.AgentKey.Public().(ed25519.PublicKey)) {
 		a.log.Error("the node is registered with another agent's key; no oracle will listen to this agent")
 	}
+	a.notePlace(resp.Node)
+	if a.cfg.Follow != nil {
+		a.cfg.Follow(resp.Node)
+	}
 	if now := resp.Node.Status; now != *status {
 		a.log.Info("node status", "status", strings.ToLower(strings.TrimPrefix(now.String(), "NODE_STATUS_")), "reason", resp.Node.JailReason)
 		*status = now
@@ -324,7 +335,7 @@ func (a *Agent) reconcile(ctx context.Context, height int64) error {
 		}
 		id := dispatch.AttemptID{Job: s.JobId, Slice: s.Number, Attempt: s.Attempt}
 		wanted[id] = true
-		if a.runs[id] == nil {
+		if a.runs[id] == nil && a.served == byAgent {
 			a.runs[id] = a.start(ctx, id, s)
 		}
 	}

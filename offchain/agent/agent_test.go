@@ -244,11 +244,10 @@ func TestConfig(t *testing.T) {
 	w := newWorld(t)
 	full := Config{Chain: w.node.Client(), AgentKey: agentKey, Registry: w.push, Dispatcher: w.run(t.TempDir()).dispatcher, Dir: t.TempDir()}
 	for want, spoil := range map[string]func(*Config){
-		"agent key":  func(c *Config) { c.AgentKey = nil },
-		"registry":   func(c *Config) { c.Registry = nil },
-		"dispatcher": func(c *Config) { c.Dispatcher = nil },
-		"folder":     func(c *Config) { c.Dir = "" },
-		"boot_id":    func(c *Config) { c.BootID = "XYZ" },
+		"agent key": func(c *Config) { c.AgentKey = nil },
+		"registry":  func(c *Config) { c.Registry = nil },
+		"folder":    func(c *Config) { c.Dir = "" },
+		"boot_id":   func(c *Config) { c.BootID = "XYZ" },
 	} {
 		c := full
 		spoil(&c)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/client"
 )
@@ -230,17 +231,17 @@ func TestBlame(t *testing.T) {
 		{client.ErrNotFound, true, true},
 		{client.ErrDigestMismatch, true, true},
 		{client.ErrTooLarge, true, false},
-		{jobFault("no"), true, false},
+		{handover.JobFault("no"), true, false},
 		{client.ErrDenied, false, false},
 		{&client.StatusError{Status: 503}, false, false},
 		{&fs.PathError{Err: syscall.ENOSPC}, false, false},
 		{errTooBig, false, false},
 		{context.Canceled, false, false},
 	} {
-		err := blame(c.err)
+		err := handover.Blame(c.err)
 		require.ErrorIs(t, err, c.err)
-		var job *jobError
+		var job *handover.JobError
 		require.Equal(t, c.jobs, errors.As(err, &job), "%v", c.err)
-		require.Equal(t, c.doubtful, job != nil && job.doubtful, "%v", c.err)
+		require.Equal(t, c.doubtful, job != nil && job.Doubtful, "%v", c.err)
 	}
 }

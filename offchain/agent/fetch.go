@@ -11,20 +11,9 @@ import (
 	"syscall"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/registry/client"
 )
-
-// jobError is a failure that is the job's own: no node could run it. Its tasks end as BAD_IMAGE.
-type jobError struct {
-	err error
-	// doubtful failures are believed only when they repeat: a registry may be behind, or broken for a moment.
-	doubtful bool
-}
-
-func (e *jobError) Error() string { return e.err.Error() }
-func (e *jobError) Unwrap() error { return e.err }
-
-func jobFault(format string, args ...any) error { return &jobError{err: fmt.Errorf(format, args...)} }
 
 // fetcher brings content from the registry into the cache.
 type fetcher struct {
@@ -42,7 +31,7 @@ func (f fetcher) blob(ctx context.Context, repo string, d artifact.Digest, limit
 		},
 	})
 	if err != nil {
-		return "", nil, blame(fmt.Errorf("%s %s: %w", repo, d, err))
+		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
 	}
 	return path, release, nil
 }
@@ -57,7 +46,7 @@ func (f fetcher) tree(ctx context.Context, repo string, d artifact.Digest) (stri
 		},
 	})
 	if err != nil {
-		return "", nil, blame(fmt.Errorf("%s %s: %w", repo, d, err))
+		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
 	}
 	return path, release, nil
 }
@@ -93,7 +82,7 @@ func (f fetcher) pullTree(ctx context.Context, repo string, d artifact.Digest, p
 	}
 	err = artifact.Unpack(in, path, d, artifact.Limits{})
 	if err != nil && !isHostError(err) {
-		err = jobFault("unpack: %w", err) // its bytes are the right ones, so it was packed wrongly
+		err = handover.JobFault("unpack: %w", err) // its bytes are the right ones, so it was packed wrongly
 	}
 	return errors.Join(err, in.Close())
 }
@@ -121,21 +110,6 @@ func folderHas(path string, d artifact.Digest) (bool, error) {
 		return false, err
 	}
 	return err == nil && artifact.Digest(h.Sum(nil)) == d, nil
-}
-
-// blame finds out whose fault a failure is: the job's, if its content is missing or wrong.
-func blame(err error) error {
-	var job *jobError
-	switch {
-	case errors.As(err, &job):
-		return &jobError{err: err, doubtful: job.doubtful}
-	case errors.Is(err, client.ErrTooLarge):
-		return &jobError{err: err}
-	case errors.Is(err, client.ErrNotFound), errors.Is(err, client.ErrDigestMismatch):
-		return &jobError{err: err, doubtful: true}
-	default:
-		return err
-	}
 }
 
 // isHostError tells errors of this machine's files from errors of content.

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/registry/client"
 )
@@ -22,7 +23,7 @@ func (f fetcher) image(ctx context.Context, d artifact.Digest) (string, func(), 
 		},
 	})
 	if err != nil {
-		return "", nil, blame(fmt.Errorf("%s %s: %w", client.RepoImages, d, err))
+		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", client.RepoImages, d, err))
 	}
 	return path, release, nil
 }
@@ -61,7 +62,7 @@ func (f fetcher) pullImage(ctx context.Context, d artifact.Digest, path string, 
 // imageFault blames the job for an image that has the right digest and cannot be run.
 func imageFault(err error) error {
 	if errors.Is(err, image.ErrInvalid) {
-		return jobFault("%w", err)
+		return handover.JobFault("%w", err)
 	}
 	return err
 }

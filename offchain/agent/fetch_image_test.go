@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/link"
@@ -60,18 +61,18 @@ func TestImage(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.RemoveAll(path))
 
-	var job *jobError
+	var job *handover.JobError
 	_, err = fetch(50_000, img.Digest)
 	require.ErrorIs(t, err, errTooBig)
 	require.False(t, errors.As(err, &job), "a cache that is too small is the node's fault")
 	_, err = fetch(1<<20, artifact.EmptyDigest)
 	require.ErrorAs(t, err, &job)
-	require.True(t, job.doubtful)
+	require.True(t, job.Doubtful)
 	other, err := reg.PushArtifact(t.Context(), client.RepoImages, "", client.Module(client.BytesBlob("", []byte("a module"))))
 	require.NoError(t, err)
 	_, err = fetch(1<<20, other)
 	require.ErrorAs(t, err, &job)
-	require.False(t, job.doubtful, "an artifact is no image, however often it is fetched")
+	require.False(t, job.Doubtful, "an artifact is no image, however often it is fetched")
 	left, err := os.ReadDir(filepath.Join(dir, kindImage))
 	require.NoError(t, err)
 	require.Empty(t, left)

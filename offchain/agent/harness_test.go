@@ -29,7 +29,6 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
-	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry"
@@ -117,6 +116,7 @@ type world struct {
 	oracles  []oracletypes.Oracle
 	status   nodestypes.NodeStatus
 	prices   nodestypes.Prices
+	labels   []nodestypes.Attribute
 	hidden   bool                               // the node is not registered
 	decided  map[dispatch.AttemptID]link.Report // what a first valid report said
 	progress []link.Progress
@@ -217,7 +217,7 @@ func (w *world) pushTo(repo string, a client.Artifact) {
 func (w *world) putJob(id string, spec jobfile.Spec) jobstypes.Job {
 	w.t.Helper()
 	w.pushTo(client.RepoSpecs, client.Spec(spec.Canonical()))
-	engine, err := jobclient.ParseEngine(spec.Engine)
+	engine, err := jobfile.ParseEngine(spec.Engine)
 	require.NoError(w.t, err)
 	job := jobstypes.Job{
 		Id: id, Engine: engine, SpecDigest: spec.Digest().String(), ImageDigest: spec.Module.String(), Tasks: spec.Tasks,
@@ -322,7 +322,7 @@ func (f fakeNodes) Node(_ context.Context, req *nodestypes.QueryNodeRequest) (*n
 		return nil, status.Error(codes.NotFound, "no such node")
 	}
 	return &nodestypes.QueryNodeResponse{Node: nodestypes.Node{
-		Id: testNode, Owner: "fog1owner", Status: f.w.status, AgentKey: key, Prices: f.w.prices,
+		Id: testNode, Owner: "fog1owner", Status: f.w.status, AgentKey: key, Prices: f.w.prices, Attributes: f.w.labels,
 	}}, nil
 }
 

@@ -33,6 +33,8 @@ type oracle struct {
 	reports atomic.Int32 // received, with repetitions
 	// offers, if set, tells an agent what was offered.
 	offers func(s *link.Session, from uint64)
+	// jobs, if set, lets owners watch.
+	jobs link.Jobs
 }
 
 var examiner = sync.OnceValues(challenge.NewExaminer)
@@ -60,7 +62,7 @@ func (o *oracle) serve(addr string) {
 	e, err := examiner()
 	require.NoError(o.w.t, err)
 	server, err := link.NewServer(link.ServerOptions{
-		Key: o.key, OracleID: o.name, Registry: o, Examiner: e,
+		Key: o.key, OracleID: o.name, Registry: o, Examiner: e, Jobs: o.jobs, LookAgain: 20 * time.Millisecond,
 		Handlers: link.Handlers{Report: o.report, Progress: o.progress, Offers: o.offers},
 	})
 	require.NoError(o.w.t, err)

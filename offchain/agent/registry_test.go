@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry/client"
@@ -40,7 +41,7 @@ func TestRegistryDownThenUp(t *testing.T) {
 			})
 			w.run(t.TempDir())
 			id := w.match(job, 0, 0, 1)
-			for range 3 * doubts { // longer than doubts would last
+			for range 3 * handover.Doubts { // longer than doubts would last
 				<-tried
 			}
 			require.Zero(t, o.reports.Load())

@@ -11,6 +11,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/link"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
@@ -18,12 +19,8 @@ import (
 // errGone says that the chain does not want an attempt any more: it was decided, cancelled, lost, or matched again.
 var errGone = errors.New("the chain has no such attempt running on this node")
 
-const (
-	// doubts is how often content must be missing or wrong before the job is blamed.
-	doubts = 5
-	// progressGap is the least time between two hints about an attempt.
-	progressGap = time.Second
-)
+// progressGap is the least time between two hints about an attempt.
+const progressGap = time.Second
 
 // run is an attempt that the chain waits for.
 type run struct {
@@ -37,6 +34,7 @@ type run struct {
 	begun  atomic.Bool
 	tasks  atomic.Uint32 // finished
 	kicked chan struct{} // there is progress
+	state  atomic.Uint32 // of a service, a link.ProgressState
 }
 
 // start takes an attempt up. The caller holds mu.
@@ -81,6 +79,9 @@ func (r *run) live(ctx context.Context) {
 
 // perform returns when the context ends, or with an error that no repetition mends.
 func (r *run) perform(ctx context.Context) error {
+	if r.slice.Serving != nil {
+		return r.serve(ctx)
+	}
 	out, err := r.execute(ctx)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (r *run) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := makeReport(r.agent.nodeID, r.slice, out, manifest)
+	report, err := handover.Report(r.agent.nodeID, r.slice, out, manifest)
 	if err != nil {
 		return err
 	}
@@ -131,23 +132,23 @@ func (r *run) execute(ctx context.Context) (dispatch.Outcome, error) {
 		if ctx.Err() != nil {
 			return dispatch.Outcome{}, context.Cause(ctx)
 		}
-		var job *jobError
+		var job *handover.JobError
 		isJobs := errors.As(err, &job)
 		if isJobs {
 			missing++
 		}
 		switch {
-		case isJobs && (!job.doubtful || missing >= doubts):
+		case isJobs && (!job.Doubtful || missing >= handover.Doubts):
 			r.log.Warn("the job cannot run", "error", err)
-			return failed(r.id, r.slice, dispatch.ReasonBadImage, err), nil
+			return handover.Failed(r.slice, dispatch.ReasonBadImage, err), nil
 		case errors.Is(err, errTooBig), errors.Is(err, dispatch.ErrInvalidAssignment):
 			r.log.Error("this node cannot run the job", "error", err)
-			return failed(r.id, r.slice, dispatch.ReasonNode, err), nil
+			return handover.Failed(r.slice, dispatch.ReasonNode, err), nil
 		case errors.Is(err, dispatch.ErrClosed):
 			return dispatch.Outcome{}, err
 		case time.Now().After(deadline) && !isChainError(err): // a chain that rests decides nothing meanwhile
 			r.log.Error("the tasks' time is over before they could start", "error", err)
-			return failed(r.id, r.slice, dispatch.ReasonNode, err), nil
+			return handover.Failed(r.slice, dispatch.ReasonNode, err), nil
 		}
 		r.complain(err)
 		if err := pause.wait(ctx); err != nil {
@@ -199,7 +200,7 @@ func (r *run) try(ctx context.Context) (dispatch.Outcome, error) {
 	if err != nil {
 		return dispatch.Outcome{}, fmt.Errorf("watch: %w", err)
 	}
-	if _, err := makeReport(r.agent.nodeID, r.slice, out, artifact.Digest{}); errors.Is(err, errStopped) {
+	if _, err := handover.Report(r.agent.nodeID, r.slice, out, artifact.Digest{}); errors.Is(err, handover.ErrStopped) {
 		// An earlier agent stopped it, as the chain was then seen. The chain is the authority: it runs again.
 		return dispatch.Outcome{}, errors.Join(err, d.Remove(ctx, r.id))
 	}

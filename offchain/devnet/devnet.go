@@ -11,6 +11,7 @@
 package devnet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type Options struct {
 	// NodesParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
 	NodesParams  func(*nodestypes.Params)
 	OracleParams func(*oracletypes.Params)
+	// OracleArgs makes further arguments of the oracles, once the registry serves at a URL; nil: those that it made last.
+	OracleArgs func(ctx context.Context, registry string) ([]string, error)
 	// Fogd and Fog are the programs.
 	Fogd, Fog string
 	// Step tells a person what is happening.
@@ -63,6 +66,9 @@ type State struct {
 	ChainID string `json:"chain_id"`
 	// SnapshotInterval of every validator; zero if fogd's configuration says it.
 	SnapshotInterval uint64 `json:"snapshot_interval,omitempty"`
+
+	// OracleArgs are further arguments of every oracle.
+	OracleArgs []string `json:"oracle_args,omitempty"`
 
 	Validators []Validator `json:"validators"`
 	Oracles    []Oracle    `json:"oracles"`

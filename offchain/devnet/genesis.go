@@ -129,7 +129,8 @@ func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) err
 	}
 	if err := edit(cdc, state, jobstypes.ModuleName, func(g *jobstypes.GenesisState) error {
 		g.Params.AcceptWindow = 60
-		return nil
+		g.Params.ServiceEpoch, g.Params.ServiceWindow, g.Params.ServiceStart = 20, 8, 120
+		return g.Params.Validate()
 	}); err != nil {
 		return err
 	}

@@ -183,6 +183,13 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 }
 
 func (d *Devnet) startOracles(ctx context.Context) error {
+	if d.opts.OracleArgs != nil {
+		args, err := d.opts.OracleArgs(ctx, d.RegistryURL())
+		if err != nil {
+			return err
+		}
+		d.state.OracleArgs = args
+	}
 	for i := range d.state.Oracles {
 		if err := d.StartOracle(i); err != nil {
 			return err
@@ -203,8 +210,8 @@ func (d *Devnet) StartOracle(i int) error {
 	if d.alive(o.PID) {
 		return nil
 	}
-	pid, err := d.start(o.Name, d.opts.Fog, "oracle", "run", "--home", o.Home, "--listen", o.Address, "--operator", o.Operator,
-		"--ping-interval", "3s")
+	args := []string{"oracle", "run", "--home", o.Home, "--listen", o.Address, "--operator", o.Operator, "--ping-interval", "3s"}
+	pid, err := d.start(o.Name, d.opts.Fog, append(args, d.state.OracleArgs...)...)
 	if err != nil {
 		return err
 	}

@@ -85,8 +85,10 @@ type Assignment struct {
 	MemoryMiB uint32 `json:"memory_mib"`
 	// StorageMiB bounds what /out holds at any time; every file and folder counts 4 KiB beside its size.
 	StorageMiB uint32 `json:"storage_mib"`
-	// MaxDuration bounds a task's run time, from its start.
+	// MaxDuration bounds a task's run time, from its start; a service has none.
 	MaxDuration time.Duration `json:"max_duration"`
+	// Service, if there is one, makes the assignment's only task a service.
+	Service *Service `json:"service,omitempty"`
 }
 
 // Validate checks every field that does not depend on the node.
@@ -116,8 +118,15 @@ func (a Assignment) Validate() error {
 		return invalid("memory_mib is %d; a container can have %d to %d", a.MemoryMiB, MinContainerMemoryMiB, MaxContainerMemoryMiB)
 	case a.StorageMiB == 0:
 		return invalid("storage_mib is 0")
-	case a.MaxDuration <= 0:
+	case a.MaxDuration <= 0 && a.Service == nil:
 		return invalid("max_duration is %s", a.MaxDuration)
+	case a.Service != nil && (a.MaxDuration != 0 || a.Tasks != 1 || a.Engine != EngineDocker):
+		return invalid("a service is one task of engine %q without max_duration", EngineDocker)
+	}
+	if a.Service != nil {
+		if err := a.Service.validate(a.StorageMiB); err != nil {
+			return invalid("%v", err)
+		}
 	}
 	return a.validateStrings(invalid)
 }

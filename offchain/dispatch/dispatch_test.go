@@ -56,6 +56,67 @@ func TestAssignmentValidate(t *testing.T) {
 	}
 }
 
+func validService() Assignment {
+	a := valid()
+	a.Engine, a.FirstTask, a.Tasks, a.MaxDuration, a.StorageMiB = EngineDocker, 0, 1, 0, 8
+	a.Service = &Service{
+		Ports: []Port{{Name: "web", Protocol: TCP, Container: 8080, Host: 20001}, {Name: "a-b2", Protocol: UDP, Container: 8080, Host: 20001}},
+		Health: Health{
+			Kind: HealthHTTP, Port: "web", Path: "/health?deep=1", Interval: 10 * time.Second, Timeout: 2 * time.Second, Grace: time.Minute,
+		},
+		Volumes: []Volume{{Name: "data", Path: "/data", SizeMiB: 4}, {Name: "more", Path: "/var/lib/more", SizeMiB: 4}},
+	}
+	return a
+}
+
+func TestServiceValidate(t *testing.T) {
+	require.NoError(t, validService().Validate())
+	require.Equal(t, "FOG_PORT_A_B2", validService().Service.Ports[1].Variable())
+	none := validService()
+	none.Service = &Service{Health: Health{Kind: HealthNone}}
+	require.NoError(t, none.Validate())
+	for name, breakIt := range map[string]func(*Assignment, *Service){
+		"module":          func(a *Assignment, _ *Service) { a.Engine = EngineWASM },
+		"two tasks":       func(a *Assignment, _ *Service) { a.Tasks = 2 },
+		"an end":          func(a *Assignment, _ *Service) { a.MaxDuration = time.Hour },
+		"too many ports":  func(_ *Assignment, s *Service) { s.Ports = make([]Port, MaxPorts+1) },
+		"port name":       func(_ *Assignment, s *Service) { s.Ports[1].Name = "Web" },
+		"dash at the end": func(_ *Assignment, s *Service) { s.Ports[1].Name = "a-" },
+		"two dashes":      func(_ *Assignment, s *Service) { s.Ports[1].Name = "a--b" },
+		"port twice":      func(_ *Assignment, s *Service) { s.Ports[1].Name = "web" },
+		"protocol":        func(_ *Assignment, s *Service) { s.Ports[0].Protocol = "sctp" },
+		"no port":         func(_ *Assignment, s *Service) { s.Ports[0].Container = 0 },
+		"no host port":    func(_ *Assignment, s *Service) { s.Ports[0].Host = 0 },
+		"same host port":  func(_ *Assignment, s *Service) { s.Ports[1].Protocol, s.Ports[1].Container = TCP, 1 },
+		"health kind":     func(_ *Assignment, s *Service) { s.Health.Kind = "exec" },
+		"no health kind":  func(_ *Assignment, s *Service) { s.Health = Health{} },
+		"health of none":  func(_ *Assignment, s *Service) { s.Health = Health{Kind: HealthNone, Port: "web"} },
+		"health port":     func(_ *Assignment, s *Service) { s.Health.Port = "other" },
+		"health over UDP": func(_ *Assignment, s *Service) { s.Health.Port = "a-b2" },
+		"no health path":  func(_ *Assignment, s *Service) { s.Health.Path = "" },
+		"TCP with path":   func(_ *Assignment, s *Service) { s.Health.Kind = HealthTCP },
+		"health path":     func(_ *Assignment, s *Service) { s.Health.Path = "health" },
+		"lines in path":   func(_ *Assignment, s *Service) { s.Health.Path = "/\r\nX: y" },
+		"interval":        func(_ *Assignment, s *Service) { s.Health.Interval = time.Millisecond },
+		"timeout":         func(_ *Assignment, s *Service) { s.Health.Timeout = 11 * time.Second },
+		"grace":           func(_ *Assignment, s *Service) { s.Health.Grace = 2 * time.Hour },
+		"volumes' size":   func(_ *Assignment, s *Service) { s.Volumes[0].SizeMiB = 5 },
+		"no size":         func(_ *Assignment, s *Service) { s.Volumes[0].SizeMiB = 0 },
+		"volume name":     func(_ *Assignment, s *Service) { s.Volumes[0].Name = "" },
+		"root":            func(_ *Assignment, s *Service) { s.Volumes[0].Path = "/" },
+		"relative":        func(_ *Assignment, s *Service) { s.Volumes[0].Path = "data" },
+		"not clean":       func(_ *Assignment, s *Service) { s.Volumes[0].Path = "/data/../etc" },
+		"in /proc":        func(_ *Assignment, s *Service) { s.Volumes[0].Path = "/proc/x" },
+		"within another":  func(_ *Assignment, s *Service) { s.Volumes[0].Path = "/var/lib" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := validService()
+			breakIt(&a, a.Service)
+			require.ErrorIs(t, a.Validate(), ErrInvalidAssignment)
+		})
+	}
+}
+
 func TestFingerprint(t *testing.T) {
 	want, err := valid().Fingerprint()
 	require.NoError(t, err)

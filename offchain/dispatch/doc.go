@@ -27,6 +27,12 @@
 // if it then fails, the reason is output. Links and special files in /out are refused. Death by a signal is an exit code (128 + its
 // number), never a trap.
 //
+// # Services
+//
+// An assignment with a [Service] is a container that has no end: the dispatcher starts it again after a pause whenever it ends, until it is
+// stopped. It has no /out. Beside the variables above it has FOG_PORT_<NAME> for each of its ports: where to listen. What it writes to
+// standard output and error is kept as far as the log's limit, the newest. It goes through [ServicePhase]s, which [Services] tells.
+//
 // # Outcome
 //
 // A task ends for one [Reason]. Only tasks that ended by themselves (ok, exit) keep what they wrote, because only that is the same on

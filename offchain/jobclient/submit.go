@@ -62,7 +62,11 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 	for _, a := range f.Constraints.AttributeList() {
 		m.Constraints.Attributes = append(m.Constraints.Attributes, nodestypes.Attribute{Key: a.Key, Value: a.Value})
 	}
-	if f.Type != jobfile.TypePeriodic {
+	switch f.Type {
+	case jobfile.TypeService:
+		asService(m, f)
+		return m, nil
+	case jobfile.TypeBatch:
 		return m, nil
 	}
 	rule, err := f.Schedule.Rule()
@@ -113,6 +117,11 @@ func (c *Client) Budget(ctx context.Context, f *jobfile.File) (uint64, error) {
 	params, err := jobstypes.NewQueryClient(c.Chain.Latest()).Params(ctx, &jobstypes.QueryParamsRequest{})
 	if err != nil {
 		return 0, err
+	}
+	if f.Type == jobfile.TypeService {
+		return params.Params.ServiceBudget(&jobstypes.MsgSubmitJob{
+			PriceCap: uint64(f.Price.CapPerTaskHour), FundedTime: uint64(f.FundedTime), Replicas: f.ReplicaCount(),
+		})
 	}
 	one, err := jobstypes.TermsOf(uint64(f.Price.CapPerTaskHour), uint64(f.MaxDuration), params.Params.Fee)
 	if err != nil {
@@ -174,6 +183,9 @@ func (c *Client) complete(ctx context.Context, out *Submitted, f *jobfile.File, 
 	job, err := c.Job(ctx, out.JobID)
 	if err == nil {
 		out.Funded = job.Funded
+		if job.IsService() {
+			return msg.Type == jobstypes.JOB_TYPE_SERVICE && sameService(job, msg), nil
+		}
 		return msg.Type == jobstypes.JOB_TYPE_BATCH && same(job, msg), nil
 	}
 	if !errors.Is(err, ErrNoSuchJob) {

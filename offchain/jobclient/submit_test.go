@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/match"
@@ -282,4 +283,26 @@ func TestExplainCountsNodes(t *testing.T) {
 		Slice: 4, FirstTask: 8, Tasks: 2, Nodes: 4, Able: 1,
 		Excluded: []Exclusion{{match.ReasonRegion.String(), 2}, {match.ReasonCPU.String(), 1}},
 	}}, got)
+}
+
+// A service has replicas, a time that is paid for, and ports; what is of tasks stays empty.
+func TestServiceMessage(t *testing.T) {
+	f, err := jobfile.Load("../jobfile/testdata/good/service.yaml")
+	require.NoError(t, err)
+	owner := sdk.AccAddress(make([]byte, 20)).String()
+	m, err := Message(f, Packed{SpecDigest: artifact.DigestOf([]byte("spec")), Module: artifact.DigestOf([]byte("image")), Arch: "amd64"}, owner, "salt")
+	require.NoError(t, err)
+	require.Equal(t, jobstypes.JOB_TYPE_SERVICE, m.Type)
+	require.Equal(t, f.ReplicaCount(), m.Replicas)
+	require.Equal(t, uint64(f.FundedTime), m.FundedTime)
+	require.Zero(t, m.Tasks)
+	require.Zero(t, m.MinSuccess)
+	require.Zero(t, m.MaxDuration)
+	require.Len(t, m.Ports, len(f.Ports))
+	for i, p := range m.Ports {
+		require.Equal(t, f.Ports[i].Name, p.Name)
+		require.Equal(t, f.Ports[i].ContainerPort, p.ContainerPort)
+		require.Equal(t, f.Ports[i].HostPort, p.HostPort)
+		require.NotEqual(t, jobstypes.PROTOCOL_UNSPECIFIED, p.Protocol)
+	}
 }

@@ -39,6 +39,8 @@ func canonicalArray(items []json.RawMessage) json.RawMessage {
 
 func canonicalUint(n uint64) json.RawMessage { return strconv.AppendUint(nil, n, 10) }
 
+func canonicalBool(b bool) json.RawMessage { return strconv.AppendBool(nil, b) }
+
 // canonicalDigest writes a zero digest as the empty string.
 func canonicalDigest(d artifact.Digest) json.RawMessage {
 	if d.IsZero() {

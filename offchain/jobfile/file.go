@@ -9,7 +9,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 )
 
-// Values of the fields type and engine; types other than batch are refused by name until they are supported.
+// Values of the fields type and engine.
 const (
 	TypeBatch    = "batch"
 	TypeService  = "service"
@@ -23,7 +23,7 @@ const (
 type File struct {
 	Version     uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
 	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
-	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule."`
+	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,enum=service,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule, service has no end."`
 	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,enum=docker,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1, docker a container image, on nodes that run those."`
 	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
 	Image       string            `yaml:"image" jsonschema:"oneof_required=image,minLength=1" jsonschema_description:"With engine docker: an OCI layout, a tar from docker save, each relative to the job file, or the name of an image in the local Docker Engine."`
@@ -34,16 +34,20 @@ type File struct {
 	Tasks       uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
 	Resources   Resources         `yaml:"resources" jsonschema_description:"What one task may use."`
 	Price       Price             `yaml:"price" jsonschema:"required" jsonschema_description:"What the job may cost."`
-	MaxDuration Seconds           `yaml:"max_duration" jsonschema:"required" jsonschema_description:"Longest run time of a task, such as 45s, 10m or 1h30m; it is stopped then. The budget is paid for this long."`
+	MaxDuration Seconds           `yaml:"max_duration" jsonschema_description:"Longest run time of a task, such as 45s, 10m or 1h30m; it is stopped then. The budget is paid for this long. Services have none."`
 	Deadline    Seconds           `yaml:"deadline" jsonschema:"default=1h" jsonschema_description:"How long after submission a task may wait for a node, such as 1h; then its money comes back."`
 	MinSuccess  *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
 	Constraints Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
 	Wishes      Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
 	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
 
-	// Fields of later releases.
-	Replicas uint32 `yaml:"replicas" jsonschema:"-"`
-	Ports    []Port `yaml:"ports" jsonschema:"-"`
+	// Of services.
+	Replicas   uint32   `yaml:"replicas" jsonschema:"minimum=1,maximum=64,default=1" jsonschema_description:"How many of a service run at a time, each on its own."`
+	FundedTime Seconds  `yaml:"funded_time" jsonschema_description:"For how long the submission of a service pays, such as 24h; fog job top-up pays for more."`
+	Ports      []Port   `yaml:"ports" jsonschema:"maxItems=16" jsonschema_description:"Where a service is reached, and nowhere else."`
+	Health     *Health  `yaml:"health" jsonschema_description:"How to tell whether a service works; by default it does as long as it runs."`
+	Volumes    []Volume `yaml:"volumes" jsonschema:"maxItems=8" jsonschema_description:"Folders of a service that outlive its restarts on a node; they are wiped when it leaves the node."`
+	Outbound   bool     `yaml:"outbound" jsonschema:"default=false" jsonschema_description:"Whether a service may open connections of its own."`
 
 	path  string
 	lines map[string]int
@@ -73,13 +77,6 @@ type Constraints struct {
 	Nodes        []string          `yaml:"nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"The only nodes allowed (node1…)."`
 	ExcludeNodes []string          `yaml:"exclude_nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Nodes that are not allowed (node1…)."`
 	Where        string            `yaml:"where" jsonschema:"maxLength=1024" jsonschema_description:"A condition on the node's properties, such as: region == \"eu\" && cpu_single >= 2000 && attr.tpm == true"`
-}
-
-// Port is a port of a service; refused until services are supported.
-type Port struct {
-	Name          string `yaml:"name"`
-	ContainerPort uint32 `yaml:"container_port"`
-	Protocol      string `yaml:"protocol"`
 }
 
 // Attribute is one key and value of the constraints.

@@ -41,6 +41,16 @@ func quantity(t reflect.Type) *generator.Schema {
 	return nil
 }
 
+// fieldSchema demands a field, and if it is named what it is.
+func fieldSchema(name string, is *generator.Schema, required ...string) *generator.Schema {
+	s := &generator.Schema{Required: required}
+	if name != "" {
+		s.Properties = generator.NewProperties()
+		s.Properties.Set(name, is)
+	}
+	return s
+}
+
 func generateSchema(t *testing.T) []byte {
 	r := generator.Reflector{
 		FieldNameTag: "yaml", RequiredFromJSONSchemaTags: true, DoNotReference: true, Anonymous: true, Mapper: quantity,
@@ -57,6 +67,9 @@ func generateSchema(t *testing.T) []byte {
 	require.True(t, ok)
 	env.AdditionalProperties = scalar
 	env.PropertyNames = &generator.Schema{Pattern: `^[A-Za-z_][A-Za-z0-9_]*$`, Not: &generator.Schema{Pattern: "^FOG_"}}
+	s.If = fieldSchema("type", &generator.Schema{Const: TypeService}, "type")
+	s.Then = fieldSchema("", nil, "funded_time")
+	s.Else = fieldSchema("", nil, "max_duration")
 	out, err := json.MarshalIndent(s, "", "  ")
 	require.NoError(t, err)
 	return append(out, '\n')

@@ -18,15 +18,18 @@ type Spec struct {
 	// Module is the digest of the module's bytes, or of the manifest of the container image.
 	Module artifact.Digest `json:"module"`
 	// Inputs is the digest of the archive of the inputs; zero if there are none.
-	Inputs      artifact.Digest   `json:"inputs"`
-	Args        []string          `json:"args"`
-	Env         map[string]string `json:"env"`
-	Tasks       uint32            `json:"tasks"`
-	CPU         MilliCPU          `json:"cpu_milli"`
-	Memory      MiB               `json:"memory_mib"`
-	Storage     MiB               `json:"storage_mib"`
-	GPUs        uint32            `json:"gpus"`
-	MaxDuration Seconds           `json:"max_duration"`
+	Inputs  artifact.Digest   `json:"inputs"`
+	Args    []string          `json:"args"`
+	Env     map[string]string `json:"env"`
+	Tasks   uint32            `json:"tasks"`
+	CPU     MilliCPU          `json:"cpu_milli"`
+	Memory  MiB               `json:"memory_mib"`
+	Storage MiB               `json:"storage_mib"`
+	GPUs    uint32            `json:"gpus"`
+	// MaxDuration is zero for services.
+	MaxDuration Seconds `json:"max_duration"`
+	// Service is there for services only, whose specs are of one task: how many replicas there are is not part of it.
+	Service *ServiceSpec `json:"service,omitempty"`
 }
 
 // MaxSpecBytes is the largest spec that is read.
@@ -45,6 +48,9 @@ func (f *File) Spec(module, inputs artifact.Digest) (Spec, error) {
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
 		MaxDuration: f.MaxDuration,
+	}
+	if f.Type == TypeService {
+		s.Service = f.service()
 	}
 	if inputs.IsZero() != (len(f.Inputs) == 0) {
 		return Spec{}, fmt.Errorf("%w: the job file has %d inputs; give the digest of their archive if there are any", ErrSpec, len(f.Inputs))
@@ -75,7 +81,14 @@ func (s Spec) Validate() error {
 	if s.GPUs != 0 {
 		l.addErr("gpus", fmt.Errorf("is %d: %w", s.GPUs, ErrUnsupported))
 	}
-	inRange(l, "max_duration", s.MaxDuration, 1, MaxSeconds)
+	if s.Service == nil {
+		inRange(l, "max_duration", s.MaxDuration, 1, MaxSeconds)
+	} else {
+		if s.Engine != EngineDocker || s.Tasks != 1 || s.MaxDuration != 0 {
+			l.add("service", "is of one container without max_duration")
+		}
+		s.Service.check(l, "service.", s.Storage)
+	}
 	if err := l.err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrSpec, err)
 	}
@@ -93,7 +106,7 @@ func (s Spec) Canonical() []byte {
 	for k, v := range s.Env {
 		env[k] = canonicalString(v)
 	}
-	return canonicalObject(map[string]json.RawMessage{
+	members := map[string]json.RawMessage{
 		"version":      canonicalUint(uint64(s.Version)),
 		"name":         canonicalString(s.Name),
 		"engine":       canonicalString(s.Engine),
@@ -107,7 +120,11 @@ func (s Spec) Canonical() []byte {
 		"storage_mib":  canonicalUint(uint64(s.Storage)),
 		"gpus":         canonicalUint(uint64(s.GPUs)),
 		"max_duration": canonicalUint(uint64(s.MaxDuration)),
-	})
+	}
+	if s.Service != nil {
+		members["service"] = s.Service.canonical()
+	}
+	return canonicalObject(members)
 }
 
 // Digest is the SHA-256 of the canonical form: the spec digest on chain.

@@ -41,6 +41,64 @@ func TestGoldenSpec(t *testing.T) {
 	require.Equal(t, "sha256:2054c1c0fa562a1581c31ccf1249abdbbb6ffbfde0a5f3efcd910962a410052e", fullSpec(t).Digest().String())
 }
 
+func serviceSpec(t testing.TB) Spec {
+	f, err := Load("testdata/good/service.yaml")
+	require.NoError(t, err)
+	s, err := f.Spec(oneDigest, zeroOr(false))
+	require.NoError(t, err)
+	return s
+}
+
+// TestGoldenServiceSpec: as for batch jobs.
+func TestGoldenServiceSpec(t *testing.T) {
+	s := serviceSpec(t)
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/service.golden.json", s.Canonical(), 0o644))
+	}
+	want, err := os.ReadFile("testdata/service.golden.json")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(s.Canonical()))
+	back, err := ParseSpec(want)
+	require.NoError(t, err)
+	require.Equal(t, s.Service, back.Service)
+	for name, c := range map[string]struct{ from, to string }{
+		"no service":   {`,"service":{`, `,"servant":{`},
+		"an end":       {`"max_duration":0`, `"max_duration":1`},
+		"module":       {`"docker"`, `"wasm"`},
+		"two tasks":    {`"tasks":1`, `"tasks":2`},
+		"health":       {`"port":"web"`, `"port":"wob"`},
+		"volume":       {`"size_mib":1024`, `"size_mib":1025`},
+		"unknown":      {`"outbound":true`, `"outbound":true,"inbound":true`},
+		"missing":      {`"outbound":true,`, ``},
+		"other order":  {`"name":"web","protocol":"tcp"`, `"protocol":"tcp","name":"web"`},
+		"service null": {`"service":{`, `"service":null,"x":{`},
+	} {
+		changed := strings.Replace(string(want), c.from, c.to, 1)
+		require.NotEqual(t, string(want), changed, name)
+		_, err := ParseSpec([]byte(changed))
+		require.Error(t, err, name)
+	}
+}
+
+// TestServiceFitsTheDispatcher: a valid spec of a service is one that an agent accepts.
+func TestServiceFitsTheDispatcher(t *testing.T) {
+	s := serviceSpec(t)
+	_, err := s.Service.Dispatch(map[string]uint16{"web": 20001})
+	require.ErrorIs(t, err, ErrSpec)
+	service, err := s.Service.Dispatch(map[string]uint16{"web": 20001, "game-udp": 27015})
+	require.NoError(t, err)
+	require.NoError(t, dispatch.Assignment{
+		ID: dispatch.AttemptID{Job: "job1x"}, FirstTask: 2, Tasks: 1, JobTasks: 3, Engine: s.Engine, Module: s.Module, ModulePath: "/m",
+		CPUMilli: uint32(s.CPU), MemoryMiB: uint32(s.Memory), StorageMiB: uint32(s.Storage), Service: service,
+	}.Validate())
+	require.Equal(t, dispatch.Health{
+		Kind: dispatch.HealthHTTP, Port: "web", Path: "/health", Interval: 15 * time.Second, Timeout: 2 * time.Second, Grace: time.Minute,
+	}, service.Health)
+	require.Equal(t, []dispatch.Volume{{Name: "data", Path: "/var/lib/shop", SizeMiB: 1024}}, service.Volumes)
+	require.EqualValues(t, 27015, service.Ports[1].Host)
+	require.True(t, service.Outbound)
+}
+
 func TestCanonicalIsJSON(t *testing.T) {
 	s := fullSpec(t)
 	var back Spec
@@ -131,6 +189,7 @@ func TestLimitsFitTheDispatcher(t *testing.T) {
 
 func FuzzParseSpec(f *testing.F) {
 	f.Add(fullSpec(f).Canonical())
+	f.Add(serviceSpec(f).Canonical())
 	f.Add([]byte(`{"version":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := ParseSpec(data)

@@ -49,7 +49,7 @@ func fieldPaths(t reflect.Type, group string) []string {
 		at := join(group, f.Tag.Get("yaml"))
 		paths = append(paths, at)
 		inner := f.Type
-		if inner.Kind() == reflect.Slice {
+		if inner.Kind() == reflect.Slice || inner.Kind() == reflect.Pointer && !inner.Implements(reflect.TypeFor[scalar]()) {
 			inner = inner.Elem()
 		}
 		if inner.Kind() == reflect.Struct && f.Tag.Get("jsonschema") != "-" {

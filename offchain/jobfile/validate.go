@@ -55,6 +55,7 @@ func (f *File) Validate() error {
 	f.Constraints.check(l)
 	f.Wishes.check(l)
 	f.Schedule.check(l, f.Type == TypePeriodic)
+	f.checkService(l)
 	if f.Wishes.Gang && f.Tasks > dispatch.MaxTasks {
 		l.add("wishes.gang", "starts all tasks together, which goes with at most %d, and tasks is %d; remove it or ask for fewer", dispatch.MaxTasks, f.Tasks)
 	}
@@ -62,27 +63,16 @@ func (f *File) Validate() error {
 }
 
 func (f *File) checkUnsupported(l *problemList) {
-	unsupported := func(field, what string) {
-		l.addErr(field, fmt.Errorf("%s: %w; remove it", what, ErrUnsupported))
-	}
 	switch f.Type {
-	case TypeBatch, TypePeriodic:
-	case TypeService:
-		unsupported("type", fmt.Sprintf("is %q", f.Type))
+	case TypeBatch, TypePeriodic, TypeService:
 	default:
-		l.add("type", "is %q; use %s or %s", clip(f.Type), TypeBatch, TypePeriodic)
+		l.add("type", "is %q; use %s, %s or %s", clip(f.Type), TypeBatch, TypePeriodic, TypeService)
 	}
 	if f.Engine != EngineWASM && f.Engine != EngineDocker {
 		l.add("engine", "is %q; use %s or %s", clip(f.Engine), EngineWASM, EngineDocker)
 	}
-	if f.Replicas != 0 {
-		unsupported("replicas", "runs a task more than once")
-	}
-	if len(f.Ports) != 0 {
-		unsupported("ports", "needs services")
-	}
 	if f.Resources.GPUs != 0 {
-		unsupported("resources.gpus", "needs an engine that can use a GPU")
+		l.addErr("resources.gpus", fmt.Errorf("needs an engine that can use a GPU: %w; remove it", ErrUnsupported))
 	}
 }
 
@@ -184,7 +174,10 @@ func (f *File) checkAmounts(l *problemList) {
 	inRange(l, "resources.cpu", f.Resources.CPU, 1, MaxCPU)
 	checkMemory(l, "resources.memory", f.Engine, f.Resources.Memory)
 	inRange(l, "resources.storage", f.Resources.Storage, 1, MaxStorage)
-	if f.MaxDuration == 0 {
+	limit := f.MaxDuration
+	if f.Type == TypeService {
+		limit = f.FundedTime
+	} else if f.MaxDuration == 0 {
 		l.add("max_duration", "is missing; say how long a task may run, such as 10m")
 	} else {
 		inRange(l, "max_duration", f.MaxDuration, 1, MaxSeconds)
@@ -198,10 +191,10 @@ func (f *File) checkAmounts(l *problemList) {
 		return
 	}
 	// The whole budget in ufog-seconds; the chain adds the fee and checks again.
-	hi, perTask := bits.Mul64(uint64(f.Price.CapPerTaskHour), uint64(f.MaxDuration))
-	over, _ := bits.Mul64(perTask, uint64(f.Tasks))
+	hi, perTask := bits.Mul64(uint64(f.Price.CapPerTaskHour), uint64(limit))
+	over, _ := bits.Mul64(perTask, uint64(max(f.Tasks, f.Replicas)))
 	if hi != 0 || over != 0 {
-		l.add("price.cap_per_task_hour", "times max_duration times tasks is more money than there is; lower one of them")
+		l.add("price.cap_per_task_hour", "times the time paid for times tasks is more money than there is; lower one of them")
 	}
 }
 

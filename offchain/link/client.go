@@ -30,6 +30,8 @@ type ClientOptions struct {
 	Slot *challenge.Slot
 	// Limits are what the agent lends to challenges.
 	Limits challenge.Limits
+	// Source shows tasks to those who may watch them; nil shows none.
+	Source Source
 	// Offers gets what the matching offers to the node; nil does not ask.
 	Offers OffersTaker
 	// Log takes what happens to the link; nothing is logged if it is nil.
@@ -42,6 +44,8 @@ type ClientOptions struct {
 	Resend time.Duration
 	// Lease is how long one challenge may hold the slot; 5 min.
 	Lease time.Duration
+	// StatsEach is the pause between two figures of a task that is watched; 2 s.
+	StatsEach time.Duration
 	// IdleLease is how long the oracle may hold the slot without a task under way; 30 s.
 	IdleLease time.Duration
 }
@@ -52,6 +56,7 @@ const (
 	defaultResend     = 5 * time.Second
 	defaultLease      = 5 * time.Minute
 	defaultIdleLease  = 30 * time.Second
+	defaultStatsEach  = 2 * time.Second
 
 	// A link that held this long was good, and the next failure is a new one.
 	goodLink = 10 * time.Second
@@ -69,8 +74,10 @@ type Client struct {
 	identity *identity
 	log      *slog.Logger
 	pace     *rate.Limiter
-	progress chan Progress
-	wake     chan struct{} // a report is new
+	// watchPace bounds what is shown to all who watch, in bytes.
+	watchPace *rate.Limiter
+	progress  chan Progress
+	wake      chan struct{} // a report is new
 
 	mu        sync.Mutex
 	pending   map[[32]byte]*pendingReport
@@ -108,9 +115,12 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	setDefault(&opts.Resend, defaultResend)
 	setDefault(&opts.Lease, defaultLease)
 	setDefault(&opts.IdleLease, defaultIdleLease)
+	setDefault(&opts.StatsEach, defaultStatsEach)
+	opts.Hello.Watch = opts.Source != nil
 	c := &Client{
 		opts: opts, identity: id, log: opts.Log, pace: rate.NewLimiter(sendPerSecond, sendBurst),
-		progress: make(chan Progress, progressQueue), wake: make(chan struct{}, 1), pending: map[[32]byte]*pendingReport{},
+		watchPace: rate.NewLimiter(watchBytes, watchBytes),
+		progress:  make(chan Progress, progressQueue), wake: make(chan struct{}, 1), pending: map[[32]byte]*pendingReport{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

@@ -47,6 +47,8 @@ type agentStream struct {
 	// offersFrom is the first window of which nothing has come; owned by the reader.
 	offersFrom  uint64
 	offersAsked bool
+
+	watches agentWatches
 }
 
 // connect dials, and serves the stream until it fails; it returns why.
@@ -82,7 +84,7 @@ func (c *Client) serve(ctx context.Context, fail context.CancelCauseFunc, conn *
 		return cause(ctx, err)
 	}
 	h := c.opts.Hello
-	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version}
+	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version, Watch: h.Watch}
 	// An error of Send says less than that of Recv, which follows.
 	sendErr := stream.Send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Hello{Hello: hello}})
 	msg, err := stream.Recv()
@@ -99,6 +101,7 @@ func (c *Client) serve(ctx context.Context, fail context.CancelCauseFunc, conn *
 	c.setState(true, nil)
 
 	s := &agentStream{client: c, stream: stream, ctx: ctx, fail: fail, out: make(chan *linkpb.AgentMessage, outQueue)}
+	s.watches.open = map[[watchIDSize]byte]*agentWatch{}
 	s.tasks.Go(s.write)
 	s.askOffers(welcome)
 	s.tasks.Go(s.sendPending)
@@ -207,6 +210,13 @@ func (s *agentStream) take(msg *linkpb.OracleMessage) error {
 		return s.client.takeAck(m.Ack.GetReportDigest(), m.Ack.GetRefused())
 	case *linkpb.OracleMessage_Offers:
 		return s.takeOffers(m.Offers)
+	case *linkpb.OracleMessage_Watch:
+		return s.takeWatchStart(m.Watch)
+	case *linkpb.OracleMessage_More:
+		return s.takeWatchMore(m.More)
+	case *linkpb.OracleMessage_Unwatch:
+		s.takeWatchStop(m.Unwatch)
+		return nil
 	case *linkpb.OracleMessage_Welcome:
 		return malformed("a second welcome")
 	}

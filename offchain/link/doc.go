@@ -8,4 +8,6 @@
 // clock, receives signed reports of finished slices, and says, to an agent that asks, what the matching offered to its node. A
 // report is sent again until it is acknowledged, so its handler sees it at least once. A peer that breaks the protocol, floods, or
 // answers twice is dropped with a reason.
+//
+// Beside the agents, a server answers the owners of jobs (Watcher): it shows them their running tasks, which it has the agents show to it.
 package link

@@ -2,6 +2,7 @@ package link
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"testing"
 
 	"github.com/foggrid/fogd/offchain/challenge"
@@ -17,6 +18,7 @@ func FuzzAgentMessage(f *testing.F) {
 		(&rawAgent{}).pong(testOracle, make([]byte, nonceSize)),
 		answer(challengeID(1), 1, []byte{1}), grant(challengeID(1)),
 		{Body: &linkpb.AgentMessage_Offers{Offers: &linkpb.OffersRequest{From: 1}}},
+		watchPiece(challengeID(1), 5), {Body: &linkpb.AgentMessage_Watch{Watch: endToProto(ErrNoJob)}},
 	} {
 		b, err := m.Marshal()
 		if err != nil {
@@ -49,10 +51,51 @@ func FuzzAgentMessage(f *testing.F) {
 		// A session with a ping and a challenge open takes anything without a panic.
 		s := newSession(&Server{opts: ServerOptions{OracleID: testOracle}}, nil, agentKey.Public().(ed25519.PublicKey), Hello{NodeID: testNode}, "")
 		s.exam = &exam{id: [challengeIDSize]byte(challengeID(1)), granted: make(chan struct{}), declined: make(chan string, 1), step: 1, answers: make(chan timedAnswer, 1)}
+		s.watches[[watchIDSize]byte(challengeID(1))] = &watch{kind: WatchLog, pieces: make(chan *linkpb.WatchPiece, 1)}
 		for range 2 {
 			if err := s.take(&m, s.since); err != nil {
 				break
 			}
+		}
+	})
+}
+
+// FuzzWatchMessage: whatever an oracle sends to an owner, each piece that the owner takes is of the kind that was asked for, and bounded.
+func FuzzWatchMessage(f *testing.F) {
+	for _, m := range []*linkpb.WatchMessage{
+		{Body: &linkpb.WatchMessage_Note{Note: "wait\n"}}, {Body: &linkpb.WatchMessage_Source{Source: &linkpb.WatchSource{NodeId: "n"}}},
+		{Body: &linkpb.WatchMessage_Piece{Piece: pieceToProto(Piece{Offset: 3, Log: []byte("x")})}},
+		{Body: &linkpb.WatchMessage_Piece{Piece: pieceToProto(Piece{Stats: &Stats{Running: true}})}},
+		{Body: &linkpb.WatchMessage_Piece{Piece: endToProto(ErrNoJob)}}, {Body: &linkpb.WatchMessage_Nonce{}},
+	} {
+		b, err := m.Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, true)
+		f.Add(b, false)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, log bool) {
+		var m linkpb.WatchMessage
+		if m.Unmarshal(b) != nil {
+			return
+		}
+		w := Watcher{Kind: WatchStats, Note: func(text string) {
+			if text != printable(text) {
+				t.Fatalf("the note %q is not printable", text)
+			}
+		}}
+		if log {
+			w.Kind = WatchLog
+		}
+		w.Piece = func(p Piece) error {
+			if log != (p.Stats == nil) || log != (len(p.Log) > 0) || len(p.Log) > MaxLogPiece {
+				t.Fatalf("a piece to a watch of kind %d: %+v", w.Kind, p)
+			}
+			return nil
+		}
+		if end, err := w.take(&m); err != nil && !end && !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
 		}
 	})
 }

@@ -39,6 +39,8 @@ func TestHostileAgents(t *testing.T) {
 		"report that was changed":  {[]*linkpb.AgentMessage{badReport(func(s *SignedReport) { s.Attempt++ })}, codes.InvalidArgument},
 		"report of another node":   {[]*linkpb.AgentMessage{reportToProto(foreign.Sign(agentKey))}, codes.InvalidArgument},
 		"report of nothing":        {[]*linkpb.AgentMessage{{Body: &linkpb.AgentMessage_Report{Report: &linkpb.SignedReport{}}}}, codes.InvalidArgument},
+		"piece of no watch":        {[]*linkpb.AgentMessage{watchPiece(make([]byte, watchIDSize), 1)}, codes.InvalidArgument},
+		"piece without an id":      {[]*linkpb.AgentMessage{watchPiece(nil, 1)}, codes.InvalidArgument},
 		"huge message":             {[]*linkpb.AgentMessage{badReport(func(s *SignedReport) { s.Signature = make([]byte, maxMessageSize) })}, codes.ResourceExhausted},
 		"flood":                    {repeat(progress, 1000), codes.ResourceExhausted},
 	} {

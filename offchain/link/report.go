@@ -104,6 +104,10 @@ const (
 	ProgressStarted ProgressState = iota + 1
 	ProgressRunning
 	ProgressFinished
+
+	ProgressServing   // a service runs and is healthy
+	ProgressUnhealthy // a service runs, or ended by its own fault, and is not healthy
+	ProgressDown      // a service does not run, through the node's fault or because it is not ready yet
 )
 
 // Progress is a hint about an attempt; it is not signed and may be lost.
@@ -121,7 +125,7 @@ func (p Progress) Validate() error {
 	if err := checkID("job_id", p.JobID); err != nil {
 		return err
 	}
-	if p.State < ProgressStarted || p.State > ProgressFinished {
+	if p.State < ProgressStarted || p.State > ProgressDown {
 		return malformed("unknown progress state %d", p.State)
 	}
 	if p.TasksTotal > MaxTasks || p.TasksDone > p.TasksTotal {
@@ -137,6 +141,8 @@ type Hello struct {
 	BootID string
 	// Version of the agent's program.
 	Version string
+	// Watch says that the agent shows tasks; NewClient sets it.
+	Watch bool
 }
 
 // Validate checks the form of a hello.

@@ -55,6 +55,8 @@ type ServerOptions struct {
 	OracleID string
 	Registry Registry
 	Handlers Handlers
+	// Jobs tells whose jobs are and where they run, for their owners to watch; nil serves no owners.
+	Jobs Jobs
 	// Examiner carries challenges out; nil makes one when the server is made, which takes a fraction of a second.
 	Examiner *challenge.Examiner
 	// Log takes what happens to sessions; nothing is logged if it is nil.
@@ -68,6 +70,12 @@ type ServerOptions struct {
 	Recheck time.Duration
 	// MaxConnections at once, over which new ones wait; 4096.
 	MaxConnections int
+	// WatchTime is how long an owner may watch before asking again; 1 h.
+	WatchTime time.Duration
+	// Absence is how long an owner waits for an agent that is not connected before being sent to another oracle; 20 s.
+	Absence time.Duration
+	// LookAgain is how often it is looked where a task runs that an owner waits for; 2 s.
+	LookAgain time.Duration
 	// Messages is how many messages an agent may send a second, with a burst of four times as many; 50.
 	Messages int
 }
@@ -82,6 +90,9 @@ const (
 	defaultRecheck        = time.Minute
 	defaultMaxConnections = 4096
 	defaultMessages       = 50
+	defaultWatchTime      = time.Hour
+	defaultLookAgain      = 2 * time.Second
+	defaultAbsence        = 20 * time.Second
 
 	// A node may come back this often; a burst covers restarts.
 	reconnectEvery = time.Second
@@ -129,6 +140,9 @@ func NewServer(opts ServerOptions) (*Server, error) {
 	setDefault(&opts.Recheck, defaultRecheck)
 	setDefault(&opts.MaxConnections, defaultMaxConnections)
 	setDefault(&opts.Messages, defaultMessages)
+	setDefault(&opts.WatchTime, defaultWatchTime)
+	setDefault(&opts.LookAgain, defaultLookAgain)
+	setDefault(&opts.Absence, defaultAbsence)
 	s := &Server{
 		opts: opts, identity: id, log: opts.Log,
 		sessions: map[string]*Session{}, comeback: map[string]*rate.Limiter{}, accepted: newMemory[[32]byte](rememberedReports),
@@ -147,6 +161,9 @@ func NewServer(opts ServerOptions) (*Server, error) {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second}),
 	)
 	linkpb.RegisterLinkServer(s.grpc, service{s})
+	if opts.Jobs != nil {
+		linkpb.RegisterWatchServer(s.grpc, &watchService{server: s, busy: make(chan struct{}, maxOwners)})
+	}
 	return s, nil
 }
 

@@ -54,6 +54,10 @@ type Session struct {
 	late  *memory[[nonceSize]byte]
 	exam  *exam
 	ended *memory[[challengeIDSize]byte]
+
+	watches   map[[watchIDSize]byte]*watch
+	watchPace *rate.Limiter // of new ones, which an agent counts as messages
+	unwatched *memory[[watchIDSize]byte]
 }
 
 // outgoing is a message on its way; sent, if not nil, gets the time just before it goes out.
@@ -68,7 +72,8 @@ func newSession(server *Server, stream linkpb.Link_ConnectServer, key ed25519.Pu
 		out: make(chan outgoing, outQueue), reports: make(chan SignedReport, reportQueue), done: make(chan struct{}),
 		challengeTurn: make(chan struct{}, 1),
 		pings:         map[[nonceSize]byte]chan time.Time{}, late: newMemory[[nonceSize]byte](latePongs),
-		ended: newMemory[[challengeIDSize]byte](16),
+		ended:   newMemory[[challengeIDSize]byte](16),
+		watches: map[[watchIDSize]byte]*watch{}, watchPace: rate.NewLimiter(2, maxWatches), unwatched: newMemory[[watchIDSize]byte](8 * maxWatches),
 	}
 }
 
@@ -202,6 +207,8 @@ func (s *Session) take(msg *linkpb.AgentMessage, at time.Time) error {
 		return err
 	case *linkpb.AgentMessage_Offers:
 		return s.takeOffersRequest(m.Offers)
+	case *linkpb.AgentMessage_Watch:
+		return s.takeWatchPiece(m.Watch)
 	case *linkpb.AgentMessage_Hello:
 		return malformed("a second hello")
 	}

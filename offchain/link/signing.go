@@ -13,9 +13,14 @@ import (
 //	report: "fog/report/v1" 0x00 ‖ text node_id ‖ text job_id ‖ uint32 slice ‖ uint32 attempt ‖ result_root (32 bytes) ‖
 //	        manifest_digest (32 bytes, zeros if nothing was pushed) ‖ uint32 number of tasks ‖
 //	        for each task: uint32 task ‖ uint32 exit_code ‖ uint32 reason ‖ uint64 duration_ms
+//
+// What the key of a job's owner signs:
+//
+//	watch:  "fog/watch/v1" 0x00 ‖ text oracle_id ‖ text job_id ‖ uint32 task ‖ uint32 kind ‖ nonce (32 bytes)
 const (
 	pongDomain   = "fog/pong/v1\x00"
 	reportDomain = "fog/report/v1\x00"
+	watchDomain  = "fog/watch/v1\x00"
 
 	nonceSize = 32
 )
@@ -30,6 +35,15 @@ func appendText(b []byte, s string) []byte {
 // pongBytes names the oracle, so that an oracle cannot have its agents sign what another one asks.
 func pongBytes(oracleID, nodeID string, nonce []byte) []byte {
 	return append(appendText(appendText([]byte(pongDomain), oracleID), nodeID), nonce...)
+}
+
+// watchSigningBytes name the oracle and hold its nonce, so that no signature is good twice or elsewhere. Their first byte begins no
+// sign document of a transaction.
+func watchSigningBytes(oracleID, jobID string, task uint32, kind WatchKind, nonce []byte) []byte {
+	b := appendText(appendText([]byte(watchDomain), oracleID), jobID)
+	b = binary.BigEndian.AppendUint32(b, task)
+	b = binary.BigEndian.AppendUint32(b, uint32(kind))
+	return append(b, nonce...)
 }
 
 // SigningBytes are what the agent signs, as documented above.

@@ -1,13 +1,17 @@
 package link
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 )
 
 func testKey(b byte) ed25519.PrivateKey {
@@ -51,6 +55,14 @@ func TestSigningVectors(t *testing.T) {
 		{"report", hex.EncodeToString(key.Seed()), hex.EncodeToString(signed.SigningBytes()), hex.EncodeToString(digest[:]), hex.EncodeToString(signed.Signature)},
 		{"smallest report", hex.EncodeToString(key.Seed()), hex.EncodeToString(bare.SigningBytes()), hex.EncodeToString(bareDigest[:]), hex.EncodeToString(bare.Sign(key).Signature)},
 	}, want)
+}
+
+// TestWatchBytes is what keys of accounts sign, so it may never look like a transaction, and may not change.
+func TestWatchBytes(t *testing.T) {
+	got := watchSigningBytes("fog1oracle", "job1a", 4, WatchStats, bytes.Repeat([]byte{7}, nonceSize))
+	want := "fog/watch/v1\x00" + "\x00\x00\x00\x0afog1oracle" + "\x00\x00\x00\x05job1a" + "\x00\x00\x00\x04" + "\x00\x00\x00\x02" + strings.Repeat("\x07", 32)
+	require.Equal(t, want, string(got))
+	require.Error(t, new(txtypes.SignDoc).Unmarshal(got))
 }
 
 func TestSignatureCoversEverything(t *testing.T) {
@@ -135,7 +147,7 @@ func TestProgressForm(t *testing.T) {
 	for name, p := range map[string]Progress{
 		"no job":    {State: ProgressRunning},
 		"no state":  {JobID: "j"},
-		"state":     {JobID: "j", State: ProgressFinished + 1},
+		"state":     {JobID: "j", State: ProgressDown + 1},
 		"too many":  {JobID: "j", State: ProgressRunning, TasksTotal: MaxTasks + 1},
 		"more done": {JobID: "j", State: ProgressRunning, TasksDone: 2, TasksTotal: 1},
 	} {

@@ -58,6 +58,13 @@ func (b *bound) take(n *record) {
 	}
 }
 
+// holds reports whether a bound holds for a node as it is.
+func (b *bound) holds(n *record) bool {
+	p := n.hot.place
+	inside := b.lo.X <= p.X && p.X <= b.hi.X && b.lo.Y <= p.Y && p.Y <= b.hi.Y && b.lo.Z <= p.Z && p.Z <= b.hi.Z
+	return (inside || p == Place{}) && n.hot.rtt >= b.rtt && n.words.kinds&^b.words.kinds|n.words.labels&^b.words.labels == 0 && !b.gains(&n.hot, true)
+}
+
 // merge lets a bound hold for all nodes of another.
 func (b *bound) merge(o *bound) {
 	for m, cost := range o.mixes {

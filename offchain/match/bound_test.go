@@ -43,11 +43,26 @@ func TestBoundsHold(t *testing.T) {
 				p := minP + rng.Uint64N(oneP-minP)
 				h.p, h.sigma = uint32(p), uint32(size(30))
 				h.odds, h.bestOdds = oddsOf(p), oddsOf(noisy(h.p, h.sigma, zMax))
-				h.rtt = uint32(size(20))
+				h.rtt = 1 + uint32(size(20))
 				if rng.IntN(5) > 0 {
 					h.place = PlaceAt(int32(rng.IntN(180e6))-90e6, int32(rng.IntN(360e6))-180e6)
 				}
 				block.take(&nodes[i])
+			}
+			for i := range nodes {
+				require.True(t, block.holds(&nodes[i]))
+			}
+			for _, better := range []func(n *record){
+				func(n *record) { n.hot.free[colCPU] = block.free[colCPU] + 1 },
+				func(n *record) { n.hot.rtt = block.rtt - 1 },
+				func(n *record) { n.hot.free[colGPU] = block.free[colGPU] + 1 },
+				func(n *record) { n.words.labels = 1 },
+				func(n *record) { n.words.kinds = 1 << 63 },
+				func(n *record) { n.hot.place = Place{block.hi.X, block.hi.Y, max(block.hi.Z, 0) + 1} },
+			} {
+				n := nodes[0]
+				better(&n)
+				require.False(t, block.holds(&n))
 			}
 			lower, latency, ok := w.lower(&block)
 			require.True(t, ok)

@@ -45,12 +45,15 @@ func (s *state) obstacles(n *nodeState, p *Pending) []obstacle {
 	for _, want := range c.Attributes {
 		add(!slices.Contains(n.Attributes, want), obstacle{reason: ReasonAttribute, text: want.Key + " = " + want.Value})
 	}
+	add(gradeRank(n.Grade) < gradeRank(p.MinGrade), obstacle{reason: ReasonGrade, text: lackingGrade(n.Grade)})
+	_, free := n.ports.take(p.Ports)
+	add(!free, obstacle{reason: ReasonPorts})
 	price, ok := TaskHourPrice(n.Prices, p.Task)
 	if !ok {
 		price = ^uint64(0)
 	}
 	add(price > p.PriceCap, obstacle{reason: ReasonPrice, number: price})
-	t, ok := s.params.terms(price, p.MaxDuration)
+	t, ok := s.params.termsOf(price, p)
 	add(!ok || t.need > p.TaskBudget, obstacle{reason: ReasonBudget, number: t.need})
 	if where := s.where(p.Where); p.Where != "" {
 		facts := s.facts(n, p, price)
@@ -73,6 +76,13 @@ func (s *state) obstacles(n *nodeState, p *Pending) []obstacle {
 	}
 	add(t.collateral > available, obstacle{reason: ReasonCollateral})
 	return out
+}
+
+func lackingGrade(grade byte) string {
+	if grade == 0 {
+		return "networks that were not measured"
+	}
+	return "network grade " + string(grade)
 }
 
 // changes finds what would let nodes in that only one constraint keeps out; the change that lets in the most comes first.
@@ -141,6 +151,10 @@ func advice(r Reason, text string, number uint64) string {
 		return fmt.Sprintf("do not ask for %s", text)
 	case ReasonSpeed:
 		return fmt.Sprintf("lower min_cpu_single to %d", number)
+	case ReasonGrade:
+		return fmt.Sprintf("be content with %s", text)
+	case ReasonPorts:
+		return "ask for fewer ports, or for any in the place of static ones"
 	case ReasonPrice:
 		return fmt.Sprintf("raise the price cap to %d ufog per task-hour", number)
 	case ReasonBudget:

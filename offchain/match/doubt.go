@@ -4,7 +4,7 @@ package match
 // over the two states (Shiryaev, On optimum methods in quickest detection problems, 1963): between two outcomes a node goes
 // bad with the chance onset and recovers as believed has it, and an outcome weighs the states by how likely it is in each.
 // So a record of many successes is not worn down failure by failure, and comes back when the node does. Failures that began
-// a doubt leave the counts as far as the doubt proves right.
+// a doubt leave the counts as far as the doubt proves right, and for those who choose nodes they fade while the node is idle.
 
 const (
 	// onset is the chance in Q32 that a node goes bad between two outcomes, one in 8,192.
@@ -17,6 +17,9 @@ const (
 	// hour: what a trial costs is little beside never hearing that the node is well again. In seconds, a quarter of each.
 	recoveryQuarter = 21_600
 	retryQuarter    = 450
+	// For them the suspects of an idle node halve every six hours, or a node that was left after a failure or two would not be heard of
+	// again. In seconds, a quarter.
+	forgetQuarter = 5_400
 	// doubtful nodes, a tenth in Q32 and more, take one task at a time, and that not before the doubt is less for those who choose.
 	doubtful = oneP / 10
 )
@@ -39,9 +42,19 @@ func retried(doubt, seconds uint64) uint64 {
 	return mulDiv(left, oneP, oneP-doubt+left)
 }
 
-// judge moves the doubt by an outcome that is not counted yet.
+// LongestRetry is after how many idle seconds even the surest doubt keeps nobody from a node.
+func LongestRetry() int64 {
+	var seconds uint64
+	for retried(surest, seconds) > doubtful {
+		seconds += retryQuarter
+	}
+	return int64(seconds)
+}
+
+// judge moves the doubt by an outcome that is not counted yet. What a well node does is its record without the suspects, which would wear
+// it down before the doubt is sure.
 func (s Stats) judge(success bool) Stats {
-	p := mulDiv(s.Successes+One, oneP, s.Trials+2*One)
+	p := mulDiv(s.Successes+One, oneP, s.Trials-s.excused()+2*One)
 	well, bad := p, p/fault
 	if !success {
 		well, bad = oneP-well, oneP-bad
@@ -49,6 +62,18 @@ func (s Stats) judge(success bool) Stats {
 	before := s.Doubt + mulQ32(oneP-s.Doubt, onset)
 	well, bad = mulQ32(well, oneP-before), mulQ32(bad, before)
 	s.Doubt = min(mulDiv(bad, oneP, well+bad), surest)
+	return s
+}
+
+// excused are the suspects that a good record speaks for: what was never good has nothing to come back to.
+func (s Stats) excused() uint64 { return min(s.Suspects, s.Trials-s.Successes, s.Successes) }
+
+// forget takes out the suspects that those who choose nodes have forgotten some seconds after the last outcome.
+func (s Stats) forget(seconds uint64) Stats {
+	gone := s.excused()
+	gone -= quarters(gone, seconds/forgetQuarter)
+	s.Suspects -= gone
+	s.Trials -= gone
 	return s
 }
 

@@ -62,6 +62,34 @@ func TestNoDoubtOfANodeThatWasNeverGood(t *testing.T) {
 	require.Greater(t, s.Trials, uint64(15*One))
 }
 
+// A node that was left after two failures is, hours later, what it was before for those who choose; a failed trial brings both back.
+func TestSuspectsAreForgotten(t *testing.T) {
+	const now, hour = 1_000_000, 3600
+	before := proven(20, now)
+	s := before.Add(Outcome{At: now}).Add(Outcome{At: now})
+	require.InDelta(t, 2*One, float64(s.Suspects), One/10)
+	require.Equal(t, s.Trials, s.Idle(now+forgetQuarter-1).Trials, "whole quarters count")
+	half := s.Idle(now + 6*hour)
+	require.InDelta(t, float64(s.Suspects)/2, float64(half.Suspects), 1)
+	require.Equal(t, s.Trials-s.Suspects, half.Trials-half.Suspects, "they are not among the trials any more")
+	day := s.Idle(now + 24*hour - 1)
+	require.Greater(t, day.Successes*100, day.Trials*99)
+	again := s.Add(Outcome{At: now + 23*hour})
+	require.Greater(t, again.Doubt, uint64(oneP/10), "it is the third failure, not the first")
+
+	var bad Stats
+	for range 20 {
+		bad = bad.Add(Outcome{At: now})
+	}
+	require.Equal(t, bad.Trials, bad.Idle(now+23*hour).Trials, "a node that was never good has nothing to come back to")
+}
+
+func TestLongestRetry(t *testing.T) {
+	s := Stats{Successes: 40 * One, Trials: 40 * One, Doubt: surest}
+	require.True(t, s.Idle(LongestRetry()-1).untried())
+	require.False(t, s.Idle(LongestRetry()).untried())
+}
+
 func TestDoubtProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var s Stats
@@ -82,6 +110,8 @@ func TestDoubtProperties(t *testing.T) {
 			idle := rapid.Int64Range(0, 1_000_000).Draw(t, "later")
 			require.LessOrEqual(t, s.Idle(at+idle).Doubt, s.Doubt)
 			require.LessOrEqual(t, s.Idle(at+idle).Doubt, s.believed(at+idle), "who chooses is more hopeful than the rule")
+			require.LessOrEqual(t, s.Idle(at+idle).Successes, s.Idle(at+idle).Trials)
+			require.LessOrEqual(t, s.Idle(at+idle).Trials, s.Trials, "nothing is added by waiting")
 			p := rapid.Uint64Range(minP, oneP).Draw(t, "p")
 			require.LessOrEqual(t, s.doubted(p), p)
 		}

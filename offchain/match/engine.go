@@ -20,6 +20,9 @@ type Config struct {
 	Optimism uint32
 	// Caution, in hundredths, is how many deviations of the posterior ModeGreedy takes off the chance of success.
 	Caution uint32
+	// Hope is after how many idle hours caution is gone; after twice as many as much is added. The record of a node that is never used says the same
+	// for ever, whatever the node has become. Zero is never.
+	Hope uint32
 	// TryOne lets a node without an outcome, or in doubt, take one task at a time, so that neither a claim nor a recovery is
 	// worth more than one run before it is seen.
 	TryOne bool
@@ -101,16 +104,17 @@ func (e *Engine) Add(n Node) (Ref, error) {
 		r = Ref(len(e.nodes))
 		e.nodes = append(e.nodes, record{})
 	}
-	added := &e.nodes[r]
-	*added = record{
-		Node: n, words: n.signature(), alive: true, group: e.learnt.join(n.Owner, n.Class), at: [orders]uint32{nowhere, nowhere},
-		hot: column{place: n.Place, rtt: n.RTT, key: binary.BigEndian.Uint64(n.ID[:]) ^ binary.BigEndian.Uint64(n.ID[12:])},
-	}
-	added.mean, added.strength = e.learnt.before(added.group, pool{}, featuresOf(&n, n.Stats.Idle(e.learnt.now)))
+	added := &e.nodes[r] // zero as yet
+	added.Node, added.words, added.alive, added.at = n, n.signature(), true, [orders]uint32{nowhere, nowhere}
+	added.group = e.learnt.join(n.Owner, n.Class)
+	h := &added.hot
+	h.place, h.rtt, h.key = n.Place, n.RTT, binary.BigEndian.Uint64(n.ID[:])^binary.BigEndian.Uint64(n.ID[12:])
+	s := n.Stats.Idle(e.learnt.now)
+	added.mean, added.strength = e.learnt.before(added.group, pool{}, featuresOf(&n, s))
 	e.refs[n.ID] = r
-	e.refreshRates(r)
-	e.refreshFree(r)
-	e.refreshChance(r)
+	e.refreshRates(added, &s)
+	e.refreshFree(added)
+	e.refreshChance(added, &s)
 	e.index.insert(e.nodes, r)
 	return r, nil
 }
@@ -128,7 +132,7 @@ func (e *Engine) Remove(r Ref) {
 func (e *Engine) Reserve(r Ref, task Resources, count uint32) error {
 	n := &e.nodes[r].Node
 	most, reason := n.room(task)
-	if e.single(r) {
+	if e.single(&e.nodes[r]) {
 		most = min(most, 1-uint64(min(n.Running, 1)))
 		reason = max(reason, ReasonProbation)
 	}
@@ -224,33 +228,38 @@ func (e *Engine) Epoch(at int64) {
 
 // freed follows a change of what a node has free or runs.
 func (e *Engine) freed(r Ref) {
-	e.refreshFree(r)
+	n := &e.nodes[r]
+	e.refreshFree(n)
 	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
-		e.refreshChance(r) // tasks that run narrow the deviation
+		s := n.Stats.Idle(e.learnt.now)
+		e.refreshChance(n, &s) // tasks that run narrow the deviation
 	}
 	e.index.changed(e.nodes, r)
 }
 
 // priced follows a change of a node's prices or speed.
 func (e *Engine) priced(r Ref) {
-	e.refreshRates(r)
+	n := &e.nodes[r]
+	s := n.Stats.Idle(e.learnt.now)
+	e.refreshRates(n, &s)
 	e.index.changed(e.nodes, r)
 }
 
 // rated follows a change of what is known of a node.
 func (e *Engine) rated(r Ref) {
-	e.refreshChance(r)
-	e.refreshFree(r)
-	e.refreshRates(r)
+	n := &e.nodes[r]
+	s := n.Stats.Idle(e.learnt.now)
+	e.refreshChance(n, &s)
+	e.refreshFree(n)
+	e.refreshRates(n, &s)
 	e.index.changed(e.nodes, r)
 }
 
-func (e *Engine) refreshRates(r Ref) {
-	n := &e.nodes[r]
+// refreshRates takes the node's counts as they weigh now.
+func (e *Engine) refreshRates(n *record, s *Stats) {
 	h := &n.hot
 	speed := max(n.CPUSingle, 1)
 	if e.cfg.Mode != ModeLowestCost {
-		s := n.Stats.Idle(e.learnt.now)
 		delivered := s.delivered()
 		delivered += mulDiv(delivered, uint64(min(e.cfg.Optimism, 1000))*One/1000, isqrt((One+4*s.SpeedTrials)*One))
 		speed = max(mulDiv(min(speed, 1<<40), delivered, One), 1)
@@ -263,16 +272,14 @@ func (e *Engine) refreshRates(r Ref) {
 }
 
 // single reports whether a node takes one task at a time.
-func (e *Engine) single(r Ref) bool {
-	n := &e.nodes[r]
+func (e *Engine) single(n *record) bool {
 	return n.Probation || e.cfg.TryOne && n.Stats.untried()
 }
 
-func (e *Engine) refreshFree(r Ref) {
-	n := &e.nodes[r]
+func (e *Engine) refreshFree(n *record) {
 	h := &n.hot
 	h.free = [priced]uint32{}
-	if n.closed || (n.Running > 0 && e.single(r)) {
+	if n.closed || (n.Running > 0 && e.single(n)) {
 		return
 	}
 	for i, a := range n.Free.columns() {
@@ -282,14 +289,12 @@ func (e *Engine) refreshFree(r Ref) {
 
 // refreshChance computes p = (S + κ·m)/(n + κ), less what doubt takes, and σ = √(p(1−p)/(n + κ + f + 1)), with f tasks running. Noise is σ times
 // √((κ + 1)/(n + κ + 1)): less of it for nodes that are known well, whose small differences are not worth a search.
-func (e *Engine) refreshChance(r Ref) {
-	n := &e.nodes[r]
+func (e *Engine) refreshChance(n *record, s *Stats) {
 	h := &n.hot
 	if e.cfg.Mode == ModeLowestCost {
 		h.p, h.sigma, h.odds, h.bestOdds = oneP-1, 0, 0, 0
 		return
 	}
-	s := n.Stats.Idle(e.learnt.now)
 	p := min(s.doubted(ratio(s.Successes, s.Trials, uint64(n.mean), uint64(n.strength))), oneP-1)
 	h.sigma = 0
 	if e.cfg.Mode == ModeThompson || e.cfg.Caution > 0 {
@@ -309,7 +314,20 @@ func (e *Engine) refreshChance(r Ref) {
 		h.bestOdds = oddsOf(noisy(h.p, h.sigma, zMax))
 		return
 	}
-	p = max(p-min(p, uint64(h.sigma)*uint64(e.cfg.Caution)/100), minP)
+	p = e.hedged(p, uint64(h.sigma), n)
 	h.p, h.sigma, h.odds = uint32(p), 0, oddsOf(p)
 	h.bestOdds = h.odds
+}
+
+// hedged is a chance of success less the caution, or with the hope, that there is of it.
+func (e *Engine) hedged(p, sigma uint64, n *record) uint64 {
+	part, gone := uint64(e.cfg.Caution), uint64(0)
+	if n.Stats.Trials > 0 && e.cfg.Hope > 0 {
+		full := uint64(e.cfg.Hope) * 3600
+		gone = part * min(uint64(max(e.learnt.now-n.Stats.Last, 0)), 2*full) / full
+	}
+	if gone > part {
+		return min(p+sigma*(gone-part)/100, oneP-1)
+	}
+	return max(p-min(p, sigma*(part-gone)/100), minP)
 }

@@ -96,13 +96,45 @@ func change(t require.TestingT, rng *rand.Rand, e *Engine, live []Ref, i int, cr
 		task := Resources{CPUMilli: 500, MemoryMiB: 256}
 		if rng.IntN(2) == 0 {
 			e.Release(r, task, 1)
-		} else if room, _ := n.room(task); room > 0 && (!e.single(r) || n.Running == 0) {
+		} else if room, _ := n.room(task); room > 0 && (!e.single(&e.nodes[r]) || n.Running == 0) {
 			require.NoError(t, e.Reserve(r, task, 1))
 		} else {
 			require.Error(t, e.Reserve(r, task, 1))
 		}
 	}
 	return live
+}
+
+// What is taken off the chance of a node comes back while it is idle, and then as much again; of a node without an outcome it never does.
+func TestHopeGrowsWithIdleHours(t *testing.T) {
+	const start, hour = 1_000_000, 3600
+	cfg := Config{Caution: 50, Hope: 12}
+	chances := func(cfg Config, stats Stats, at int64) uint64 {
+		e := NewEngine(cfg)
+		r, err := e.Add(Node{ID: idOf('n', 1), Stats: stats})
+		require.NoError(t, err)
+		e.Epoch(at)
+		return uint64(e.nodes[r].hot.p)
+	}
+	var tried Stats
+	for i := range 10 {
+		tried = tried.Add(Outcome{Success: i != 4, At: start})
+	}
+	for _, stats := range []Stats{tried, {}} {
+		careful, even := chances(cfg, stats, start), chances(Config{}, stats, start)
+		require.Less(t, careful, even)
+		if stats.Trials == 0 {
+			require.Equal(t, careful, chances(cfg, stats, start+100*hour))
+			continue
+		}
+		early := chances(cfg, stats, start+6*hour)
+		require.Greater(t, early, careful)
+		require.Less(t, early, even)
+		require.InDelta(t, chances(Config{}, stats, start+12*hour), chances(cfg, stats, start+12*hour), 2)
+		require.Greater(t, chances(cfg, stats, start+18*hour), even)
+		most := chances(cfg, stats, start+23*hour)
+		require.InDelta(t, 2*even-careful, most, oneP/200)
+	}
 }
 
 // A change touches half of a record, in four whole cache lines.
@@ -121,7 +153,7 @@ func TestIndexEqualsScan(t *testing.T) {
 		cautious := rapid.Bool().Draw(t, "cautious")
 		cfg := Config{Mode: mode, Explore: 2000}
 		if cautious {
-			cfg.Caution, cfg.Optimism, cfg.Noise, cfg.TryOne = 60, 150, 40, true
+			cfg.Caution, cfg.Hope, cfg.Optimism, cfg.Noise, cfg.TryOne = 60, 24, 150, 40, true
 		}
 		e := NewEngine(cfg)
 		var live []Ref

@@ -8,7 +8,7 @@ import (
 // Reason is why a node does not take a task: the first constraint that it breaks, in the order of this list.
 type Reason uint8
 
-// The reasons. Those up to ReasonBudget, ReasonWhere and ReasonEngine do not pass while job and node stay as they are.
+// The reasons. Those up to ReasonBudget, ReasonWhere, ReasonEngine and ReasonGrade do not pass while job and node stay as they are.
 const (
 	ReasonOwnJob         Reason = iota + 1 // the node belongs to the job's owner
 	ReasonEarlierAttempt                   // the node had an earlier attempt
@@ -34,6 +34,8 @@ const (
 	ReasonLimit      // the most tasks of the job on the node or its owner's nodes are reached
 	ReasonGang       // not all tasks of the gang would run at once
 	ReasonEngine     // does not run the job's engine; lasting, and checked after ReasonOS
+	ReasonGrade      // the network's grade is too low; lasting, and checked before ReasonAttribute
+	ReasonPorts      // ports are not free; checked before ReasonPrice
 )
 
 var reasonTexts = [...]string{
@@ -61,6 +63,8 @@ var reasonTexts = [...]string{
 	ReasonLimit:          "has as many tasks of the job as the job allows",
 	ReasonGang:           "has no room for the whole gang",
 	ReasonEngine:         "does not run the job's engine",
+	ReasonGrade:          "network not good enough",
+	ReasonPorts:          "ports not free",
 }
 
 // String says the reason of a node.
@@ -103,16 +107,21 @@ func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
 		return offer{}, ReasonExcluded
 	case n.CPUSingle < c.MinCPUSingle:
 		return offer{}, ReasonSpeed
+	case gradeRank(n.Grade) < gradeRank(p.MinGrade):
+		return offer{}, ReasonGrade
 	}
 	for _, want := range c.Attributes {
 		if !slices.Contains(n.Attributes, want) {
 			return offer{}, ReasonAttribute
 		}
 	}
+	if _, free := n.ports.take(p.Ports); !free {
+		return offer{}, ReasonPorts
+	}
 	if !q.ok || q.price > p.PriceCap {
 		return offer{}, ReasonPrice
 	}
-	t, ok := s.params.terms(q.price, p.MaxDuration)
+	t, ok := s.params.termsOf(q.price, p)
 	if !ok || t.need > p.TaskBudget {
 		return offer{}, ReasonBudget
 	}

@@ -227,6 +227,7 @@ func (r *round) give(p *Pending, ref Ref, o offer, first, count uint32) {
 	}
 	r.batch.Items = append(r.batch.Items, item)
 	r.reserve(n, p.Task, o, count)
+	n.ports, _ = n.ports.take(p.Ports) // one task: a slice with ports is a replica, and no part of a gang
 	r.engine.SetFree(ref, n.Free, n.Running)
 	r.presence.add(p.Job, ref, n.Owner, count)
 }

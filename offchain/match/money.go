@@ -75,6 +75,17 @@ func (p Params) terms(price, seconds uint64) (terms, bool) {
 	return terms{need: need, collateral: collateral}, ok
 }
 
+// termsOf is the money of one task of p at a price.
+func (p Params) termsOf(price uint64, task *Pending) (terms, bool) {
+	t, ok := p.terms(price, task.MaxDuration)
+	if !ok || !task.Service {
+		return t, ok
+	}
+	long, ok := p.terms(price, p.ServiceCollateral)
+	t.collateral = long.collateral
+	return t, ok
+}
+
 // cost is the expected cost of getting a task done, price over speed: a task takes time in inverse proportion to the
 // speed of the core. Costs are compared as exact fractions.
 type cost struct{ price, speed uint64 }

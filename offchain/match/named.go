@@ -20,7 +20,7 @@ type namedPolicy struct {
 
 // DefaultConfig is what ships: of the ways to explore, the one that lost least in the simulator.
 func DefaultConfig() Config {
-	return Config{Mode: ModeGreedy, Explore: 200, Optimism: 200, Caution: 50, TryOne: true}
+	return Config{Mode: ModeGreedy, Explore: 200, Optimism: 200, Caution: 50, Hope: 12, TryOne: true}
 }
 
 // Named returns the policy of a version; ok is false for one that this release does not know.
@@ -50,7 +50,7 @@ func (l Learned) Version() string {
 		}
 	}
 	c := l.Config
-	text := fmt.Sprintf("%s explore=%d noise=%d optimism=%d caution=%d try-one=%t", c.Mode, c.Explore, c.Noise, c.Optimism, c.Caution, c.TryOne)
+	text := fmt.Sprintf("%s explore=%d noise=%d optimism=%d caution=%d hope=%d try-one=%t", c.Mode, c.Explore, c.Noise, c.Optimism, c.Caution, c.Hope, c.TryOne)
 	if c.Level {
 		text += " level"
 	}

@@ -18,7 +18,7 @@ func TestVersionsNamePolicies(t *testing.T) {
 	}
 	_, ok := Named("greedy")
 	require.False(t, ok)
-	require.Equal(t, "greedy explore=300 noise=0 optimism=0 caution=0 try-one=false", Learned{Config{Explore: 300}}.Version())
+	require.Equal(t, "greedy explore=300 noise=0 optimism=0 caution=0 hope=0 try-one=false", Learned{Config{Explore: 300}}.Version())
 }
 
 // The off switch decides as the plain policy does, where costs are apart.

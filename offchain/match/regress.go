@@ -29,12 +29,9 @@ func log2(v uint64) int32 {
 	x := v << (63 - whole) // in [1, 2) as Q63
 	for bit := int32(1) << (featureBits - 1); bit > 0; bit >>= 1 {
 		hi, _ := bits.Mul64(x, x) // in [1, 4) as Q62
-		if hi>>63 == 1 {
-			out |= bit
-			x = hi
-		} else {
-			x = hi << 1
-		}
+		digit := hi >> 63
+		out |= bit & -int32(digit) // without a branch: the digits are not to be predicted
+		x = hi << (1 - digit)
 	}
 	return out
 }

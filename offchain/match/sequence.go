@@ -111,17 +111,25 @@ func (o *sequence) insert(r Ref, n *record) {
 	}
 	o.write(at, r, n)
 	b := int(at / blockSize)
-	o.blocks[b].take(n)
-	o.supers[b/superSize].take(n)
+	if block := &o.blocks[b]; !block.holds(n) {
+		block.take(n)
+		o.supers[b/superSize].take(n)
+	}
 }
 
 // target is the sorted block where a key belongs.
 func (o *sequence) target(key uint64) int {
-	i, found := slices.BinarySearch(o.starts, key)
-	if !found && i > 0 {
-		i--
+	at := 0
+	for n := len(o.starts); n > 1; { // a binary search whose steps are moves, not branches
+		half := n / 2
+		next := at
+		if o.starts[at+half] <= key {
+			next = at + half
+		}
+		at = next
+		n -= half
 	}
-	return i
+	return at
 }
 
 // near is an empty place of the key's block or of one of its neighbours.

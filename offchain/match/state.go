@@ -20,6 +20,7 @@ type state struct {
 type nodeState struct {
 	Node
 	funds int // index into state.funds, -1 if the owner has none
+	ports Ports
 	// reliability is the expected share of successes in thousandths, where it is known.
 	reliability int64
 }
@@ -50,7 +51,7 @@ func (s *state) shapeOf(task Resources) *shape {
 	return sh
 }
 
-// newState copies and sorts the snapshot's nodes and funds, so that their order does not matter.
+// newState copies and sorts the snapshot's nodes, funds and ports, so that their order does not matter.
 func newState(s Snapshot) (*state, error) {
 	if s.Params.MaxItems == 0 || s.Params.MaxSliceTasks == 0 {
 		return nil, fmt.Errorf("match: at most %d items of %d tasks; both must be above zero", s.Params.MaxItems, s.Params.MaxSliceTasks)
@@ -65,12 +66,16 @@ func newState(s Snapshot) (*state, error) {
 			return nil, fmt.Errorf("match: the funds of owner %s are given twice", st.funds[i].Owner)
 		}
 	}
+	ports, err := sortPorts(s.Ports)
+	if err != nil {
+		return nil, err
+	}
 	for i, n := range s.Nodes {
 		at, found := slices.BinarySearchFunc(st.funds, n.Owner, func(f Funds, owner ID) int { return compareIDs(f.Owner, owner) })
 		if !found {
 			at = -1
 		}
-		st.nodes[i] = nodeState{Node: n, funds: at}
+		st.nodes[i] = nodeState{Node: n, funds: at, ports: portsOf(ports, n.ID)}
 	}
 	slices.SortFunc(st.nodes, func(a, b nodeState) int { return compareIDs(a.ID, b.ID) })
 	for i := 1; i < len(st.nodes); i++ {

@@ -21,7 +21,7 @@ type Stats struct {
 	Speed, SpeedTrials uint64
 	// Doubt is the chance in Q32 that the node has gone bad; the counts are of the time before.
 	Doubt uint64
-	// Suspects are those failures among the counts that may be the beginning of that. Only Add reads them.
+	// Suspects are those failures among the counts that may be the beginning of that.
 	Suspects uint64
 	// Last is the Unix second of the newest outcome.
 	Last int64
@@ -46,7 +46,7 @@ var perIdleDay = [7]uint64{1 << 32, 3_890_053_517, 3_523_313_526, 3_191_148_437,
 // Add returns the counts with one more outcome.
 func (s Stats) Add(o Outcome) Stats {
 	doubt := s.believed(o.At)
-	s = s.Idle(o.At)
+	s = s.fade(uint64(max(o.At-s.Last, 0)))
 	s.Doubt = mulQ32(doubt, perOutcome)
 	s = s.scale(perOutcome)
 	s = s.judge(o.Success)
@@ -66,14 +66,19 @@ func (s Stats) Add(o Outcome) Stats {
 	return s
 }
 
-// Idle returns the counts as they weigh at a Unix second, after the whole days that have passed since the last outcome, and
-// the doubt after the whole quarters of an hour. The result is for reading: it is not to be aged again.
+// Idle returns the counts as they weigh at a Unix second, after the whole days that have passed since the last outcome, with
+// the doubt and the suspects as those who choose nodes take them. The result is for reading: it is not to be aged again.
 func (s Stats) Idle(at int64) Stats {
 	if at <= s.Last {
 		return s
 	}
 	seconds := uint64(at - s.Last)
 	s.Doubt = retried(s.Doubt, seconds)
+	return s.forget(seconds).fade(seconds)
+}
+
+// fade is the counts as they weigh after so many seconds.
+func (s Stats) fade(seconds uint64) Stats {
 	days := seconds / daySeconds
 	if days == 0 {
 		return s

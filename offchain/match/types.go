@@ -146,6 +146,12 @@ type Pending struct {
 	MaxDuration uint64
 	// TaskBudget in ufog is what is locked for one task, with its fee.
 	TaskBudget uint64
+	// Service: the task runs until it is ended; the collateral is of Params.ServiceCollateral seconds.
+	Service bool
+	// Ports that a task takes of the node: static ones by number, zero for any.
+	Ports []uint32
+	// MinGrade of the node's network, a letter; zero asks for none.
+	MinGrade byte
 	// ExcludedNodes had an earlier attempt; nodes of ExcludedOwners must not rerun the tasks.
 	ExcludedNodes  []ID
 	ExcludedOwners []ID
@@ -219,6 +225,8 @@ type Params struct {
 	MaxSliceTasks uint32
 	// Fee and Collateral are basis points of agreed price × max_duration.
 	Fee, Collateral uint32
+	// ServiceCollateral is the seconds in the place of max_duration for the collateral of services.
+	ServiceCollateral uint64
 }
 
 // Snapshot is the chain's state at one height.
@@ -231,6 +239,8 @@ type Snapshot struct {
 	Time int64
 	// Residents are the tasks that run, for affinities, spreads and limits.
 	Residents []Resident
+	// Ports of the nodes that have any. They are not in Node, whose size the engine depends on and which has no use for them.
+	Ports []NodePorts
 }
 
 // Resident says that tasks of a job run on a node.

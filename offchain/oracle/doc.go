@@ -8,5 +8,6 @@
 //	liveness   ping every agent, vote for the nodes whose state differs from the chain's
 //	matches    recompute the batch from the chain's state at the round's height, vote for its hash
 //	           behind the vote, count what it offered to the nodes whose agents ask, and tell them
-//	outcome    take the agent's signed report, check the result in the registry, vote for the outcome
+//	outcome    take the agent's signed report, check the result in the registry, vote for the outcome;
+//	           of a node on Nomad: have the attempt run there and report it oneself (package nomaddesk)
 package oracle

@@ -17,12 +17,13 @@ import (
 type nodeBook struct {
 	chain *chain.Client
 
-	mu    sync.Mutex
-	known map[string]bookEntry
+	mu        sync.Mutex
+	known     map[string]bookEntry // by agent key
+	addresses map[string]bookEntry // by node
 }
 
 type bookEntry struct {
-	id    string
+	value string
 	until time.Time
 }
 
@@ -30,7 +31,7 @@ type bookEntry struct {
 const bookTime = 30 * time.Second
 
 func newNodeBook(c *chain.Client) *nodeBook {
-	return &nodeBook{chain: c, known: map[string]bookEntry{}}
+	return &nodeBook{chain: c, known: map[string]bookEntry{}, addresses: map[string]bookEntry{}}
 }
 
 // NodeByAgentKey implements link.Registry.
@@ -39,7 +40,7 @@ func (b *nodeBook) NodeByAgentKey(ctx context.Context, key ed25519.PublicKey) (s
 	entry, ok := b.known[string(key)]
 	b.mu.Unlock()
 	if ok && time.Now().Before(entry.until) {
-		return entry.id, true, nil
+		return entry.value, true, nil
 	}
 	resp, err := nodestypes.NewQueryClient(b.chain.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{AgentKey: key})
 	if errors.Is(err, chain.ErrNotFound) {
@@ -52,9 +53,27 @@ func (b *nodeBook) NodeByAgentKey(ctx context.Context, key ed25519.PublicKey) (s
 		return "", false, err
 	}
 	b.mu.Lock()
-	b.known[string(key)] = bookEntry{id: resp.Node.Id, until: time.Now().Add(bookTime)}
+	b.known[string(key)] = bookEntry{value: resp.Node.Id, until: time.Now().Add(bookTime)}
 	b.mu.Unlock()
 	return resp.Node.Id, true, nil
+}
+
+// address is where the ports of a node are reached.
+func (b *nodeBook) address(ctx context.Context, node string) (string, error) {
+	b.mu.Lock()
+	entry, ok := b.addresses[node]
+	b.mu.Unlock()
+	if ok && time.Now().Before(entry.until) {
+		return entry.value, nil
+	}
+	n, err := b.node(ctx, node)
+	if err != nil {
+		return "", err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.addresses[node] = bookEntry{value: n.Address, until: time.Now().Add(bookTime)}
+	return n.Address, nil
 }
 
 // node reads one node.

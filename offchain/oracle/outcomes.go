@@ -131,6 +131,9 @@ func (w *Worker) takeReport(ctx context.Context, nodeID string, report link.Sign
 	if slice.NodeId != nodeID || slice.Provider == w.cfg.Operator {
 		return fmt.Errorf("%w: the slice is not for this node, or not for this oracle to judge", link.ErrRefused)
 	}
+	if _, served, err := w.nomadPlace(ctx, slice); err != nil || served {
+		return errors.Join(err, refusedIf(served))
+	}
 	if err := w.report.refusal(a); err != nil {
 		return fmt.Errorf("%w: %w", link.ErrRefused, err)
 	}
@@ -138,8 +141,9 @@ func (w *Worker) takeReport(ctx context.Context, nodeID string, report link.Sign
 	return errNotYet
 }
 
-// takeProgress notes the first sign of work.
-func (w *Worker) takeProgress(_ string, p link.Progress) {
+// takeProgress notes the first sign of work, and how a service is.
+func (w *Worker) takeProgress(node string, p link.Progress) {
+	w.infirmary.note(node, p, time.Now())
 	w.mu.Lock()
 	known := false
 	for _, t := range w.tracked {
@@ -172,7 +176,7 @@ func (w *Worker) answerOutcome(ctx context.Context, round oracletypes.Round) err
 	case slice.Provider == w.cfg.Operator:
 		return fmt.Errorf("%w: the node is the operator's own", errAbstain)
 	}
-	outcome, meter, err := w.outcome(ctx, a, slice)
+	outcome, meter, err := w.outcomeOf(ctx, round, slice)
 	if err != nil {
 		return err
 	}

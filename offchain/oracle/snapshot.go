@@ -40,7 +40,7 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snaps
 	s.Time, policy = at.Unix(), jobsParams.Params.MatchPolicy
 	s.Params = match.Params{
 		MaxItems: jobsParams.Params.MaxBatchItems, MaxSliceTasks: jobstypes.MaxSliceTasks,
-		Fee: jobsParams.Params.Fee, Collateral: jobsParams.Params.Collateral,
+		Fee: jobsParams.Params.Fee, Collateral: jobsParams.Params.Collateral, ServiceCollateral: jobsParams.Params.ServiceCollateral,
 	}
 	account := func(address string) (match.ID, error) {
 		raw, err := addresses.StringToBytes(address)
@@ -49,10 +49,10 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snaps
 		}
 		return match.ID(escrowtypes.ProviderAccountID(raw)), nil
 	}
-	if s.Nodes, err = readNodes(ctx, conn, uint64(nodesParams.Params.ProbationTasks), account); err != nil {
+	if s.Nodes, s.Ports, err = readNodes(ctx, conn, uint64(nodesParams.Params.ProbationTasks), account); err != nil {
 		return s, "", err
 	}
-	if s.Pending, err = readPending(ctx, conn, account); err != nil {
+	if s.Pending, err = readPending(ctx, conn, jobsParams.Params, account); err != nil {
 		return s, "", err
 	}
 	if s.Residents, err = readResidents(ctx, conn, s.Pending); err != nil {
@@ -64,34 +64,40 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snaps
 
 type accountOf func(address string) (match.ID, error)
 
-func readNodes(ctx context.Context, conn grpc.ClientConnInterface, probation uint64, account accountOf) ([]match.Node, error) {
+func readNodes(
+	ctx context.Context, conn grpc.ClientConnInterface, probation uint64, account accountOf,
+) (out []match.Node, ports []match.NodePorts, err error) {
 	queries := nodestypes.NewQueryClient(conn)
 	active, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*nodestypes.QueryNodesResponse, error) {
 		return queries.Nodes(ctx, &nodestypes.QueryNodesRequest{Status: nodestypes.NODE_STATUS_ACTIVE, Pagination: page})
 	}, func(r *nodestypes.QueryNodesResponse) []nodestypes.Node { return r.Nodes })
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []match.Node
 	for _, n := range active {
 		if n.BenchmarkPending {
 			continue
 		}
 		id, err := nodestypes.ParseNodeID(n.Id)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		owner, err := account(n.Owner)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		free, err := n.Capacity.Sub(n.Reserved)
 		if err != nil {
-			return nil, fmt.Errorf("node %s: %w", n.Id, err)
+			return nil, nil, fmt.Errorf("node %s: %w", n.Id, err)
+		}
+		if n.Ports.Count() > 0 {
+			ports = append(ports, match.NodePorts{
+				Node: match.ID(id), Ports: match.Ports{From: n.Ports.From, To: n.Ports.To, Used: n.PortsInUse},
+			})
 		}
 		out = append(out, matchNode(n, match.ID(id), owner, resources(free), n.Statistics.Tasks < probation))
 	}
-	return out, nil
+	return out, ports, nil
 }
 
 func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, probation bool) match.Node {
@@ -105,7 +111,7 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: letter(n.Grade),
 		Stats: match.Stats{
 			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
-			Doubt: n.Rating.Doubt, Last: n.RatedTime,
+			Doubt: n.Rating.Doubt, Suspects: n.Rating.Suspects, Last: n.RatedTime,
 		},
 	}
 	for _, a := range n.Attributes {
@@ -145,7 +151,7 @@ func placeOf(l *nodestypes.Location) match.Place {
 	return match.PlaceAt(l.Latitude, l.Longitude)
 }
 
-func readPending(ctx context.Context, conn grpc.ClientConnInterface, account accountOf) ([]match.Pending, error) {
+func readPending(ctx context.Context, conn grpc.ClientConnInterface, params jobstypes.Params, account accountOf) ([]match.Pending, error) {
 	queries := jobstypes.NewQueryClient(conn)
 	var out []match.Pending
 	for page, err := range chain.Pages(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QueryPendingResponse, error) {
@@ -155,7 +161,7 @@ func readPending(ctx context.Context, conn grpc.ClientConnInterface, account acc
 			return nil, err
 		}
 		for _, p := range page.Pending {
-			m, err := pending(p, account)
+			m, err := pending(params, p, account)
 			if err != nil {
 				return nil, fmt.Errorf("slice %d of %s: %w", p.Slice.Number, p.Slice.JobId, err)
 			}
@@ -167,7 +173,7 @@ func readPending(ctx context.Context, conn grpc.ClientConnInterface, account acc
 	return out, nil
 }
 
-func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error) {
+func pending(params jobstypes.Params, p jobstypes.PendingSlice, account accountOf) (match.Pending, error) {
 	job, slice := p.Job, p.Slice
 	id, err := escrowtypes.ParseID(jobstypes.JobHRP, job.Id)
 	if err != nil {
@@ -193,7 +199,10 @@ func pending(p jobstypes.PendingSlice, account accountOf) (match.Pending, error)
 		Constraints: match.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,
 		},
-		Where: c.Where,
+		Where: c.Where, MinGrade: letter(params.MinGrade(job)),
+	}
+	if job.IsService() {
+		m.Service, m.Ports = true, jobstypes.HostPorts(job.Service.Ports)
 	}
 	if m.Wishes, err = wishes(job.Wishes); err != nil {
 		return match.Pending{}, err

@@ -17,7 +17,9 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/link"
+	"github.com/foggrid/fogd/offchain/oracle/nomaddesk"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -37,7 +39,9 @@ type Config struct {
 	PingInterval time.Duration
 	// StartTimeout is how long an agent may take to start a slice; 120 s.
 	StartTimeout time.Duration
-	Log          *slog.Logger
+	// Nomad says how attempts of nodes are run that are served there; nil if this oracle has no cluster. What this Config has too need not be set.
+	Nomad *nomaddesk.Options
+	Log   *slog.Logger
 }
 
 func (c *Config) validate() error {
@@ -77,6 +81,10 @@ type Worker struct {
 	report *reportBook
 	offers *offerDesk
 	server *link.Server
+	// infirmary watches services.
+	infirmary *infirmary
+	// nomad is nil if this oracle has no cluster.
+	nomad *nomaddesk.Desk
 
 	mu sync.Mutex
 	// tracked holds the open rounds that this worker has begun to answer.
@@ -105,8 +113,12 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.pulse = newPulse(cfg.PingInterval)
 	w.offers = newOfferDesk(w)
+	w.infirmary = newInfirmary(w)
+	if err := w.openNomad(); err != nil {
+		return nil, err
+	}
 	w.server, err = link.NewServer(link.ServerOptions{
-		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Log: w.log,
+		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Jobs: jobBook{cfg.Chain}, Log: w.log,
 		Handlers: link.Handlers{
 			Report: w.takeReport, Progress: w.takeProgress, Offers: func(s *link.Session, from uint64) { w.offers.ask(s, from) },
 		},
@@ -120,6 +132,9 @@ func New(cfg Config) (*Worker, error) {
 // Run works until the context ends; its error is then the context's.
 func (w *Worker) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
+	if w.nomad != nil {
+		g.Go(func() error { return w.runNomad(ctx) })
+	}
 	g.Go(func() error {
 		<-ctx.Done()
 		w.server.Close()
@@ -134,6 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	g.Go(func() error { return w.voter.run(ctx) })
 	g.Go(func() error { return w.runPulse(ctx) })
 	g.Go(func() error { return w.offers.run(ctx) })
+	g.Go(func() error { return w.infirmary.run(ctx, w.cfg.PingInterval/3) })
 	g.Go(func() error { return w.follow(ctx) })
 	return g.Wait()
 }
@@ -185,7 +201,11 @@ func (w *Worker) look(ctx context.Context, newest int64) error {
 		if !open[id] {
 			ended = append(ended, t.round)
 			// The vote may still count as taking part, so a task that is about to vote goes on for a while.
-			time.AfterFunc(lateVotes, t.cancel)
+			time.AfterFunc(lateVotes, func() {
+				t.cancel()
+				w.kickNomad()
+			})
+			w.kickNomad()
 			delete(w.tracked, id)
 		}
 	}
@@ -241,6 +261,8 @@ func (w *Worker) answerOnce(ctx context.Context, round oracletypes.Round) error 
 		return w.answerModel(ctx, round)
 	case oracletypes.KindOutcome:
 		return w.answerOutcome(ctx, round)
+	case jobstypes.RoundKindServices:
+		return w.answerServices(ctx, round)
 	}
 	return fmt.Errorf("%w: this release does not know rounds of kind %q; upgrade fog", errAbstain, round.Kind)
 }

@@ -68,11 +68,13 @@ func (p *page) driftTable(r *Result) {
 		return
 	}
 	p.f("<h2>Nodes that went bad after at least five jobs</h2>\n<table><tr><th>policy</th><th>nodes</th><th>avoided after at most 50 outcomes</th><th>p50</th>" +
-		"<th>p90</th><th>most</th><th>recovered</th><th>used again</th></tr>\n")
+		"<th>p90</th><th>most</th><th>recovered</th><th>used again</th>" +
+		"<th>then the best for five jobs</th><th>used again</th><th>of those with time for a trial</th><th>used again</th></tr>\n")
 	for _, n := range r.Order {
 		d := r.Policies[n].Drift
-		p.f("<tr><td>%s</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td></tr>\n",
-			html.EscapeString(n), d.Nodes, d.AvoidedWithin50, d.JobsP50, d.JobsP90, d.JobsMax, d.Recovered, d.UsedAgain)
+		p.f("<tr><td>%s</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td></tr>\n",
+			html.EscapeString(n), d.Nodes, d.AvoidedWithin50, d.JobsP50, d.JobsP90, d.JobsMax, d.Recovered, d.UsedAgain, d.Wanted, d.WantedUsedAgain,
+			d.Due, d.DueUsedAgain)
 	}
 	p.f("</table>\n")
 }

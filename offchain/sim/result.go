@@ -90,7 +90,8 @@ type Seed struct {
 // DriftResult is of nodes that had at least five jobs and then went bad. Jobs is how many outcomes of the node had been heard since, when
 // nine of ten of the jobs were placed that it got although there was a better node; after so many it is avoided. UsedAgain of those
 // that Recovered got jobs again. Wanted are those that since then were the best node for at least five jobs as they came; of others
-// nobody would ask that they are used, not even one who knows everything.
+// nobody would ask that they are used, not even one who knows everything. Due are those of the wanted that recovered before the end by at least
+// match.LongestRetry, the time after which fog tries the node that it doubts most: no policy that waits so long could have used the others.
 type DriftResult struct {
 	Nodes           int `json:"nodes"`
 	AvoidedWithin50 int `json:"avoided_within_50"`
@@ -101,6 +102,8 @@ type DriftResult struct {
 	UsedAgain       int `json:"used_again"`
 	Wanted          int `json:"wanted"`
 	WantedUsedAgain int `json:"wanted_used_again"`
+	Due             int `json:"due"`
+	DueUsedAgain    int `json:"due_used_again"`
 }
 
 // Bin is the mean of a fortieth of the jobs over all seeds.
@@ -214,6 +217,8 @@ func (d *DriftResult) add(o DriftResult) {
 	d.UsedAgain += o.UsedAgain
 	d.Wanted += o.Wanted
 	d.WantedUsedAgain += o.WantedUsedAgain
+	d.Due += o.Due
+	d.DueUsedAgain += o.DueUsedAgain
 }
 
 // meanInterval is the mean and its 95 % interval by Student's t.

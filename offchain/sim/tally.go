@@ -3,6 +3,8 @@ package sim
 import (
 	"math"
 	"slices"
+
+	"github.com/foggrid/fogd/offchain/match"
 )
 
 // tally counts what a policy did.
@@ -48,6 +50,7 @@ type drift struct {
 	wasted map[int][]int
 	// wanted is how many jobs there were since it recovered for which it was the best node.
 	wanted map[int]int
+	last   int64 // when the last job came
 }
 
 func newTally(w *world, jobs int) *tally {
@@ -75,6 +78,7 @@ func (t *tally) bin(j *Job) *bin {
 
 // decided counts a decision: its true loss, the least one there was (not a number if that is not known), and the time it took.
 func (t *tally) decided(j *Job, node int, loss, best float64, nanos int64) {
+	t.last = j.At
 	if phase, follows := t.phase[node]; follows {
 		switch {
 		case phase == beforeBad:
@@ -152,9 +156,9 @@ func (t *tally) drifted(node int, bad bool, at int64) {
 	if _, follows := t.phase[node]; !follows {
 		return
 	}
-	t.phase[node] = recovered
+	t.phase[node], t.since[node] = recovered, at
 	if bad {
-		t.phase[node], t.since[node] = whileBad, at
+		t.phase[node] = whileBad
 	}
 }
 
@@ -183,10 +187,7 @@ func (t *tally) driftResult() (d DriftResult) {
 				d.UsedAgain++
 			}
 			if t.wanted[node] >= usedNode {
-				d.Wanted++
-				if t.after[node] > 0 {
-					d.WantedUsedAgain++
-				}
+				d.wanted(t.after[node] > 0, t.last-t.since[node] >= 1000*match.LongestRetry())
 			}
 		}
 	}
@@ -195,6 +196,21 @@ func (t *tally) driftResult() (d DriftResult) {
 		d.JobsP50, d.JobsP90, d.JobsMax = until[d.Nodes/2], until[d.Nodes*9/10], until[d.Nodes-1]
 	}
 	return d
+}
+
+// wanted counts a node that was wanted since it recovered; due is one that had the time to be tried.
+func (d *DriftResult) wanted(used, due bool) {
+	d.Wanted++
+	if due {
+		d.Due++
+	}
+	if !used {
+		return
+	}
+	d.WantedUsedAgain++
+	if due {
+		d.DueUsedAgain++
+	}
 }
 
 // percentile of the sorted or unsorted times; it sorts them.

@@ -28,7 +28,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						version.AppName),
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "salt"}},
 					FlagOptions: map[string]*autocliv1.FlagOptions{
-						"type":         {Usage: "how the job lives: batch or periodic"},
+						"type":         {Usage: "how the job lives: batch, periodic or service"},
 						"engine":       {Usage: "what runs the image: wasm"},
 						"spec_digest":  {Usage: "sha256:… of the full spec in the registry"},
 						"image_digest": {Usage: "sha256:… of the program in the registry"},
@@ -39,8 +39,9 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						"max_duration": {Usage: "seconds that one task may run"},
 						"deadline":     {Usage: "seconds from now by which each task must have a node"},
 						"min_success":  {Usage: "tasks that must succeed for the job to be COMPLETED; all if left out"},
-						"replicas":     {Usage: "not supported yet", Hidden: true},
-						"ports":        {Usage: "not supported yet", Hidden: true},
+						"replicas":     {Usage: "replicas of a service, in the place of tasks"},
+						"ports":        {Usage: `port of a service, JSON; once for each: {"name":"http","container_port":80,"protocol":"PROTOCOL_TCP"}`},
+						"funded_time":  {Usage: "seconds that a service is paid for now, in the place of max-duration"},
 						"schedule":     {Usage: "when a periodic job runs: minute, hour, day of the month, month, day of the week as in cron"},
 						"time_zone":    {Usage: "time zone of the schedule as a rule, such as CET-1CEST,M3.5.0,M10.5.0/3; UTC if left out"},
 						"overlap":      {Usage: "if a run has not finished when the next is due: overlap-forbid, overlap-allow or overlap-replace"},
@@ -57,9 +58,23 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{
 					RpcMethod:      "TopUpJob",
 					Use:            "top-up [job-id] [amount]",
-					Short:          "Pay for more runs of a periodic job, in ufog, and start it again if it was suspended",
+					Short:          "Pay in ufog for more time of a service, or for more runs of a periodic job, which starts again if it was suspended",
 					Example:        fmt.Sprintf("%s tx jobs top-up job1… 5000000 --from developer", version.AppName),
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "job_id"}, {ProtoField: "amount"}},
+				},
+				{
+					RpcMethod:      "UpdateService",
+					Use:            "update-service [job-id] [spec-digest] [image-digest]",
+					Short:          "Give a service another revision, replica by replica; the digests of an earlier one take it back",
+					Example:        fmt.Sprintf("%s tx jobs update-service job1… sha256:… sha256:… --from developer", version.AppName),
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "job_id"}, {ProtoField: "spec_digest"}, {ProtoField: "image_digest"}},
+				},
+				{
+					RpcMethod:      "ScaleService",
+					Use:            "scale-service [job-id] [replicas]",
+					Short:          "Change the number of a service's replicas",
+					Example:        fmt.Sprintf("%s tx jobs scale-service job1… 3 --from developer", version.AppName),
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "job_id"}, {ProtoField: "replicas"}},
 				},
 				{
 					RpcMethod:      "AcceptResult",
@@ -86,6 +101,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				},
 				{RpcMethod: "RecordMatches", Skip: true},  // executed by x/oracle only
 				{RpcMethod: "RecordOutcomes", Skip: true}, // executed by x/oracle only
+				{RpcMethod: "RecordServices", Skip: true}, // executed by x/oracle only
 			},
 		},
 		Query: &autocliv1.ServiceCommandDescriptor{
@@ -129,6 +145,14 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Use:       "slices",
 					Short:     "List the slices of a job (--job-id) or those that run on a node (--node-id)",
 				},
+				{
+					RpcMethod:      "Endpoints",
+					Use:            "endpoints [job-id]",
+					Short:          "Show where the replicas of a service are reached",
+					PositionalArgs: jobID,
+				},
+				{RpcMethod: "Services", Use: "services", Short: "List the slices of services that are on nodes"},
+				{RpcMethod: "ServiceClock", Use: "service-clock", Short: "Show the present epoch of services"},
 				{RpcMethod: "Pending", Use: "pending", Short: "List what waits for a match, in the order of the queue"},
 				{RpcMethod: "Invariants", Use: "invariants", Short: "Recompute counters, queues and money and compare"},
 				{RpcMethod: "Params", Use: "params", Short: "Show the params of x/jobs"},

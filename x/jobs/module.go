@@ -139,6 +139,8 @@ func (am AppModule) WeightedOperationsX(weights simsx.WeightSource, reg simsx.Re
 	reg.Add(weights.Get("msg_jobs_submit", 60), simulation.MsgSubmitJobFactory())
 	reg.Add(weights.Get("msg_jobs_cancel", 15), simulation.MsgCancelJobFactory(am.keeper))
 	reg.Add(weights.Get("msg_jobs_top_up", 10), simulation.MsgTopUpJobFactory(am.keeper))
+	reg.Add(weights.Get("msg_jobs_update_service", 10), simulation.MsgUpdateServiceFactory(am.keeper))
+	reg.Add(weights.Get("msg_jobs_scale_service", 10), simulation.MsgScaleServiceFactory(am.keeper))
 	reg.Add(weights.Get("msg_jobs_accept", 25), simulation.MsgAcceptResultFactory(am.keeper))
 	reg.Add(weights.Get("msg_jobs_claim", 10), simulation.MsgClaimTimeoutFactory(am.keeper))
 }

@@ -90,7 +90,11 @@ func (at *place) take(p jobstypes.Params, s jobstypes.PendingSlice, price uint64
 	if err != nil || reserved.FitsIn(at.node.Capacity) != nil {
 		return false
 	}
-	part, err := jobstypes.TermsOf(price, s.Slice.MaxDuration, p.Fee)
+	seconds := s.Slice.MaxDuration
+	if s.Job.IsService() {
+		seconds = p.ServiceCollateral
+	}
+	part, err := jobstypes.TermsOf(price, seconds, p.Fee)
 	if err != nil {
 		return false
 	}
@@ -101,6 +105,12 @@ func (at *place) take(p jobstypes.Params, s jobstypes.PendingSlice, price uint64
 	collateral, err := jobstypes.PartUp(terms.Budget, p.Collateral)
 	if err != nil || collateral > *at.free {
 		return false
+	}
+	if s.Job.IsService() {
+		ports, err := at.node.AssignPorts(jobstypes.HostPorts(s.Job.Service.Ports), 0)
+		if err != nil || at.node.TakePorts(ports) != nil {
+			return false
+		}
 	}
 	*at.free -= collateral
 	at.reserved = reserved

@@ -70,6 +70,7 @@ func (g *Grid) RegisterMsgs(owner *testapp.Account, cores uint32) []sdk.Msg {
 			Capacity: nodestypes.Resources{CpuMilli: 1_000 * uint64(cores), MemoryMib: declared.MemoryMib, StorageMib: declared.StorageMib},
 			Hardware: nodestypes.Hardware{Cores: cores, Os: "linux", Arch: "amd64"},
 			Declared: declared, Prices: nodestypes.Prices{Cpu: cpuPrice, Memory: memoryPrice}, Deposit: params.MinDeposit,
+			Address: salt + ".example", Ports: nodestypes.PortRange{From: 20_000, To: 20_015},
 			AgentSignature: ed25519.Sign(agent, nodestypes.RegistrationBytes(owner.Address, salt)),
 		},
 	}

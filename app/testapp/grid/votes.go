@@ -113,6 +113,10 @@ func (g *Grid) vote(oracle *Oracle, round oracletypes.Round) (oracletypes.Vote, 
 		return oracletypes.Vote{RoundId: round.Id, Body: g.encode(&seen)}, true
 	case jobstypes.RoundKindMatches:
 		return g.matchVote(oracle, round)
+	case jobstypes.RoundKindServices:
+		seen := g.services()
+
+		return oracletypes.Vote{RoundId: round.Id, Body: g.encode(&seen)}, true
 	default:
 		outcome, ms, done := g.work(round.Subject)
 		if !done {

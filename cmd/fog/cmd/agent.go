@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cosmos/cosmos-sdk/version"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/foggrid/fogd/offchain/agent/autoprice"
 	"github.com/foggrid/fogd/offchain/agent/bench"
 	"github.com/foggrid/fogd/offchain/agent/inventory"
+	"github.com/foggrid/fogd/offchain/agent/nomadclient"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/jobfile"
@@ -29,11 +31,14 @@ import (
 // agentFlags of the agent's commands.
 type agentFlags struct {
 	dockerHost   string
+	publish      string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
 	budget       time.Duration
 	price        agentPriceFlags
+	dispatcher   string
+	client       clientFlags
 }
 
 func newAgentCmd(a *app) *cobra.Command {
@@ -54,6 +59,9 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
+	f.client.add(run)
 	f.price.add(run)
 
 	measure := &cobra.Command{
@@ -78,7 +86,7 @@ func newAgentCmd(a *app) *cobra.Command {
 			return a.print(inv, func(w io.Writer) error { return printInventory(w, inv) })
 		},
 	}
-	g := group("agent", "Serve a node with this machine", run, measure, look)
+	g := group("agent", "Serve a node with this machine", run, measure, look, newAgentInstallCmd(a))
 	g.PersistentFlags().StringVar(&f.dir, "dir", "", "folder in which the agent works (default: agent in the home)")
 	return g
 }
@@ -95,7 +103,13 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB}
+	if f.client.supervise {
+		f.dispatcher = dispatcherNomad
+	}
+	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
+		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
+	}
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
 	}
@@ -105,6 +119,12 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if f.node != "" {
 		if _, err := nodestypes.ParseNodeID(f.node); err != nil {
 			return usagef("--node %q is not the id of a node (node1…): %w", f.node, err)
+		}
+	}
+	var nomadOpts nomadclient.Options
+	if f.client.supervise {
+		if nomadOpts, err = f.client.options(f.node); err != nil {
+			return err
 		}
 	}
 	store, err := a.store()
@@ -129,26 +149,26 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 			return err
 		}
 	}
-	if err := a.fillShare(ctx, client, f.node, &opts); err != nil {
-		return err
-	}
-	dispatcher, err := direct.New(opts)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dispatcher.Close()) }()
-	if engines, missing := dispatcher.Engines(ctx); missing != nil {
-		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
-	} else {
-		a.log.Info("engines", "engines", engines)
-	}
-	if err := dispatcher.Sweep(ctx); err != nil {
-		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
-	}
-	worker, err := agent.New(agent.Config{
-		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dispatcher: dispatcher, Dir: a.agentDir(f),
+	cfg := agent.Config{
+		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dir: a.agentDir(f),
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,
-	})
+	}
+	if f.dispatcher == dispatcherDirect {
+		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)
+		if openErr != nil {
+			return openErr
+		}
+		defer func() { err = errors.Join(err, dispatcher.Close()) }()
+		cfg.Dispatcher = dispatcher
+	}
+	var nomadClient *nomadclient.Client
+	if f.client.supervise {
+		if nomadClient, err = a.openClient(ctx, client, a.agentDir(f), nomadOpts); err != nil {
+			return err
+		}
+		cfg.Follow = nomadClient.Follow
+	}
+	worker, err := agent.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -158,7 +178,33 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 			return err
 		}
 	}
-	return worker.Run(ctx)
+	if nomadClient == nil {
+		return worker.Run(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return worker.Run(ctx) })
+	g.Go(func() error { return nomadClient.Run(ctx) })
+	return g.Wait()
+}
+
+// openDirect opens the dispatcher of this machine.
+func (a *app) openDirect(ctx context.Context, client *chain.Client, node string, opts direct.Options) (*direct.Dispatcher, error) {
+	if err := a.fillShare(ctx, client, node, &opts); err != nil {
+		return nil, err
+	}
+	dispatcher, err := direct.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	if engines, missing := dispatcher.Engines(ctx); missing != nil {
+		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
+	} else {
+		a.log.Info("engines", "engines", engines)
+	}
+	if err := dispatcher.Sweep(ctx); err != nil {
+		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
+	}
+	return dispatcher, nil
 }
 
 func programVersion() string {
@@ -192,26 +238,35 @@ func (a *app) fillShare(ctx context.Context, c *chain.Client, node string, opts 
 	if node == "" || (opts.CPUMilli != 0 && opts.MemoryMiB != 0) {
 		return nil
 	}
-	if _, err := c.Height(ctx); errors.Is(err, chain.ErrUnavailable) {
-		a.log.Warn("no chain yet; waiting for it", "rpc", a.profile.RPC)
-	}
-	if _, err := c.WaitForHeight(ctx, 1); err != nil {
-		return err
-	}
-	resp, err := nodestypes.NewQueryClient(c.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{Id: node})
-	if errors.Is(err, chain.ErrNotFound) {
-		return hint(fmt.Errorf("there is no node %s on this chain", node), "register it with `fog node register`, or correct --node, --grpc and --rpc")
-	}
+	n, err := a.awaitNode(ctx, c, node)
 	if err != nil {
 		return err
 	}
 	if opts.CPUMilli == 0 {
-		opts.CPUMilli = uint32(min(resp.Node.Capacity.CpuMilli, 1<<31))
+		opts.CPUMilli = uint32(min(n.Capacity.CpuMilli, 1<<31))
 	}
 	if opts.MemoryMiB == 0 {
-		opts.MemoryMiB = resp.Node.Capacity.MemoryMib
+		opts.MemoryMiB = n.Capacity.MemoryMib
 	}
 	return nil
+}
+
+// awaitNode reads a node as soon as the chain answers.
+func (a *app) awaitNode(ctx context.Context, c *chain.Client, node string) (nodestypes.Node, error) {
+	if _, err := c.Height(ctx); errors.Is(err, chain.ErrUnavailable) {
+		a.log.Warn("no chain yet; waiting for it", "rpc", a.profile.RPC)
+	}
+	if _, err := c.WaitForHeight(ctx, 1); err != nil {
+		return nodestypes.Node{}, err
+	}
+	resp, err := nodestypes.NewQueryClient(c.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{Id: node})
+	if errors.Is(err, chain.ErrNotFound) {
+		return nodestypes.Node{}, hint(fmt.Errorf("there is no node %s on this chain", node), "register it with `fog node register`, or correct --node, --grpc and --rpc")
+	}
+	if err != nil {
+		return nodestypes.Node{}, err
+	}
+	return resp.Node, nil
 }
 
 // benchmark measures the machine and shows how far it is.

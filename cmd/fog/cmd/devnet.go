@@ -14,6 +14,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/devnet"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/profile"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -24,6 +25,8 @@ type devnetFlags struct {
 	validators, oracles int
 	noAgent             bool
 	snapshotInterval    uint64
+	dispatcher          string
+	nomad               nomadFlags
 }
 
 // newDevnetCmd is `fog devnet`.
@@ -45,6 +48,9 @@ func newDevnetCmd(a *app) *cobra.Command {
 	up.Flags().BoolVar(&f.noAgent, "no-agent", false, "register no node and start no agent")
 	up.Flags().Uint64Var(&f.snapshotInterval, "snapshot-interval", 0,
 		"blocks between two snapshots, from which other nodes of a new devnet can start by state sync; 0: as fogd's app.toml says")
+	up.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect,
+		"direct: the agent runs this machine's tasks; nomad: the oracles have them run on a Nomad dev agent that runs here")
+	f.nomad.addAccess(up)
 	cmd.AddCommand(
 		up,
 		&cobra.Command{
@@ -83,15 +89,24 @@ func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	return devnet.New(devnet.Options{
+	opts := devnet.Options{
 		Home: dir, Validators: max(1, f.validators), Oracles: max(1, f.oracles), SnapshotInterval: f.snapshotInterval,
 		Fogd: fogd, Fog: self, Step: a.say, Log: a.log,
-	})
+	}
+	if f.dispatcher == dispatcherNomad {
+		if opts.OracleArgs, err = a.devnetNomad(f); err != nil {
+			return nil, err
+		}
+	}
+	return devnet.New(opts)
 }
 
 func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 	if f.validators < 1 || f.oracles < 1 {
 		return usagef("--validators and --oracles must be at least 1")
+	}
+	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
+		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
 	}
 	d, err := a.openDevnet(f)
 	if err != nil {
@@ -103,7 +118,7 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 		return err
 	}
 	if !f.noAgent {
-		if err := a.devnetAgent(ctx, d); err != nil {
+		if err := a.devnetAgent(ctx, d, f); err != nil {
 			a.say("the devnet keeps running: `fog devnet up` goes on, `fog devnet down` ends it")
 			return err
 		}
@@ -113,7 +128,11 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 }
 
 // devnetAgent registers this machine, unless that was done before, and starts its agent.
-func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet) error {
+func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) error {
+	region, err := f.devnetRegion()
+	if err != nil {
+		return err
+	}
 	p, err := profile.Load(d.ProviderHome())
 	if err != nil {
 		return err
@@ -123,9 +142,14 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet) error {
 		if err != nil {
 			return err
 		}
-		register := exec.CommandContext(ctx, self, "--home", d.ProviderHome(), "node", "register", "--salt", "devnet",
-			"--region", "local", "--datacenter", "home", "--price-cpu", "2FOG", "--price-memory", "0.5FOG",
-			"--price-storage", "0.1FOG", "--deposit", "100FOG")
+		args := []string{
+			"--home", d.ProviderHome(), "node", "register", "--salt", "devnet", "--region", "local", "--datacenter", "home",
+			"--price-cpu", "2FOG", "--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--deposit", "100FOG",
+		}
+		if region != nil {
+			args = append(args, "--nomad-region", region.Name)
+		}
+		register := exec.CommandContext(ctx, self, args...)
 		register.Stdout, register.Stderr = a.stderr, a.stderr
 		register.Cancel = func() error { return register.Process.Signal(os.Interrupt) }
 		register.WaitDelay = 10 * time.Second
@@ -136,7 +160,16 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet) error {
 			return err
 		}
 	}
-	if err := d.StartAgent(); err != nil {
+	if region != nil {
+		if err := nomad.Claim(ctx, *region, p.NodeID); err != nil {
+			return err
+		}
+	}
+	var args []string
+	if len(d.State().OracleArgs) > 0 {
+		args = []string{"--dispatcher", dispatcherNomad}
+	}
+	if err := d.StartAgent(args...); err != nil {
 		return err
 	}
 	a.say("agent serves node %s; waiting for the oracles to verify it", p.NodeID)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
-	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/jobfile"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -15,6 +15,9 @@ const dockerHostUsage = "where the Docker Engine listens, or none (default: $DOC
 // engines are what a machine is registered with: what was asked for, or what is found. Containers that were asked for must work.
 func (a *app) engines(ctx context.Context, f registerFlags) ([]nodestypes.Engine, error) {
 	asked, err := parseEngines(f.engines)
+	if f.nomad.place.Region != "" && len(asked) == 0 {
+		return []nodestypes.Engine{nodestypes.ENGINE_WASM}, err
+	}
 	if err != nil || len(asked) == 1 && asked[0] == nodestypes.ENGINE_WASM {
 		return asked, err
 	}
@@ -32,7 +35,7 @@ func (a *app) engines(ctx context.Context, f registerFlags) ([]nodestypes.Engine
 }
 
 func parseEngines(names []string) ([]nodestypes.Engine, error) {
-	engines, err := jobclient.ParseEngines(names)
+	engines, err := jobfile.ParseEngines(names)
 	if err != nil {
 		return nil, usagef("--engines %s: %w", strings.Join(names, ","), err)
 	}

@@ -100,13 +100,21 @@ func (a *app) resultClient(ctx context.Context, sign bool) (*jobclient.Client, e
 
 func newJobLogsCmd(a *app) *cobra.Command {
 	var task uint32
+	var follow bool
 	cmd := &cobra.Command{
 		Use: "logs ID", Short: "Print what tasks wrote to standard output and error", Args: cobra.ExactArgs(1),
-		Long: "Print what tasks wrote to standard output and error. Logs come from the provider's result; unlike the results they are not attested.",
+		Long: `Print what tasks wrote to standard output and error. Logs come from the provider's result; unlike the results they are not attested.
+With --follow the log of one task comes from its node as it is written, through an oracle, to the job's owner only, who signs with --key.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
 				return err
+			}
+			if follow {
+				if a.json() {
+					return usagef("--follow prints the log as it is; leave --output json out")
+				}
+				return a.followLog(cmd.Context(), id, task)
 			}
 			var only *uint32
 			if cmd.Flags().Changed("task") {
@@ -115,7 +123,8 @@ func newJobLogsCmd(a *app) *cobra.Command {
 			return a.jobLogs(cmd.Context(), id, only)
 		},
 	}
-	cmd.Flags().Uint32Var(&task, "task", 0, "number of one task (default: all)")
+	cmd.Flags().Uint32Var(&task, "task", 0, "number of one task (default: all, or with --follow the first)")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print the log of a task that runs, until it has ended")
 	return cmd
 }
 

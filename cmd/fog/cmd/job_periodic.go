@@ -19,8 +19,8 @@ const shownRuns = 10
 
 func newJobTopUpCmd(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "top-up ID AMOUNT", Short: "Pay for more runs of a periodic job", Args: cobra.ExactArgs(2),
-		Long: `Move money from the wallet to the account of a periodic job. A job that was suspended because it could not pay starts again. What a run
+		Use: "top-up ID AMOUNT", Short: "Pay for more of a service, or for more runs of a periodic job", Args: cobra.ExactArgs(2),
+		Long: `Move money from the wallet to the account of a service, which then runs for longer, or of a periodic job. A periodic job that was suspended because it could not pay starts again. What a run
 does not use comes back to the account by itself, and what is in it can be withdrawn at any time.`,
 		Example: "  fog job top-up job1… 5FOG",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,6 +34,16 @@ does not use comes back to the account by itself, and what is in it can be withd
 			}
 			c, err := a.jobClient(cmd.Context())
 			if err != nil {
+				return err
+			}
+			until, err := c.TopUpService(cmd.Context(), id, uint64(amount))
+			if err == nil {
+				return a.print(map[string]any{"job_id": id, "amount": uint64(amount), "funded_until": until}, func(w io.Writer) error {
+					_, err := fmt.Fprintf(w, "%s got %s; it is paid for until %s\n", id, fog(uint64(amount)), when(until))
+					return err
+				})
+			}
+			if !errors.Is(err, jobclient.ErrNoService) && !errors.Is(err, jobclient.ErrNoSuchJob) {
 				return err
 			}
 			next, err := c.TopUp(cmd.Context(), id, uint64(amount))

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/jobfile"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
 
@@ -33,6 +34,9 @@ type jobView struct {
 	Slices  []json.RawMessage   `json:"slices"`
 	Account json.RawMessage     `json:"account"`
 	Waiting []jobclient.Waiting `json:"waiting"`
+	// Endpoints and FundedUntil are of services.
+	Endpoints   []json.RawMessage `json:"endpoints,omitempty"`
+	FundedUntil int64             `json:"funded_until,omitempty"`
 }
 
 func (a *app) jobStatus(ctx context.Context, id string) error {
@@ -57,6 +61,16 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 		return err
 	}
 	v := jobView{Waiting: []jobclient.Waiting{}}
+	var service jobclient.Service
+	if job.IsService() {
+		if service, err = c.Service(ctx, id); err != nil {
+			return err
+		}
+		v.FundedUntil = service.FundedUntil
+		if v.Endpoints, err = protoList(ch.Codec(), service.Endpoints); err != nil {
+			return err
+		}
+	}
 	if job.Counts.Pending > 0 {
 		if v.Waiting, err = jobclient.Explain(ctx, ch, id); err != nil {
 			return err
@@ -77,6 +91,11 @@ func (a *app) jobStatus(ctx context.Context, id string) error {
 		}
 		if err := fields(w, "in escrow", fmt.Sprintf("%s, of which %s free to withdraw", fog(account.Balance), fog(account.Free()))); err != nil {
 			return err
+		}
+		if job.IsService() {
+			if err := printService(w, service); err != nil {
+				return err
+			}
 		}
 		if err := printSlices(w, slices); err != nil {
 			return err
@@ -120,7 +139,7 @@ func printJob(w io.Writer, job jobstypes.Job) error {
 		"job", job.Id, "owner", job.Owner, "state", jobState(job), "tasks", fmt.Sprintf("%d: %s", job.Tasks, counts(job.Counts)),
 		"must succeed", num(uint64(job.MinSuccess)), "submitted", when(job.SubmittedTime), "must be matched by", when(job.Deadline),
 		"closed", when(job.ClosedTime), "price cap", fog(job.PriceCap)+" a task-hour", "a task runs at most", millis(job.MaxDuration*1000),
-		"run of", runOf(job), "engine", jobclient.EngineName(job.Engine), "spec", job.SpecDigest, programWord(job.Engine), job.ImageDigest, "account", job.Account,
+		"run of", runOf(job), "engine", jobfile.EngineName(job.Engine), "spec", job.SpecDigest, programWord(job.Engine), job.ImageDigest, "account", job.Account,
 		"funded", fog(job.Funded), "paid to providers", fog(job.Paid), "fees of oracles", fog(job.Fees), "given back", fog(job.Refunded))
 }
 

@@ -41,6 +41,8 @@ type registerFlags struct {
 	dockerHost               string
 	deposit, collateral      string
 	headroom                 uint64
+	nomad                    nomadNode
+	reach                    reachFlags
 }
 
 // priceFlags are the prices of an hour of each resource; empty ones are not given.
@@ -97,6 +99,8 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringArrayVar(&f.attributes, "attribute", nil, "label that jobs can ask for, as key=value; may be given again")
 	fl.StringSliceVar(&f.engines, "engines", nil, "what the machine runs, such as wasm,docker (default: wasm, and docker if the Docker Engine answers)")
 	fl.StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	f.nomad.add(cmd)
+	f.reach.add(cmd)
 	fl.StringVar(&f.deposit, "deposit", "100FOG", "deposit, locked while the node is registered")
 	fl.StringVar(&f.collateral, "collateral", "10FOG", "what should be free in the provider account besides, as collateral of the work")
 	fl.Uint64Var(&f.headroom, "headroom", 20, "percent of the measured speed that is not declared, so that a busy minute does not fail a benchmark")
@@ -142,6 +146,9 @@ func (f registerFlags) registration() (r agent.Registration, collateral uint64, 
 		}
 		r.Attributes[key] = value
 	}
+	if err := f.nomad.attributes(r.Attributes); err != nil {
+		return r, 0, err
+	}
 	deposit, err := jobfile.ParseUfog(f.deposit)
 	if err != nil {
 		return r, 0, usagef("--deposit: %w", err)
@@ -161,6 +168,12 @@ func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 	}
 	if _, err := parseLocation(f.location); err != nil {
 		return err
+	}
+	if _, err := parsePorts(f.reach.ports); err != nil {
+		return err
+	}
+	if (f.reach.address == "") != (f.reach.ports == "") {
+		return usagef("--address and --ports go together: services are reached at ports of an address")
 	}
 	c, err := a.nodeClient(ctx)
 	if err != nil {
@@ -234,7 +247,14 @@ func (a *app) sendRegistration(
 	if err != nil {
 		return nodeclient.Registered{}, err
 	}
-	msg.Location = location
+	msg.Location, msg.Address = location, f.reach.address
+	ports, err := parsePorts(f.reach.ports)
+	if err != nil {
+		return nodeclient.Registered{}, err
+	}
+	if ports != nil {
+		msg.Ports = *ports
+	}
 	a.say("registering %s with a deposit of %s …", registration.Salt, fog(registration.Deposit))
 	return c.Register(ctx, msg, collateral)
 }

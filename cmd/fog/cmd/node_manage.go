@@ -190,8 +190,9 @@ func newUpdatePriceCmd(a *app) *cobra.Command {
 func newUpdateNodeCmd(a *app) *cobra.Command {
 	var location string
 	var names []string
+	var reach reachFlags
 	cmd := &cobra.Command{
-		Use: "update [ID]", Short: "Change what a node declares of itself: where it stands, what it runs", Args: cobra.MaximumNArgs(1),
+		Use: "update [ID]", Short: "Change what a node declares of itself: where it stands, what it runs, where its services are reached", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			where, err := parseLocation(location)
 			if err != nil {
@@ -201,15 +202,22 @@ func newUpdateNodeCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if where == nil && len(engines) == 0 {
-				return usagef("update what? give --location LATITUDE,LONGITUDE or --engines wasm,docker (prices: fog node update-price)")
+			ports, err := parsePorts(reach.ports)
+			if err != nil {
+				return err
+			}
+			if where == nil && len(engines) == 0 && ports == nil && reach.address == "" {
+				return usagef("update what? give --location LATITUDE,LONGITUDE, --engines wasm,docker, --address HOST or --ports FROM-TO (prices: fog node update-price)")
 			}
 			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
-				return &nodestypes.MsgUpdateNode{Owner: c.Sender.Address(), NodeId: id, Location: where, Engines: engines}, "is updated", nil
+				return &nodestypes.MsgUpdateNode{
+					Owner: c.Sender.Address(), NodeId: id, Location: where, Engines: engines, Address: reach.address, Ports: ports,
+				}, "is updated", nil
 			})
 		},
 	}
 	cmd.Flags().StringVar(&location, "location", "", locationUsage)
+	reach.add(cmd)
 	cmd.Flags().StringSliceVar(&names, "engines", nil, "all that the machine runs from now on, such as wasm,docker")
 	return cmd
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/chain"
-	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/match"
 	"github.com/foggrid/fogd/offchain/nodeclient"
@@ -114,7 +113,7 @@ func (c *nodeClass) String() string {
 func ratingOf(n nodestypes.Node, at int64) nodeRating {
 	s := match.Stats{
 		Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
-		Doubt: n.Rating.Doubt, Last: n.RatedTime,
+		Doubt: n.Rating.Doubt, Suspects: n.Rating.Suspects, Last: n.RatedTime,
 	}.Idle(at)
 	v := nodeRating{
 		Outcomes: s.Trials * 1000 / match.One, SpeedRuns: s.SpeedTrials * 1000 / match.One, Doubt: s.Doubt * 1000 >> 32, Newest: n.RatedTime,
@@ -187,8 +186,8 @@ func printNode(w io.Writer, v nodeView) error {
 		"node", n.Id, "owner", n.Owner, "status", short(n.Status, "NODE_STATUS_"), "since", when(n.StatusSince), "reason", n.JailReason,
 		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
-		"engines", strings.Join(jobclient.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
-		"delivers", v.Rating.speed(), "network", networkText(n),
+		"engines", strings.Join(jobfile.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
+		"delivers", v.Rating.speed(), "network", networkText(n), "services", reachText(n),
 		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
 		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {

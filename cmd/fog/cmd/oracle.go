@@ -26,6 +26,8 @@ const (
 type oracleFlags struct {
 	listen, operator        string
 	pingInterval, startTime time.Duration
+	dispatcher              string
+	nomad                   nomadFlags
 }
 
 func newOracleCmd(a *app) *cobra.Command {
@@ -35,7 +37,10 @@ func newOracleCmd(a *app) *cobra.Command {
 		Long: `Follow the chain, measure and ping nodes, match, and attest, until it is interrupted.
 
 The feeder's key signs the attestations ("feeder" unless --key is given); the key "transport" proves the oracle to agents, and its public
-half (fog keys transport transport) is in the oracle's record on chain.`,
+half (fog keys transport transport) is in the oracle's record on chain.
+
+With --dispatcher nomad this oracle also has the tasks run of nodes that are registered with a Nomad region (attribute nomad.region), and watches
+them there. It needs access to every such region, or its votes are outnumbered.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			key := keyFeeder
 			if cmd.Flags().Changed("key") || cmd.Flags().Changed("from") {
@@ -48,6 +53,10 @@ half (fog keys transport transport) is in the oracle's record on chain.`,
 	run.Flags().StringVar(&f.operator, "operator", "", "address (fog1…) of the oracle that the feeder attests for (default: the profile's)")
 	run.Flags().DurationVar(&f.pingInterval, "ping-interval", 30*time.Second, "pause between two liveness tests of a node")
 	run.Flags().DurationVar(&f.startTime, "start-timeout", 120*time.Second, "how long an agent may take to start a slice")
+	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherNone, "none: agents run all tasks; nomad: those of nodes with a Nomad region run there")
+	f.nomad.addAccess(run)
+	f.nomad.addRunner(run)
+	f.nomad.addPull(run)
 
 	var round uint64
 	replay := &cobra.Command{
@@ -60,7 +69,7 @@ half (fog keys transport transport) is in the oracle's record on chain.`,
 		},
 	}
 	replay.Flags().Uint64Var(&round, "round", 0, "number of the match round")
-	return group("oracle", "Run an oracle, or check what oracles decided", run, replay)
+	return group("oracle", "Run an oracle, or check what oracles decided", run, replay, newPushRunnerCmd(a))
 }
 
 func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
@@ -69,6 +78,10 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	}
 	if f.operator == "" {
 		return usagef("whose oracle is this? give --operator fog1…")
+	}
+	desk, err := a.desk(f.nomad, f.dispatcher)
+	if err != nil {
+		return err
 	}
 	store, err := a.store()
 	if err != nil {
@@ -96,7 +109,7 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	}
 	worker, err := oracle.New(oracle.Config{
 		Chain: chain, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
-		PingInterval: f.pingInterval, StartTimeout: f.startTime, Log: a.log,
+		PingInterval: f.pingInterval, StartTimeout: f.startTime, Nomad: desk, Log: a.log,
 	})
 	if err != nil {
 		return errors.Join(err, lis.Close())

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
@@ -19,9 +20,11 @@ type attempt struct {
 	fingerprint artifact.Digest
 	dir         string
 	stop        context.CancelCauseFunc
+	service     *service      // nil if the attempt is none
 	done        chan struct{} // closed when nothing of the attempt runs any more
 
 	mu       sync.Mutex
+	began    map[uint32]time.Time   // of tasks that run or ran
 	finished []dispatch.TaskOutcome // in the order in which they finished
 	changed  chan struct{}          // closed and replaced when finished grows
 	err      error                  // set before done is closed, if the attempt ended without an outcome
@@ -29,7 +32,7 @@ type attempt struct {
 
 func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, dir string, stop context.CancelCauseFunc) *attempt {
 	return &attempt{
-		assignment: a, fingerprint: fingerprint, dir: dir, stop: stop,
+		assignment: a, fingerprint: fingerprint, dir: dir, stop: stop, began: map[uint32]time.Time{},
 		done: make(chan struct{}), changed: make(chan struct{}),
 	}
 }
@@ -55,6 +58,7 @@ func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 		}
 		running.Go(func() {
 			defer g.leave(t.assignment)
+			t.begin(task)
 			r := run{assignment: t.assignment, task: task, dir: taskDir(t.dir, task), logLimit: logLimit}
 			if out, err := r.execute(ctx, p); err == nil {
 				t.finish(r.dir, out)
@@ -68,6 +72,19 @@ func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 	if len(t.finished) < int(t.assignment.Tasks) {
 		t.err = errors.Join(dispatch.ErrClosed, err)
 	}
+}
+
+func (t *attempt) begin(task uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.began[task] = time.Now().UTC()
+}
+
+func (t *attempt) beganAt(task uint32) (at time.Time, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok = t.began[task]
+	return at, ok
 }
 
 // resume takes up finished tasks and returns the numbers of the others.

@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
+	"time"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
@@ -34,6 +33,10 @@ type Options struct {
 	DockerHost string
 	// ImageMiB bounds the images that stay in the Docker Engine, as docker.Options.ImageMiB.
 	ImageMiB uint64
+	// Publish is the address of this machine on which the ports of services are published, as docker.Options.Publish.
+	Publish string
+	// RestartMin and RestartMax bound the pause before a service that ended is started again; 1 s and 1 min.
+	RestartMin, RestartMax time.Duration
 }
 
 const (
@@ -56,8 +59,6 @@ type Dispatcher struct {
 	attempts map[dispatch.AttemptID]*attempt
 }
 
-var _ dispatch.Dispatcher = (*Dispatcher)(nil)
-
 // New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.
 func New(opts Options) (*Dispatcher, error) {
 	if opts.Dir == "" {
@@ -66,6 +67,8 @@ func New(opts Options) (*Dispatcher, error) {
 	opts.CPUMilli = cmp.Or(opts.CPUMilli, uint32(runtime.GOMAXPROCS(0))*1000)
 	opts.MemoryMiB = cmp.Or(opts.MemoryMiB, defaultMemoryMiB)
 	opts.LogLimit = cmp.Or(opts.LogLimit, defaultLogLimit)
+	opts.RestartMin = cmp.Or(opts.RestartMin, time.Second)
+	opts.RestartMax = max(cmp.Or(opts.RestartMax, time.Minute), opts.RestartMin)
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
@@ -80,7 +83,7 @@ func New(opts Options) (*Dispatcher, error) {
 		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
 		attempts: map[dispatch.AttemptID]*attempt{},
 	}
-	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB}); err != nil && !errors.Is(err, docker.ErrNone) {
+	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish}); err != nil && !errors.Is(err, docker.ErrNone) {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
 	}
 	return d, nil
@@ -164,10 +167,18 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	}
 	runCtx, stop := context.WithCancelCause(d.base)
 	t := newAttempt(a, fingerprint, dir, stop)
+	if a.Service != nil {
+		t.service = newService(a, fingerprint, dir, d.opts)
+	}
 	d.attempts[a.ID] = t
 	d.runs.Go(func() {
 		defer stop(nil)
-		t.run(runCtx, d.gate, engines{d.opts.CacheDir, d.docker, d.known}, d.opts.LogLimit)
+		e := engines{d.opts.CacheDir, d.docker, d.known}
+		if t.service != nil {
+			t.serve(runCtx, d.gate, e)
+			return
+		}
+		t.run(runCtx, d.gate, e, d.opts.LogLimit)
 	})
 	return nil
 }
@@ -194,28 +205,6 @@ func (d *Dispatcher) Watch(ctx context.Context, id dispatch.AttemptID, onTask fu
 		return dispatch.Outcome{}, err
 	}
 	return t.watch(ctx, onTask)
-}
-
-// Logs implements dispatch.Dispatcher.
-func (d *Dispatcher) Logs(ctx context.Context, id dispatch.AttemptID, task uint32) (io.ReadCloser, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	t, err := d.find(id)
-	if err != nil {
-		return nil, err
-	}
-	if a := t.assignment; task < a.FirstTask || task-a.FirstTask >= a.Tasks {
-		return nil, fmt.Errorf("attempt %s has no task %d; it has %d tasks from %d on", id, task, a.Tasks, a.FirstTask)
-	}
-	f, err := os.Open(filepath.Join(taskDir(t.dir, task), logName))
-	if errors.Is(err, fs.ErrNotExist) {
-		return io.NopCloser(strings.NewReader("")), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("log of task %d of attempt %s: %w", task, id, err)
-	}
-	return f, nil
 }
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt.

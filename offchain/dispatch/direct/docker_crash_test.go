@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
 )
 
 // Variables that make the test binary run an assignment until it is killed.
@@ -42,19 +44,66 @@ func childMain(dir string) {
 // crash runs the assignment in another process until its task 1 has begun, and kills that process.
 func crash(t *testing.T, dir string, a dispatch.Assignment) {
 	t.Helper()
-	raw, err := json.Marshal(a)
-	require.NoError(t, err)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), childDir+"="+dir, childAssignment+"="+string(raw), childModule+"="+a.ModulePath, childInputs+"="+a.InputsDir)
-	require.NoError(t, child.Start())
+	kill := runChild(t, dir, a)
 	attempt := attemptDir(dir, a.ID)
 	require.Eventually(t, func() bool {
 		_, ended := loadTask(taskDir(attempt, 0), 0)
 		said, err := os.ReadFile(filepath.Join(taskDir(attempt, 1), logName))
 		return ended && err == nil && string(said) == "task 1 began\n"
 	}, time.Minute, 10*time.Millisecond)
-	require.NoError(t, child.Process.Kill())
-	require.Error(t, child.Wait())
+	kill()
+}
+
+// runChild runs the assignment in another process.
+func runChild(t *testing.T, dir string, a dispatch.Assignment) (kill func()) {
+	t.Helper()
+	raw, err := json.Marshal(a)
+	require.NoError(t, err)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childDir+"="+dir, childAssignment+"="+string(raw), childModule+"="+a.ModulePath, childInputs+"="+a.InputsDir)
+	require.NoError(t, child.Start())
+	return func() {
+		require.NoError(t, child.Process.Kill())
+		require.Error(t, child.Wait())
+	}
+}
+
+// TestServiceCrash kills the process while a service runs. The next one goes on with the same run of it.
+func TestServiceCrash(t *testing.T) {
+	t.Run("stand-in", func(t *testing.T) { testServiceCrash(t, dockertest.New(t).Host) })
+	t.Run("docker", func(t *testing.T) {
+		needDocker(t)
+		testServiceCrash(t, "")
+	})
+}
+
+func testServiceCrash(t *testing.T, host string) {
+	if host != "" {
+		t.Setenv(client.EnvOverrideHost, host)
+	}
+	dir := t.TempDir()
+	a := dispatchtest.ServiceAssignment(t, dispatchtest.BuildGuestImage(t))
+	kill := runChild(t, dir, a)
+	ask := func(path string, query ...string) error {
+		_, err := dispatchtest.Ask(a, path, query...)
+		return err
+	}
+	require.Eventually(t, func() bool { return ask("/health") == nil }, time.Minute, 20*time.Millisecond)
+	require.NoError(t, ask("/sick", "yes", "1"))
+	kill()
+	require.NoError(t, ask("/say", "text", "nobody listens"))
+
+	d, closeIt := openServices(host)(t, dir)
+	defer closeIt()
+	require.NoError(t, d.Start(context.Background(), a))
+	w := dispatchtest.WatchService(t, d.(dispatch.Services), a.ID)
+	require.Zero(t, w.Until(dispatch.ServiceRunning).Restarts)
+	require.ErrorContains(t, ask("/health"), "sick", "it is another run")
+	require.NoError(t, ask("/sick", "yes", "0"))
+	w.Until(dispatch.ServiceHealthy)
+	require.NoError(t, ask("/say", "text", "somebody listens"))
+	require.NoError(t, d.Stop(context.Background(), a.ID))
+	require.Equal(t, "service began\nnobody listens\nsomebody listens\nservice was asked to end\n", dispatchtest.ReadLog(t, d, a.ID, 0))
 }
 
 // TestDockerCrash kills the process while a container runs. The next one goes on with that container, or takes it away.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
@@ -14,6 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
 )
 
 // needDocker skips the test, loudly, where no Docker Engine answers.
@@ -26,6 +28,33 @@ func needDocker(t testing.TB) {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs a Docker Engine: %v ***\n\n", t.Name(), err)
 		t.Skip("no Docker Engine")
 	}
+}
+
+// openServices is openDocker with short pauses, on the engine at a host.
+func openServices(host string) dispatchtest.Open {
+	return func(t testing.TB, dir string) (dispatch.Dispatcher, func()) {
+		t.Cleanup(func() {
+			e, err := docker.New(docker.Options{Host: host, Owner: dir})
+			require.NoError(t, err)
+			require.NoError(t, e.Sweep(context.Background(), func(string) bool { return false }))
+			require.NoError(t, e.Prune(context.Background(), true))
+			require.NoError(t, e.Close())
+		})
+		d := openDirect(t, Options{Dir: dir, DockerHost: host, RestartMin: 50 * time.Millisecond})
+		return d, func() { require.NoError(t, d.Close()) }
+	}
+}
+
+// TestServices drives a stand-in that runs programs and confines nothing.
+func TestServices(t *testing.T) {
+	e := dockertest.New(t)
+	dispatchtest.RunServices(t, openServices(e.Host), dispatchtest.ServiceOptions{})
+	require.Empty(t, e.Left())
+}
+
+func TestDockerServices(t *testing.T) {
+	needDocker(t)
+	dispatchtest.RunServices(t, openServices(""), dispatchtest.ServiceOptions{Confined: true})
 }
 
 // openDocker is open for tests that leave images behind unless they are removed.
@@ -59,6 +88,9 @@ func requireNothingLeft(t *testing.T, dir string) {
 	volumes, err := api.VolumeList(context.Background(), client.VolumeListOptions{Filters: mine})
 	require.NoError(t, err)
 	require.Empty(t, volumes.Items)
+	networks, err := api.NetworkList(context.Background(), client.NetworkListOptions{Filters: mine})
+	require.NoError(t, err)
+	require.Empty(t, networks.Items)
 }
 
 // BenchmarkContainerStart is what a task costs that does nothing, with a loaded image, as many at a time as the processors hold.
@@ -78,4 +110,33 @@ func BenchmarkContainerStart(b *testing.B) {
 		dispatchtest.RunToEnd(b, d, a)
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(tasks*b.N), "ms/task")
+}
+
+// BenchmarkServiceStart is how long a service takes from its start to its first process, and from its stop to nothing left, with a loaded
+// image, a network and a volume.
+func BenchmarkServiceStart(b *testing.B) {
+	needDocker(b)
+	guest := dispatchtest.BuildGuestImage(b)
+	d, closeIt := openDocker(b, b.TempDir())
+	defer closeIt()
+	services := d.(dispatch.Services)
+	a := dispatchtest.ServiceAssignment(b, guest)
+	a.Service.Health = dispatch.Health{Kind: dispatch.HealthNone}
+	once := func() (start, stop time.Duration) {
+		a.ID.Attempt++
+		began := time.Now()
+		require.NoError(b, d.Start(b.Context(), a))
+		dispatchtest.WatchService(b, services, a.ID).Until(dispatch.ServiceHealthy)
+		ready := time.Now()
+		require.NoError(b, d.Stop(b.Context(), a.ID))
+		return ready.Sub(began), time.Since(ready)
+	}
+	once() // loads the image
+	var start, stop time.Duration
+	for b.Loop() {
+		up, down := once()
+		start, stop = start+up, stop+down
+	}
+	b.ReportMetric(float64(start.Milliseconds())/float64(b.N), "ms/start")
+	b.ReportMetric(float64(stop.Milliseconds())/float64(b.N), "ms/stop")
 }

@@ -24,9 +24,9 @@ func newGate(cpuMilli, memoryMiB int64) *gate {
 
 // fits reports whether one task can ever enter.
 func (g *gate) fits(a dispatch.Assignment) error {
-	if int64(a.CPUMilli) > g.cpuMilli || int64(a.MemoryMiB) > g.memoryMiB {
+	if memory := memoryOf(a); int64(a.CPUMilli) > g.cpuMilli || memory > g.memoryMiB {
 		return fmt.Errorf("%w: a task needs %d cpu_milli and %d MiB of memory; this node gives %d and %d",
-			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, g.cpuMilli, g.memoryMiB)
+			dispatch.ErrInvalidAssignment, a.CPUMilli, memory, g.cpuMilli, g.memoryMiB)
 	}
 	return nil
 }
@@ -36,7 +36,7 @@ func (g *gate) enter(ctx context.Context, a dispatch.Assignment) error {
 	if err := g.cpu.Acquire(ctx, int64(a.CPUMilli)); err != nil {
 		return err
 	}
-	if err := g.memory.Acquire(ctx, int64(a.MemoryMiB)); err != nil {
+	if err := g.memory.Acquire(ctx, memoryOf(a)); err != nil {
 		g.cpu.Release(int64(a.CPUMilli))
 		return err
 	}
@@ -44,6 +44,14 @@ func (g *gate) enter(ctx context.Context, a dispatch.Assignment) error {
 }
 
 func (g *gate) leave(a dispatch.Assignment) {
-	g.memory.Release(int64(a.MemoryMiB))
+	g.memory.Release(memoryOf(a))
 	g.cpu.Release(int64(a.CPUMilli))
+}
+
+// memoryOf is what a task can take: its volumes outlive the container that their memory was counted with.
+func memoryOf(a dispatch.Assignment) int64 {
+	if a.Service == nil {
+		return int64(a.MemoryMiB)
+	}
+	return int64(a.MemoryMiB) + int64(a.Service.Volume())
 }

@@ -149,6 +149,46 @@ func (s *suite) testUnknown(t *testing.T) {
 	require.ErrorIs(t, d.Remove(context.Background(), dispatch.AttemptID{Job: "../x"}), dispatch.ErrInvalidAssignment)
 }
 
+// testObserve follows the log of a task that has ended and of one that is stopped while it is followed, where the dispatcher can show them.
+func (s *suite) testObserve(t *testing.T) {
+	d := s.start(t)
+	o, ok := d.(dispatch.Observer)
+	if !ok {
+		t.Skip("the dispatcher does not show running tasks")
+	}
+	a := WithInputs(t, Assignment(s.guest, 2, "wait", "1"))
+	require.NoError(t, d.Start(context.Background(), a))
+	waitFor(t, d, a.ID, 1)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	text := ""
+	keep := func(offset uint64, piece []byte) error {
+		require.EqualValues(t, len(text), offset)
+		text += string(piece)
+		return nil
+	}
+	require.NoError(t, o.Follow(ctx, a.ID, 0, 0, keep))
+	require.Equal(t, "task 0 began\n", text)
+	stats, err := o.Stats(ctx, a.ID, 0)
+	require.NoError(t, err)
+	require.True(t, stats.Over && !stats.Running)
+
+	text = ""
+	require.NoError(t, o.Follow(ctx, a.ID, 1, 0, func(offset uint64, piece []byte) error {
+		stats, err := o.Stats(ctx, a.ID, 1)
+		require.NoError(t, err)
+		require.True(t, stats.Running && !stats.Over)
+		require.False(t, stats.Started.IsZero())
+		if err := keep(offset, piece); err != nil {
+			return err
+		}
+		return d.Stop(ctx, a.ID)
+	}))
+	require.Equal(t, "task 1 began\n", text)
+	require.Error(t, o.Follow(ctx, a.ID, 2, 0, keep))
+	require.ErrorIs(t, o.Follow(ctx, dispatch.AttemptID{Job: "job1none"}, 0, 0, keep), dispatch.ErrUnknownAttempt)
+}
+
 func reasons(o dispatch.Outcome) (list []dispatch.Reason) {
 	for _, t := range o.Tasks {
 		list = append(list, t.Reason)

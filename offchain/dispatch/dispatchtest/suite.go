@@ -65,6 +65,7 @@ func (s *suite) run(t *testing.T) {
 	t.Run("Watch", s.testWatch)
 	t.Run("Remove", s.testRemove)
 	t.Run("Unknown", s.testUnknown)
+	t.Run("Observe", s.testObserve)
 }
 
 type suite struct {

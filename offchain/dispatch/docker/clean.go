@@ -73,6 +73,18 @@ func (e *Engine) Sweep(ctx context.Context, keep func(attempt string) bool) erro
 			failed = errors.Join(failed, fmt.Errorf("remove volume %s: %w", v.Name, err))
 		}
 	}
+	networks, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: filter})
+	if err != nil {
+		return errors.Join(failed, fmt.Errorf("list networks: %w", err))
+	}
+	for _, n := range networks.Items {
+		if keep(n.Labels[labelAttempt]) {
+			continue
+		}
+		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+			failed = errors.Join(failed, fmt.Errorf("remove network %s: %w", n.Name, err))
+		}
+	}
 	return failed
 }
 

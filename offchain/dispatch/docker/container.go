@@ -67,9 +67,12 @@ func (e *Engine) labels(t Task) map[string]string {
 // outVolume is /out: a tmpfs that the kernel holds to the limit, names included. Everything else that ordinary Docker can mount has no
 // limit at all.
 func (e *Engine) outVolume(t Task) client.VolumeCreateOptions {
-	size := int64(t.Assignment.StorageMiB) << 20
+	return e.tmpfs(t, e.name(t), int64(t.Assignment.StorageMiB)<<20)
+}
+
+func (e *Engine) tmpfs(t Task, name string, size int64) client.VolumeCreateOptions {
 	return client.VolumeCreateOptions{
-		Name: e.name(t), Driver: "local", Labels: e.labels(t),
+		Name: name, Driver: "local", Labels: e.labels(t),
 		DriverOpts: map[string]string{
 			"type": "tmpfs", "device": "tmpfs",
 			"o": fmt.Sprintf("size=%d,nr_inodes=%d,mode=0777,nosuid,nodev", size, outInodes(size)),
@@ -113,25 +116,30 @@ func (e *Engine) holder(t Task) client.ContainerCreateOptions {
 
 // container is the task itself.
 func (e *Engine) container(t Task) client.ContainerCreateOptions {
+	out := e.base(t, cmp.Or(t.Image.defaults.WorkingDir, outPath), []mount.Mount{e.outMount(t)})
+	// The log is followed as it grows; what the daemon keeps of it is bounded.
+	out.HostConfig.LogConfig = jsonLog(max(2*t.LogLimit, 1<<20))
+	return out
+}
+
+// base is what tasks and services have in common, in the working folder dir and with mounts besides those that all have.
+func (e *Engine) base(t Task, dir string, mounts []mount.Mount) client.ContainerCreateOptions {
 	a := t.Assignment
 	memory := int64(a.MemoryMiB) << 20
 	host := hardened(memory, int64(a.CPUMilli)*1e6, maxProcesses)
-	host.Mounts = []mount.Mount{e.outMount(t)}
+	host.Mounts = mounts
 	if a.InputsDir != "" {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: a.InputsDir, Target: inPath, ReadOnly: true})
 	}
 	host.Tmpfs = map[string]string{tmpPath: fmt.Sprintf("rw,nosuid,nodev,exec,mode=1777,size=%d,nr_inodes=%d", memory, maxEntries)}
 	for _, path := range t.Image.volumes() { // else each would be a folder of the host without a limit
+		if slices.ContainsFunc(mounts, func(m mount.Mount) bool { return m.Target == path }) {
+			continue
+		}
 		host.Mounts = append(host.Mounts, mount.Mount{
 			Type: mount.TypeTmpfs, Target: path, TmpfsOptions: &mount.TmpfsOptions{SizeBytes: memory, Mode: 0o1777},
 		})
 	}
-	// The log is followed as it grows; what the daemon keeps of it is bounded.
-	size := max(2*t.LogLimit, 1<<20)
-	host.LogConfig = container.LogConfig{Type: "json-file", Config: map[string]string{
-		"max-size": strconv.FormatInt(size, 10), "max-file": "2",
-	}}
-	dir := cmp.Or(t.Image.defaults.WorkingDir, outPath)
 	config := &container.Config{
 		Image: t.Image.id, User: user, Hostname: hostname, NetworkDisabled: true, Labels: e.labels(t), Env: environment(t, dir),
 		WorkingDir: dir, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, AttachStdout: true, AttachStderr: true,
@@ -140,6 +148,10 @@ func (e *Engine) container(t Task) client.ContainerCreateOptions {
 		config.Cmd = a.Args
 	}
 	return client.ContainerCreateOptions{Name: e.name(t), Config: config, HostConfig: host}
+}
+
+func jsonLog(size int64) container.LogConfig {
+	return container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": strconv.FormatInt(size, 10), "max-file": "2"}}
 }
 
 // environment is what package dispatch promises; the image's own variables stay unless the job sets them.

@@ -12,6 +12,12 @@
 // does nothing, and from which /out is collected when the task has ended. A holder that does not run any more shows that the daemon was
 // stopped, so that its stopping the task is not mistaken for the task's own end.
 //
+// # What a service has more
+//
+// A bridge network of its own, with the published ports and no masquerading unless it may open connections; it can still reach what the
+// machine itself offers on all its addresses. Volumes, each a tmpfs of its size that a holder keeps: they outlive the container and the
+// dispatcher, but not the daemon. It is asked to end, with SIGTERM, before it is killed.
+//
 // # Images
 //
 // An image comes from local OCI content, is checked by digest and size, and is loaded as `docker load` does. It runs by the id that the

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"slices"
@@ -40,13 +41,16 @@ type Options struct {
 	Owner string
 	// ImageMiB bounds an image once it is unpacked, and all images that are kept for later together; 16 GiB.
 	ImageMiB uint64
+	// Publish is the address of this machine on which the ports of services are published; all if empty.
+	Publish string
 }
 
 // Engine runs tasks through the Docker Engine API.
 type Engine struct {
-	api   *client.Client
-	scope string
-	limit int64
+	api     *client.Client
+	scope   string
+	limit   int64
+	publish netip.Addr
 
 	mu   sync.Mutex // one image is loaded at a time
 	used map[string]imageUse
@@ -61,13 +65,20 @@ func New(opts Options) (*Engine, error) {
 	if host == None {
 		return nil, ErrNone
 	}
+	var publish netip.Addr
+	if opts.Publish != "" {
+		var err error
+		if publish, err = netip.ParseAddr(opts.Publish); err != nil {
+			return nil, fmt.Errorf("ports of services are published on an address of this machine: %w", err)
+		}
+	}
 	api, err := client.New(client.WithHost(host))
 	if err != nil {
 		return nil, fmt.Errorf("docker host %q: %w", host, err)
 	}
 	owner := artifact.DigestOf([]byte(opts.Owner))
 	return &Engine{
-		api: api, scope: hex.EncodeToString(owner[:6]), limit: int64(cmp.Or(opts.ImageMiB, defaultImageMiB)) << 20, used: map[string]imageUse{},
+		api: api, publish: publish, scope: hex.EncodeToString(owner[:6]), limit: int64(cmp.Or(opts.ImageMiB, defaultImageMiB)) << 20, used: map[string]imageUse{},
 	}, nil
 }
 

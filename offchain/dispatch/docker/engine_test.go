@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,9 +115,27 @@ func TestHardened(t *testing.T) {
 	tk := task(t, e)
 	tk.Image.defaults.Volumes = map[string]struct{}{"/data": {}, "out/": {}, "/data/": {}}
 	tk.Image.id, tk.Image.hold = "sha256:image", "sha256:hold"
-	got, err := json.MarshalIndent([]any{e.outVolume(tk), e.holder(tk), e.container(tk)}, "", "  ")
+	requireReviewed(t, "requests.json", e.outVolume(tk), e.holder(tk), e.container(tk))
+
+	tk.Assignment.MaxDuration = 0
+	tk.Assignment.Service = &dispatch.Service{
+		Ports: []dispatch.Port{
+			{Name: "web", Protocol: dispatch.TCP, Container: 80, Host: 20001}, {Name: "game", Protocol: dispatch.UDP, Container: 7000, Host: 20002},
+		},
+		Volumes: []dispatch.Volume{{Name: "data", Path: "/data", SizeMiB: 1}},
+	}
+	e.publish = netip.MustParseAddr("192.0.2.1")
+	requireReviewed(t, "service.json", e.network(tk), e.serviceVolume(tk, tk.Assignment.Service.Volumes[0]), e.serviceHolder(tk), e.serviceContainer(tk))
+	require.Equal(t, "192.0.2.1:20001", e.Dial(tk.Assignment.Service.Ports[0]))
+	_, err := New(Options{Host: "unix:///s", Publish: "everywhere"})
+	require.ErrorContains(t, err, "published on an address")
+}
+
+func requireReviewed(t *testing.T, name string, requests ...any) {
+	t.Helper()
+	got, err := json.MarshalIndent(requests, "", "  ")
 	require.NoError(t, err)
-	path := filepath.Join("testdata", "requests.json")
+	path := filepath.Join("testdata", name)
 	if *update {
 		require.NoError(t, os.MkdirAll("testdata", 0o755))
 		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))

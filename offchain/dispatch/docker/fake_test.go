@@ -101,6 +101,8 @@ func (d *daemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.serveImages(w, r, path[1:])
 	case "volumes":
 		d.serveVolumes(w, r, path[1:])
+	case "networks":
+		d.answer(w, http.StatusOK, []any{})
 	case "containers":
 		d.serveContainers(w, r, path[1:])
 	default:

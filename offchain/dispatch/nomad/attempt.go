@@ -32,6 +32,7 @@ type attempt struct {
 	region      *region
 	job         string // its id in Nomad
 	started     chan struct{}
+	adoptOnly   bool          // it must be in Nomad already
 	startErr    error         // set before started is closed
 	done        chan struct{} // closed when all tasks have outcomes, or watching ended
 	kick        chan struct{} // there may be something to do
@@ -78,6 +79,9 @@ func (t *attempt) created(index uint64) {
 	defer t.mu.Unlock()
 	t.since, t.rec.Registered = index, true
 }
+
+// makeDir makes the folder of what is kept.
+func (t *attempt) makeDir() error { return os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755) }
 
 // save keeps the record for the next process.
 func (t *attempt) save() error {

@@ -91,9 +91,9 @@ func (c *client) allocations(ctx context.Context, namespace, job string) ([]*api
 	return list, meta.LastIndex, nil
 }
 
-// allAllocations lists those of all jobs that carry the prefix, in all namespaces, as of an index.
-func (c *client) allAllocations(ctx context.Context, prefix string) (all []*api.AllocationListStub, index uint64, err error) {
-	q := query(ctx, api.AllNamespacesNamespace)
+// allAllocations lists those of all jobs in a namespace that carry the prefix, as of an index.
+func (c *client) allAllocations(ctx context.Context, namespace, prefix string) (all []*api.AllocationListStub, index uint64, err error) {
+	q := query(ctx, namespace)
 	q.Filter = fmt.Sprintf("JobID matches %q", "^"+prefix)
 	q.PerPage = 1000
 	for {
@@ -123,6 +123,23 @@ func (c *client) nodesOf(ctx context.Context, node string) ([]*api.NodeListStub,
 	q.Params = map[string]string{"resources": "true"}
 	list, _, err := c.api.Nodes().List(q)
 	return list, c.wrap("look for the client of node "+node, err)
+}
+
+// machine returns what the client of a node has.
+func (c *client) machine(ctx context.Context, node string) (Machine, error) {
+	list, err := c.nodesOf(ctx, node)
+	if err != nil {
+		return Machine{}, err
+	}
+	if len(list) != 1 || list[0].NodeResources == nil {
+		return Machine{}, fmt.Errorf("nomad region %q has %d clients with meta %s = %q; exactly one must say so", c.region, len(list), metaNode, node)
+	}
+	res := list[0].NodeResources
+	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB}
+	if reserved := list[0].ReservedResources; reserved != nil {
+		m.MemoryMiB -= int64(reserved.Memory.MemoryMB)
+	}
+	return m, nil
 }
 
 func (c *client) leader(ctx context.Context) (string, error) {
@@ -168,10 +185,10 @@ func (c *client) open(ctx context.Context, f file) (io.ReadCloser, int64, error)
 	return r, size, c.wrap("read "+f.path+" of allocation "+f.alloc, err)
 }
 
-// events follows what happens to allocations in all namespaces, from an index on.
-func (c *client) events(ctx context.Context, index uint64) (<-chan *api.Events, error) {
+// events follows what happens to allocations in a namespace, from an index on.
+func (c *client) events(ctx context.Context, namespace string, index uint64) (<-chan *api.Events, error) {
 	topics := map[api.Topic][]string{api.TopicAllocation: {"*"}}
-	stream, err := c.api.EventStream().Stream(ctx, topics, index, query(ctx, api.AllNamespacesNamespace))
+	stream, err := c.api.EventStream().Stream(ctx, topics, index, query(ctx, namespace))
 	return stream, c.wrap("follow events", err)
 }
 

@@ -144,6 +144,8 @@ func TestReconnectLists(t *testing.T) {
 
 func TestLeaderChange(t *testing.T) {
 	s := newScene(t, func(o *nomad.Options) { o.ReconcileEvery = 2 * time.Second })
+	a := s.start(t, 1)
+	defer s.release(t, a)
 	require.Eventually(t, func() bool { return s.server.Connections() == 1 }, patience, 10*time.Millisecond)
 	s.server.SetLeader("127.0.0.2:4647")
 	require.Eventually(t, func() bool { return s.server.Connections() == 2 }, patience, 10*time.Millisecond)

@@ -33,7 +33,7 @@ type Dispatcher struct {
 
 var _ dispatch.Dispatcher = (*Dispatcher)(nil)
 
-// New makes a dispatcher and follows its regions. Attempts of an earlier process rest on disk until they are started again or removed.
+// New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.
 func New(opts Options) (*Dispatcher, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -42,16 +42,15 @@ func New(opts Options) (*Dispatcher, error) {
 		return nil, fmt.Errorf("nomad dispatcher: make its folder: %w", err)
 	}
 	d := &Dispatcher{opts: opts, regions: map[string]*region{}, attempts: map[dispatch.AttemptID]*attempt{}}
+	d.base, d.end = context.WithCancel(context.Background())
+	spawn := func(do func(context.Context)) { d.runs.Go(func() { do(d.base) }) }
 	for _, r := range opts.Regions {
 		c, err := newClient(r)
 		if err != nil {
+			d.end()
 			return nil, err
 		}
-		d.regions[r.Name] = newRegion(c, opts)
-	}
-	d.base, d.end = context.WithCancel(context.Background())
-	for _, r := range d.regions {
-		d.runs.Go(func() { r.follow(d.base) })
+		d.regions[r.Name] = newRegion(c, opts, spawn)
 	}
 	return d, nil
 }
@@ -68,6 +67,23 @@ func (d *Dispatcher) Close() error {
 
 // Start implements dispatch.Dispatcher.
 func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
+	return d.start(ctx, a, true)
+}
+
+// Adopt is Start for an attempt that somebody has registered: it never registers one. It reports whether the attempt is held now.
+func (d *Dispatcher) Adopt(ctx context.Context, a dispatch.Assignment) (bool, error) {
+	err := d.start(ctx, a, false)
+	if errors.Is(err, errAbsent) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// errAbsent says that Nomad does not have the job of an attempt that was only to be adopted.
+var errAbsent = errors.New("nobody has registered the attempt yet")
+
+// start takes an attempt up; create says whether it may be registered.
+func (d *Dispatcher) start(ctx context.Context, a dispatch.Assignment, create bool) error {
 	if err := errors.Join(ctx.Err(), a.Validate()); err != nil {
 		return err
 	}
@@ -83,6 +99,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	t, known := d.attempts[a.ID]
 	if !known {
 		t = newAttempt(a, fingerprint, d.opts)
+		t.adoptOnly = !create
 		d.attempts[a.ID] = t
 	}
 	d.mu.Unlock()
@@ -180,30 +197,48 @@ func (d *Dispatcher) enlist(ctx context.Context, t *attempt) error {
 // register reports whether the job is new.
 func (d *Dispatcher) register(ctx context.Context, t *attempt) (bool, error) {
 	c, p := t.region.client, t.rec.Place
-	job, err := d.plan(ctx, t)
-	if err != nil {
-		return false, err
-	}
-	if err := os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755); err != nil {
-		return false, err
-	}
-	index := uint64(0)
-	if expired := !p.Deadline.IsZero() && time.Now().After(p.Deadline); expired {
-		err = fmt.Errorf("attempt %s is not registered: its deadline was %s", t.assignment.ID, p.Deadline.Format(time.RFC3339))
-	} else if index, err = c.register(ctx, job); err == nil {
-		t.created(index)
+	err := d.create(ctx, t)
+	if err == nil {
 		return true, t.save()
 	}
 	// The text of the answer does not say reliably whether the job is there; the job does.
 	have, jobErr := c.job(ctx, p.Namespace, t.job)
-	if jobErr != nil {
+	switch {
+	case jobErr != nil && errors.Is(err, errAbsent) && !errors.Is(jobErr, errNotFound):
+		return false, errors.Join(jobErr, os.RemoveAll(t.dir))
+	case jobErr != nil:
 		return false, errors.Join(err, os.RemoveAll(t.dir))
 	}
 	if have.Meta[metaFingerprint] != t.fingerprint.String() {
 		return false, errors.Join(fmt.Errorf("attempt %s: %w: job %s", t.assignment.ID, dispatch.ErrConflict, t.job), os.RemoveAll(t.dir))
 	}
 	t.created(*have.CreateIndex)
+	if err := t.makeDir(); err != nil {
+		return false, err
+	}
 	return false, t.save()
+}
+
+// create registers the job of an attempt, unless it must not be.
+func (d *Dispatcher) create(ctx context.Context, t *attempt) error {
+	if t.adoptOnly {
+		return errAbsent
+	}
+	if p := t.rec.Place; !p.Deadline.IsZero() && time.Now().After(p.Deadline) {
+		return fmt.Errorf("attempt %s is not registered: its deadline was %s", t.assignment.ID, p.Deadline.Format(time.RFC3339))
+	}
+	job, err := d.plan(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := t.makeDir(); err != nil {
+		return err
+	}
+	index, err := t.region.client.register(ctx, job)
+	if err == nil {
+		t.created(index)
+	}
+	return err
 }
 
 // plan makes the job of an attempt.
@@ -288,6 +323,16 @@ type limited struct {
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt, and purges its job.
 func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
+	return d.drop(ctx, id, true)
+}
+
+// Forget is Remove that leaves the job to Nomad's own garbage collection: as long as Nomad has it, another oracle, which may not know yet that the
+// attempt is over, cannot register it again.
+func (d *Dispatcher) Forget(ctx context.Context, id dispatch.AttemptID) error {
+	return d.drop(ctx, id, false)
+}
+
+func (d *Dispatcher) drop(ctx context.Context, id dispatch.AttemptID, purge bool) error {
 	if err := errors.Join(ctx.Err(), id.Validate()); err != nil {
 		return err
 	}
@@ -302,7 +347,7 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 	if err != nil {
 		d.opts.Log.Warn("removing an attempt of which nothing is known; the sweeper ends its job", "attempt", id, "error", err)
 	}
-	if rec != nil && rec.Registered {
+	if purge && rec != nil && rec.Registered {
 		r, err := d.region(rec.Place)
 		if err != nil {
 			return err
@@ -335,6 +380,8 @@ func (d *Dispatcher) Kept() ([]dispatch.AttemptID, error) {
 		}
 		if rec != nil {
 			ids = append(ids, rec.ID)
+		} else if id, ok := attemptOf(dir.Name()); ok { // a process was killed before it could write the record
+			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, dispatch.AttemptID.Compare)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
@@ -174,4 +177,48 @@ func TestRealHCL(t *testing.T) {
 	plan, _, err := c.api.Jobs().Plan(job, false, nil)
 	require.NoError(t, err)
 	require.NotEmpty(t, plan.FailedTGAllocs, "no client has the class")
+}
+
+// oraclePolicy is what docs/nomad.md says that an oracle's token needs.
+const oraclePolicy = `
+namespace "%s" { capabilities = ["list-jobs", "read-job", "submit-job", "read-fs"] }
+node { policy = "read" }
+agent { policy = "read" }
+`
+
+// TestRealTokenOfAnOracle: the documented policy is enough, and without one nothing works.
+func TestRealTokenOfAnOracle(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	place, err := o.Place(context.Background(), dispatch.AttemptID{})
+	require.NoError(t, err)
+	token := func(rules string) string {
+		_, err := c.api.ACLPolicies().Upsert(&api.ACLPolicy{Name: "oracle", Rules: rules}, nil)
+		require.NoError(t, err)
+		made, _, err := c.api.ACLTokens().Create(&api.ACLToken{Name: "oracle", Type: "client", Policies: []string{"oracle"}}, nil)
+		require.NoError(t, err)
+		return made.SecretID
+	}
+	o.Regions = slices.Clone(o.Regions)
+	o.Regions[0].Token = token(fmt.Sprintf(oraclePolicy, place.Namespace))
+	o.ReconcileEvery = never // so that events must come
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	d := openNomad(t, o)
+	versions, err := d.Check(t.Context())
+	require.NoError(t, err)
+	require.Len(t, versions[0].Servers, 1)
+	a := c.waiting(t, d, 1)
+	c.release(t, a)
+	requireReason(t, watch(t, d, a), dispatch.ReasonOK, "")
+	require.Empty(t, log.String())
+	require.NoError(t, d.Forget(t.Context(), a.ID))
+	ended, err := d.Sweep(t.Context(), func(context.Context, dispatch.AttemptID) (bool, error) { return false, nil })
+	require.NoError(t, err)
+	require.Equal(t, 1, ended)
+	require.ErrorContains(t, nomad.Claim(t.Context(), o.Regions[0], "node1other"), "Permission denied", "an oracle cannot say who serves a node")
+
+	o.Dir, o.Regions[0].Token = t.TempDir(), token(`node { policy = "read" }`)
+	a.ID.Slice++
+	require.ErrorContains(t, openNomad(t, o).Start(t.Context(), a), "Permission denied")
 }

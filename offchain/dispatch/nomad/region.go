@@ -25,8 +25,12 @@ type region struct {
 	every  time.Duration
 	log    *slog.Logger
 
+	// spawn runs a function until the dispatcher closes.
+	spawn func(func(context.Context))
+
 	mu       sync.Mutex
 	attempts map[jobKey]*attempt
+	followed map[string]bool // namespaces
 	machines map[string]knownMachine
 }
 
@@ -37,19 +41,25 @@ type knownMachine struct {
 	asked time.Time
 }
 
-func newRegion(c *client, opts Options) *region {
+func newRegion(c *client, opts Options, spawn func(func(context.Context))) *region {
 	return &region{
-		client: c, every: opts.ReconcileEvery, log: opts.Log.With("region", c.region),
-		attempts: map[jobKey]*attempt{}, machines: map[string]knownMachine{},
+		client: c, every: opts.ReconcileEvery, log: opts.Log.With("region", c.region), spawn: spawn,
+		attempts: map[jobKey]*attempt{}, followed: map[string]bool{}, machines: map[string]knownMachine{},
 	}
 }
 
 func (t *attempt) key() jobKey { return jobKey{namespaceOf(t.rec.Place), t.job} }
 
+// add has an attempt told what happens to it. Each namespace is followed for itself: a token for all of them would be needed otherwise.
 func (r *region) add(t *attempt) {
+	key := t.key()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.attempts[t.key()] = t
+	r.attempts[key] = t
+	if !r.followed[key.namespace] {
+		r.followed[key.namespace] = true
+		r.spawn(func(ctx context.Context) { r.follow(ctx, key.namespace) })
+	}
 }
 
 func (r *region) drop(t *attempt) {
@@ -72,17 +82,9 @@ func (r *region) machine(ctx context.Context, node string) (Machine, error) {
 	if ok && time.Since(known.asked) < machineAge {
 		return known.Machine, nil
 	}
-	list, err := r.client.nodesOf(ctx, node)
+	m, err := r.client.machine(ctx, node)
 	if err != nil {
 		return Machine{}, err
-	}
-	if len(list) != 1 || list[0].NodeResources == nil {
-		return Machine{}, fmt.Errorf("nomad region %q has %d clients with meta %s = %q; exactly one must say so", r.client.region, len(list), metaNode, node)
-	}
-	res := list[0].NodeResources
-	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB}
-	if reserved := list[0].ReservedResources; reserved != nil {
-		m.MemoryMiB -= int64(reserved.Memory.MemoryMB)
 	}
 	r.mu.Lock()
 	r.machines[node] = knownMachine{m, time.Now()}
@@ -90,12 +92,12 @@ func (r *region) machine(ctx context.Context, node string) (Machine, error) {
 	return m, nil
 }
 
-// follow brings the region's news to its attempts until ctx ends.
-func (r *region) follow(ctx context.Context) {
+// follow brings a namespace's news to its attempts until ctx ends.
+func (r *region) follow(ctx context.Context, namespace string) {
 	cursor := uint64(0)
 	for ctx.Err() == nil {
-		if err := r.session(ctx, &cursor); err != nil && ctx.Err() == nil {
-			r.log.Warn("lost the event stream; connecting again", "error", err)
+		if err := r.session(ctx, namespace, &cursor); err != nil && ctx.Err() == nil {
+			r.log.Warn("lost the event stream; connecting again", "namespace", namespace, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -105,18 +107,18 @@ func (r *region) follow(ctx context.Context) {
 }
 
 // session follows one connection. The cursor is the index of the last event seen.
-func (r *region) session(ctx context.Context, cursor *uint64) error {
+func (r *region) session(ctx context.Context, namespace string, cursor *uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	leader, err := r.client.leader(ctx)
 	if err != nil {
 		return err
 	}
-	stream, err := r.client.events(ctx, *cursor)
+	stream, err := r.client.events(ctx, namespace, *cursor)
 	if err != nil {
 		return err
 	}
-	if err := r.reconcile(ctx); err != nil {
+	if err := r.reconcile(ctx, namespace); err != nil {
 		return err
 	}
 	full, ask := time.NewTicker(r.every), time.NewTicker(r.every/leaderChecks)
@@ -135,7 +137,7 @@ func (r *region) session(ctx context.Context, cursor *uint64) error {
 			}
 			if e.Index < *cursor { // the servers' state was restored from an older one
 				*cursor = 0
-				r.forget()
+				r.forget(namespace)
 				return fmt.Errorf("the index went back to %d", e.Index)
 			}
 			*cursor = e.Index
@@ -149,7 +151,7 @@ func (r *region) session(ctx context.Context, cursor *uint64) error {
 				return fmt.Errorf("the leader changed from %s to %s", leader, now)
 			}
 		case <-full.C:
-			if err := r.reconcile(ctx); err != nil {
+			if err := r.reconcile(ctx, namespace); err != nil {
 				return err
 			}
 		}
@@ -168,24 +170,29 @@ func (r *region) tell(events []api.Event) {
 	}
 }
 
-// forget drops all that is known of allocations: their indexes are of a state that is gone.
-func (r *region) forget() {
+// in returns the attempts of a namespace.
+func (r *region) in(namespace string) map[jobKey]*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, t := range r.attempts {
+	attempts := maps.Clone(r.attempts)
+	maps.DeleteFunc(attempts, func(k jobKey, _ *attempt) bool { return k.namespace != namespace })
+	return attempts
+}
+
+// forget drops all that is known of allocations: their indexes are of a state that is gone.
+func (r *region) forget(namespace string) {
+	for _, t := range r.in(namespace) {
 		t.replace(nil, math.MaxUint64)
 	}
 }
 
 // reconcile lists everything again. What is listed no more is forgotten, unless it may be newer than the list.
-func (r *region) reconcile(ctx context.Context) error {
-	r.mu.Lock()
-	attempts := maps.Clone(r.attempts)
-	r.mu.Unlock()
+func (r *region) reconcile(ctx context.Context, namespace string) error {
+	attempts := r.in(namespace)
 	if len(attempts) == 0 {
 		return nil
 	}
-	list, index, err := r.client.allAllocations(ctx, jobPrefix)
+	list, index, err := r.client.allAllocations(ctx, namespace, jobPrefix)
 	if err != nil {
 		return err
 	}

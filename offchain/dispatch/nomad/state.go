@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
@@ -93,6 +94,27 @@ func readRecord(dir string) (*record, error) {
 
 func attemptDir(root string, id dispatch.AttemptID) string {
 	return filepath.Join(root, fmt.Sprintf("%s_s%d_a%d", id.Job, id.Slice, id.Attempt))
+}
+
+// attemptOf is the attempt that a folder is of.
+func attemptOf(folder string) (id dispatch.AttemptID, ok bool) {
+	rest, attempt, ok := cutNumber(folder, "_a")
+	if !ok {
+		return id, false
+	}
+	job, slice, ok := cutNumber(rest, "_s")
+	id = dispatch.AttemptID{Job: job, Slice: slice, Attempt: attempt}
+	return id, ok && id.Validate() == nil
+}
+
+// cutNumber takes the number after the last mark off a name.
+func cutNumber(name, mark string) (rest string, n uint32, ok bool) {
+	i := strings.LastIndex(name, mark)
+	if i < 0 {
+		return "", 0, false
+	}
+	v, err := strconv.ParseUint(name[i+len(mark):], 10, 32)
+	return name[:i], uint32(v), err == nil
 }
 
 func taskDir(attempt string, task uint32) string {

@@ -13,6 +13,9 @@ import (
 // minVersion is the first release whose jobs have a disconnect block.
 var minVersion = version.Must(version.NewVersion("1.8.0"))
 
+// ErrTooOld says that a region has servers or clients that are too old to be used.
+var ErrTooOld = errors.New("this Nomad is too old")
+
 // Versions says what runs in one region.
 type Versions struct {
 	Region string
@@ -55,7 +58,7 @@ func skew(v Versions, servers, clients []string) (Versions, error) {
 		return v, fmt.Errorf("nomad region %q: no server answered", v.Region)
 	}
 	if serverList[0].Core().LessThan(minVersion) {
-		return v, fmt.Errorf("nomad region %q: a server runs %s; %s or newer is needed", v.Region, serverList[0], minVersion)
+		return v, fmt.Errorf("nomad region %q: a server runs %s; %s or newer is needed: %w", v.Region, serverList[0], minVersion, ErrTooOld)
 	}
 	newest := serverList[len(serverList)-1]
 	if len(serverList) > 1 {
@@ -64,7 +67,7 @@ func skew(v Versions, servers, clients []string) (Versions, error) {
 	for _, c := range clientList {
 		switch {
 		case c.Core().LessThan(minVersion):
-			return v, fmt.Errorf("nomad region %q: a client runs %s; %s or newer is needed", v.Region, c, minVersion)
+			return v, fmt.Errorf("nomad region %q: a client runs %s; %s or newer is needed: %w", v.Region, c, minVersion, ErrTooOld)
 		case c.GreaterThan(serverList[0]):
 			v.Skew = append(v.Skew, fmt.Sprintf("clients run %s, which is newer than a server's %s", c, serverList[0]))
 		case c.Segments()[0] < newest.Segments()[0]:

@@ -27,6 +27,37 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
+// WatchKind is what is shown.
+type WatchKind int32
+
+const (
+	WatchKind_WATCH_KIND_UNSPECIFIED WatchKind = 0
+	// WATCH_KIND_LOG: standard output and error.
+	WatchKind_WATCH_KIND_LOG WatchKind = 1
+	// WATCH_KIND_STATS: what the task takes, every few seconds.
+	WatchKind_WATCH_KIND_STATS WatchKind = 2
+)
+
+var WatchKind_name = map[int32]string{
+	0: "WATCH_KIND_UNSPECIFIED",
+	1: "WATCH_KIND_LOG",
+	2: "WATCH_KIND_STATS",
+}
+
+var WatchKind_value = map[string]int32{
+	"WATCH_KIND_UNSPECIFIED": 0,
+	"WATCH_KIND_LOG":         1,
+	"WATCH_KIND_STATS":       2,
+}
+
+func (x WatchKind) String() string {
+	return proto.EnumName(WatchKind_name, int32(x))
+}
+
+func (WatchKind) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{0}
+}
+
 // TaskReason says why a task did not succeed; the numbers are those of fog.jobs.v1.FailureReason.
 type TaskReason int32
 
@@ -72,7 +103,7 @@ func (x TaskReason) String() string {
 }
 
 func (TaskReason) EnumDescriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{0}
+	return fileDescriptor_31175a937781575c, []int{1}
 }
 
 // ProgressState is where an attempt at a slice is.
@@ -83,6 +114,11 @@ const (
 	ProgressState_PROGRESS_STATE_STARTED     ProgressState = 1
 	ProgressState_PROGRESS_STATE_RUNNING     ProgressState = 2
 	ProgressState_PROGRESS_STATE_FINISHED    ProgressState = 3
+	// The states of a service: it runs and is healthy; it runs, or ended by its own fault, and is not; it does not run, through the node's fault
+	// or because it is not ready yet.
+	ProgressState_PROGRESS_STATE_SERVING   ProgressState = 4
+	ProgressState_PROGRESS_STATE_UNHEALTHY ProgressState = 5
+	ProgressState_PROGRESS_STATE_DOWN      ProgressState = 6
 )
 
 var ProgressState_name = map[int32]string{
@@ -90,6 +126,9 @@ var ProgressState_name = map[int32]string{
 	1: "PROGRESS_STATE_STARTED",
 	2: "PROGRESS_STATE_RUNNING",
 	3: "PROGRESS_STATE_FINISHED",
+	4: "PROGRESS_STATE_SERVING",
+	5: "PROGRESS_STATE_UNHEALTHY",
+	6: "PROGRESS_STATE_DOWN",
 }
 
 var ProgressState_value = map[string]int32{
@@ -97,6 +136,9 @@ var ProgressState_value = map[string]int32{
 	"PROGRESS_STATE_STARTED":     1,
 	"PROGRESS_STATE_RUNNING":     2,
 	"PROGRESS_STATE_FINISHED":    3,
+	"PROGRESS_STATE_SERVING":     4,
+	"PROGRESS_STATE_UNHEALTHY":   5,
+	"PROGRESS_STATE_DOWN":        6,
 }
 
 func (x ProgressState) String() string {
@@ -104,7 +146,980 @@ func (x ProgressState) String() string {
 }
 
 func (ProgressState) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{2}
+}
+
+// OwnerMessage is anything that the owner of a job says.
+type OwnerMessage struct {
+	// Types that are valid to be assigned to Body:
+	//
+	//	*OwnerMessage_Request
+	//	*OwnerMessage_Proof
+	Body isOwnerMessage_Body `protobuf_oneof:"body"`
+}
+
+func (m *OwnerMessage) Reset()         { *m = OwnerMessage{} }
+func (m *OwnerMessage) String() string { return proto.CompactTextString(m) }
+func (*OwnerMessage) ProtoMessage()    {}
+func (*OwnerMessage) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{0}
+}
+func (m *OwnerMessage) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *OwnerMessage) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_OwnerMessage.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *OwnerMessage) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_OwnerMessage.Merge(m, src)
+}
+func (m *OwnerMessage) XXX_Size() int {
+	return m.Size()
+}
+func (m *OwnerMessage) XXX_DiscardUnknown() {
+	xxx_messageInfo_OwnerMessage.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_OwnerMessage proto.InternalMessageInfo
+
+type isOwnerMessage_Body interface {
+	isOwnerMessage_Body()
+	MarshalTo([]byte) (int, error)
+	Size() int
+}
+
+type OwnerMessage_Request struct {
+	Request *WatchRequest `protobuf:"bytes,1,opt,name=request,proto3,oneof" json:"request,omitempty"`
+}
+type OwnerMessage_Proof struct {
+	Proof *WatchProof `protobuf:"bytes,2,opt,name=proof,proto3,oneof" json:"proof,omitempty"`
+}
+
+func (*OwnerMessage_Request) isOwnerMessage_Body() {}
+func (*OwnerMessage_Proof) isOwnerMessage_Body()   {}
+
+func (m *OwnerMessage) GetBody() isOwnerMessage_Body {
+	if m != nil {
+		return m.Body
+	}
+	return nil
+}
+
+func (m *OwnerMessage) GetRequest() *WatchRequest {
+	if x, ok := m.GetBody().(*OwnerMessage_Request); ok {
+		return x.Request
+	}
+	return nil
+}
+
+func (m *OwnerMessage) GetProof() *WatchProof {
+	if x, ok := m.GetBody().(*OwnerMessage_Proof); ok {
+		return x.Proof
+	}
+	return nil
+}
+
+// XXX_OneofWrappers is for the internal use of the proto package.
+func (*OwnerMessage) XXX_OneofWrappers() []interface{} {
+	return []interface{}{
+		(*OwnerMessage_Request)(nil),
+		(*OwnerMessage_Proof)(nil),
+	}
+}
+
+// WatchMessage is anything that an oracle says to the owner of a job.
+type WatchMessage struct {
+	// Types that are valid to be assigned to Body:
+	//
+	//	*WatchMessage_Nonce
+	//	*WatchMessage_Note
+	//	*WatchMessage_Source
+	//	*WatchMessage_Piece
+	Body isWatchMessage_Body `protobuf_oneof:"body"`
+}
+
+func (m *WatchMessage) Reset()         { *m = WatchMessage{} }
+func (m *WatchMessage) String() string { return proto.CompactTextString(m) }
+func (*WatchMessage) ProtoMessage()    {}
+func (*WatchMessage) Descriptor() ([]byte, []int) {
 	return fileDescriptor_31175a937781575c, []int{1}
+}
+func (m *WatchMessage) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchMessage) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchMessage.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchMessage) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchMessage.Merge(m, src)
+}
+func (m *WatchMessage) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchMessage) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchMessage.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchMessage proto.InternalMessageInfo
+
+type isWatchMessage_Body interface {
+	isWatchMessage_Body()
+	MarshalTo([]byte) (int, error)
+	Size() int
+}
+
+type WatchMessage_Nonce struct {
+	Nonce *WatchNonce `protobuf:"bytes,1,opt,name=nonce,proto3,oneof" json:"nonce,omitempty"`
+}
+type WatchMessage_Note struct {
+	Note string `protobuf:"bytes,2,opt,name=note,proto3,oneof" json:"note,omitempty"`
+}
+type WatchMessage_Source struct {
+	Source *WatchSource `protobuf:"bytes,3,opt,name=source,proto3,oneof" json:"source,omitempty"`
+}
+type WatchMessage_Piece struct {
+	Piece *WatchPiece `protobuf:"bytes,4,opt,name=piece,proto3,oneof" json:"piece,omitempty"`
+}
+
+func (*WatchMessage_Nonce) isWatchMessage_Body()  {}
+func (*WatchMessage_Note) isWatchMessage_Body()   {}
+func (*WatchMessage_Source) isWatchMessage_Body() {}
+func (*WatchMessage_Piece) isWatchMessage_Body()  {}
+
+func (m *WatchMessage) GetBody() isWatchMessage_Body {
+	if m != nil {
+		return m.Body
+	}
+	return nil
+}
+
+func (m *WatchMessage) GetNonce() *WatchNonce {
+	if x, ok := m.GetBody().(*WatchMessage_Nonce); ok {
+		return x.Nonce
+	}
+	return nil
+}
+
+func (m *WatchMessage) GetNote() string {
+	if x, ok := m.GetBody().(*WatchMessage_Note); ok {
+		return x.Note
+	}
+	return ""
+}
+
+func (m *WatchMessage) GetSource() *WatchSource {
+	if x, ok := m.GetBody().(*WatchMessage_Source); ok {
+		return x.Source
+	}
+	return nil
+}
+
+func (m *WatchMessage) GetPiece() *WatchPiece {
+	if x, ok := m.GetBody().(*WatchMessage_Piece); ok {
+		return x.Piece
+	}
+	return nil
+}
+
+// XXX_OneofWrappers is for the internal use of the proto package.
+func (*WatchMessage) XXX_OneofWrappers() []interface{} {
+	return []interface{}{
+		(*WatchMessage_Nonce)(nil),
+		(*WatchMessage_Note)(nil),
+		(*WatchMessage_Source)(nil),
+		(*WatchMessage_Piece)(nil),
+	}
+}
+
+// WatchRequest says what an owner wants to see.
+type WatchRequest struct {
+	// protocol is 1.
+	Protocol uint32 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
+	// job_id is job1….
+	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// task is the number within the job; of a service that of the replica.
+	Task uint32    `protobuf:"varint,3,opt,name=task,proto3" json:"task,omitempty"`
+	Kind WatchKind `protobuf:"varint,4,opt,name=kind,proto3,enum=fog.agent.v1.WatchKind" json:"kind,omitempty"`
+	// source and offset say how far the owner has read; of another source all is sent.
+	Source *WatchSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
+	Offset uint64       `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
+}
+
+func (m *WatchRequest) Reset()         { *m = WatchRequest{} }
+func (m *WatchRequest) String() string { return proto.CompactTextString(m) }
+func (*WatchRequest) ProtoMessage()    {}
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{2}
+}
+func (m *WatchRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchRequest.Merge(m, src)
+}
+func (m *WatchRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchRequest proto.InternalMessageInfo
+
+func (m *WatchRequest) GetProtocol() uint32 {
+	if m != nil {
+		return m.Protocol
+	}
+	return 0
+}
+
+func (m *WatchRequest) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *WatchRequest) GetTask() uint32 {
+	if m != nil {
+		return m.Task
+	}
+	return 0
+}
+
+func (m *WatchRequest) GetKind() WatchKind {
+	if m != nil {
+		return m.Kind
+	}
+	return WatchKind_WATCH_KIND_UNSPECIFIED
+}
+
+func (m *WatchRequest) GetSource() *WatchSource {
+	if m != nil {
+		return m.Source
+	}
+	return nil
+}
+
+func (m *WatchRequest) GetOffset() uint64 {
+	if m != nil {
+		return m.Offset
+	}
+	return 0
+}
+
+// WatchNonce has 32 bytes that this oracle never sent before.
+type WatchNonce struct {
+	Nonce []byte `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
+}
+
+func (m *WatchNonce) Reset()         { *m = WatchNonce{} }
+func (m *WatchNonce) String() string { return proto.CompactTextString(m) }
+func (*WatchNonce) ProtoMessage()    {}
+func (*WatchNonce) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{3}
+}
+func (m *WatchNonce) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchNonce) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchNonce.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchNonce) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchNonce.Merge(m, src)
+}
+func (m *WatchNonce) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchNonce) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchNonce.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchNonce proto.InternalMessageInfo
+
+func (m *WatchNonce) GetNonce() []byte {
+	if m != nil {
+		return m.Nonce
+	}
+	return nil
+}
+
+// WatchProof shows that whoever asks has the key of the job's owner.
+type WatchProof struct {
+	// key is the owner's secp256k1 key, compressed; its address owns the job.
+	Key []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// signature of that key over the watch's signing bytes (offchain/link, signing.go).
+	Signature []byte `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+}
+
+func (m *WatchProof) Reset()         { *m = WatchProof{} }
+func (m *WatchProof) String() string { return proto.CompactTextString(m) }
+func (*WatchProof) ProtoMessage()    {}
+func (*WatchProof) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{4}
+}
+func (m *WatchProof) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchProof) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchProof.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchProof) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchProof.Merge(m, src)
+}
+func (m *WatchProof) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchProof) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchProof.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchProof proto.InternalMessageInfo
+
+func (m *WatchProof) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *WatchProof) GetSignature() []byte {
+	if m != nil {
+		return m.Signature
+	}
+	return nil
+}
+
+// WatchSource is the attempt that the pieces after it come from.
+type WatchSource struct {
+	NodeId  string `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Slice   uint32 `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+}
+
+func (m *WatchSource) Reset()         { *m = WatchSource{} }
+func (m *WatchSource) String() string { return proto.CompactTextString(m) }
+func (*WatchSource) ProtoMessage()    {}
+func (*WatchSource) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{5}
+}
+func (m *WatchSource) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchSource) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchSource.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchSource) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchSource.Merge(m, src)
+}
+func (m *WatchSource) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchSource) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchSource.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchSource proto.InternalMessageInfo
+
+func (m *WatchSource) GetNodeId() string {
+	if m != nil {
+		return m.NodeId
+	}
+	return ""
+}
+
+func (m *WatchSource) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *WatchSource) GetAttempt() uint32 {
+	if m != nil {
+		return m.Attempt
+	}
+	return 0
+}
+
+// WatchStart asks an agent to show a task of an attempt that runs on its machine.
+type WatchStart struct {
+	// id of 16 bytes, chosen by the oracle.
+	Id      []byte    `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	JobId   string    `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Slice   uint32    `protobuf:"varint,3,opt,name=slice,proto3" json:"slice,omitempty"`
+	Attempt uint32    `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Task    uint32    `protobuf:"varint,5,opt,name=task,proto3" json:"task,omitempty"`
+	Kind    WatchKind `protobuf:"varint,6,opt,name=kind,proto3,enum=fog.agent.v1.WatchKind" json:"kind,omitempty"`
+	// offset is where in the log to begin.
+	Offset uint64 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
+}
+
+func (m *WatchStart) Reset()         { *m = WatchStart{} }
+func (m *WatchStart) String() string { return proto.CompactTextString(m) }
+func (*WatchStart) ProtoMessage()    {}
+func (*WatchStart) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{6}
+}
+func (m *WatchStart) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchStart) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchStart.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchStart) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchStart.Merge(m, src)
+}
+func (m *WatchStart) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchStart) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchStart.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchStart proto.InternalMessageInfo
+
+func (m *WatchStart) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *WatchStart) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *WatchStart) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *WatchStart) GetAttempt() uint32 {
+	if m != nil {
+		return m.Attempt
+	}
+	return 0
+}
+
+func (m *WatchStart) GetTask() uint32 {
+	if m != nil {
+		return m.Task
+	}
+	return 0
+}
+
+func (m *WatchStart) GetKind() WatchKind {
+	if m != nil {
+		return m.Kind
+	}
+	return WatchKind_WATCH_KIND_UNSPECIFIED
+}
+
+func (m *WatchStart) GetOffset() uint64 {
+	if m != nil {
+		return m.Offset
+	}
+	return 0
+}
+
+// WatchMore lets the agent send so many pieces more; a watch begins with 4.
+type WatchMore struct {
+	Id     []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Pieces uint32 `protobuf:"varint,2,opt,name=pieces,proto3" json:"pieces,omitempty"`
+}
+
+func (m *WatchMore) Reset()         { *m = WatchMore{} }
+func (m *WatchMore) String() string { return proto.CompactTextString(m) }
+func (*WatchMore) ProtoMessage()    {}
+func (*WatchMore) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{7}
+}
+func (m *WatchMore) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchMore) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchMore.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchMore) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchMore.Merge(m, src)
+}
+func (m *WatchMore) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchMore) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchMore.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchMore proto.InternalMessageInfo
+
+func (m *WatchMore) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *WatchMore) GetPieces() uint32 {
+	if m != nil {
+		return m.Pieces
+	}
+	return 0
+}
+
+// WatchStop ends a watch.
+type WatchStop struct {
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *WatchStop) Reset()         { *m = WatchStop{} }
+func (m *WatchStop) String() string { return proto.CompactTextString(m) }
+func (*WatchStop) ProtoMessage()    {}
+func (*WatchStop) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{8}
+}
+func (m *WatchStop) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchStop) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchStop.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchStop) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchStop.Merge(m, src)
+}
+func (m *WatchStop) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchStop) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchStop.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchStop proto.InternalMessageInfo
+
+func (m *WatchStop) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+// WatchPiece is something of what is watched. The end needs no leave to be sent.
+type WatchPiece struct {
+	// id is empty towards owners.
+	Id []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Types that are valid to be assigned to Body:
+	//
+	//	*WatchPiece_Log
+	//	*WatchPiece_Stats
+	//	*WatchPiece_End
+	Body isWatchPiece_Body `protobuf_oneof:"body"`
+}
+
+func (m *WatchPiece) Reset()         { *m = WatchPiece{} }
+func (m *WatchPiece) String() string { return proto.CompactTextString(m) }
+func (*WatchPiece) ProtoMessage()    {}
+func (*WatchPiece) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{9}
+}
+func (m *WatchPiece) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchPiece) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchPiece.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchPiece) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchPiece.Merge(m, src)
+}
+func (m *WatchPiece) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchPiece) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchPiece.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchPiece proto.InternalMessageInfo
+
+type isWatchPiece_Body interface {
+	isWatchPiece_Body()
+	MarshalTo([]byte) (int, error)
+	Size() int
+}
+
+type WatchPiece_Log struct {
+	Log *WatchLog `protobuf:"bytes,2,opt,name=log,proto3,oneof" json:"log,omitempty"`
+}
+type WatchPiece_Stats struct {
+	Stats *WatchStats `protobuf:"bytes,3,opt,name=stats,proto3,oneof" json:"stats,omitempty"`
+}
+type WatchPiece_End struct {
+	End *WatchEnd `protobuf:"bytes,4,opt,name=end,proto3,oneof" json:"end,omitempty"`
+}
+
+func (*WatchPiece_Log) isWatchPiece_Body()   {}
+func (*WatchPiece_Stats) isWatchPiece_Body() {}
+func (*WatchPiece_End) isWatchPiece_Body()   {}
+
+func (m *WatchPiece) GetBody() isWatchPiece_Body {
+	if m != nil {
+		return m.Body
+	}
+	return nil
+}
+
+func (m *WatchPiece) GetId() []byte {
+	if m != nil {
+		return m.Id
+	}
+	return nil
+}
+
+func (m *WatchPiece) GetLog() *WatchLog {
+	if x, ok := m.GetBody().(*WatchPiece_Log); ok {
+		return x.Log
+	}
+	return nil
+}
+
+func (m *WatchPiece) GetStats() *WatchStats {
+	if x, ok := m.GetBody().(*WatchPiece_Stats); ok {
+		return x.Stats
+	}
+	return nil
+}
+
+func (m *WatchPiece) GetEnd() *WatchEnd {
+	if x, ok := m.GetBody().(*WatchPiece_End); ok {
+		return x.End
+	}
+	return nil
+}
+
+// XXX_OneofWrappers is for the internal use of the proto package.
+func (*WatchPiece) XXX_OneofWrappers() []interface{} {
+	return []interface{}{
+		(*WatchPiece_Log)(nil),
+		(*WatchPiece_Stats)(nil),
+		(*WatchPiece_End)(nil),
+	}
+}
+
+// WatchLog is a piece of a log, at most 32 KiB.
+type WatchLog struct {
+	// offset counts bytes from the log's beginning; a gap is what was no longer kept.
+	Offset uint64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data   []byte `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
+}
+
+func (m *WatchLog) Reset()         { *m = WatchLog{} }
+func (m *WatchLog) String() string { return proto.CompactTextString(m) }
+func (*WatchLog) ProtoMessage()    {}
+func (*WatchLog) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{10}
+}
+func (m *WatchLog) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchLog) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchLog.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchLog) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchLog.Merge(m, src)
+}
+func (m *WatchLog) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchLog) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchLog.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchLog proto.InternalMessageInfo
+
+func (m *WatchLog) GetOffset() uint64 {
+	if m != nil {
+		return m.Offset
+	}
+	return 0
+}
+
+func (m *WatchLog) GetData() []byte {
+	if m != nil {
+		return m.Data
+	}
+	return nil
+}
+
+// WatchStats is what a task takes.
+type WatchStats struct {
+	// at and started are Unix milliseconds; started is zero if the task has not begun.
+	At      int64 `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Started int64 `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"`
+	Running bool  `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	// measured is false for modules, of which only the times are known.
+	Measured bool   `protobuf:"varint,4,opt,name=measured,proto3" json:"measured,omitempty"`
+	CpuNs    uint64 `protobuf:"varint,5,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`
+	// memory in bytes.
+	Memory      uint64 `protobuf:"varint,6,opt,name=memory,proto3" json:"memory,omitempty"`
+	MemoryLimit uint64 `protobuf:"varint,7,opt,name=memory_limit,json=memoryLimit,proto3" json:"memory_limit,omitempty"`
+	Processes   uint64 `protobuf:"varint,8,opt,name=processes,proto3" json:"processes,omitempty"`
+	// received and sent are bytes over the network.
+	Received uint64 `protobuf:"varint,9,opt,name=received,proto3" json:"received,omitempty"`
+	Sent     uint64 `protobuf:"varint,10,opt,name=sent,proto3" json:"sent,omitempty"`
+}
+
+func (m *WatchStats) Reset()         { *m = WatchStats{} }
+func (m *WatchStats) String() string { return proto.CompactTextString(m) }
+func (*WatchStats) ProtoMessage()    {}
+func (*WatchStats) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{11}
+}
+func (m *WatchStats) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchStats) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchStats.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchStats) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchStats.Merge(m, src)
+}
+func (m *WatchStats) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchStats) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchStats.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchStats proto.InternalMessageInfo
+
+func (m *WatchStats) GetAt() int64 {
+	if m != nil {
+		return m.At
+	}
+	return 0
+}
+
+func (m *WatchStats) GetStarted() int64 {
+	if m != nil {
+		return m.Started
+	}
+	return 0
+}
+
+func (m *WatchStats) GetRunning() bool {
+	if m != nil {
+		return m.Running
+	}
+	return false
+}
+
+func (m *WatchStats) GetMeasured() bool {
+	if m != nil {
+		return m.Measured
+	}
+	return false
+}
+
+func (m *WatchStats) GetCpuNs() uint64 {
+	if m != nil {
+		return m.CpuNs
+	}
+	return 0
+}
+
+func (m *WatchStats) GetMemory() uint64 {
+	if m != nil {
+		return m.Memory
+	}
+	return 0
+}
+
+func (m *WatchStats) GetMemoryLimit() uint64 {
+	if m != nil {
+		return m.MemoryLimit
+	}
+	return 0
+}
+
+func (m *WatchStats) GetProcesses() uint64 {
+	if m != nil {
+		return m.Processes
+	}
+	return 0
+}
+
+func (m *WatchStats) GetReceived() uint64 {
+	if m != nil {
+		return m.Received
+	}
+	return 0
+}
+
+func (m *WatchStats) GetSent() uint64 {
+	if m != nil {
+		return m.Sent
+	}
+	return 0
+}
+
+// WatchEnd is the last of a watch.
+type WatchEnd struct {
+	// failed says why there is nothing more; empty if the task has ended.
+	Failed string `protobuf:"bytes,1,opt,name=failed,proto3" json:"failed,omitempty"`
+}
+
+func (m *WatchEnd) Reset()         { *m = WatchEnd{} }
+func (m *WatchEnd) String() string { return proto.CompactTextString(m) }
+func (*WatchEnd) ProtoMessage()    {}
+func (*WatchEnd) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{12}
+}
+func (m *WatchEnd) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *WatchEnd) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_WatchEnd.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *WatchEnd) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_WatchEnd.Merge(m, src)
+}
+func (m *WatchEnd) XXX_Size() int {
+	return m.Size()
+}
+func (m *WatchEnd) XXX_DiscardUnknown() {
+	xxx_messageInfo_WatchEnd.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_WatchEnd proto.InternalMessageInfo
+
+func (m *WatchEnd) GetFailed() string {
+	if m != nil {
+		return m.Failed
+	}
+	return ""
 }
 
 // AgentMessage is anything that an agent says.
@@ -119,6 +1134,7 @@ type AgentMessage struct {
 	//	*AgentMessage_Report
 	//	*AgentMessage_Progress
 	//	*AgentMessage_Offers
+	//	*AgentMessage_Watch
 	Body isAgentMessage_Body `protobuf_oneof:"body"`
 }
 
@@ -126,7 +1142,7 @@ func (m *AgentMessage) Reset()         { *m = AgentMessage{} }
 func (m *AgentMessage) String() string { return proto.CompactTextString(m) }
 func (*AgentMessage) ProtoMessage()    {}
 func (*AgentMessage) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{0}
+	return fileDescriptor_31175a937781575c, []int{13}
 }
 func (m *AgentMessage) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -185,6 +1201,9 @@ type AgentMessage_Progress struct {
 type AgentMessage_Offers struct {
 	Offers *OffersRequest `protobuf:"bytes,8,opt,name=offers,proto3,oneof" json:"offers,omitempty"`
 }
+type AgentMessage_Watch struct {
+	Watch *WatchPiece `protobuf:"bytes,9,opt,name=watch,proto3,oneof" json:"watch,omitempty"`
+}
 
 func (*AgentMessage_Hello) isAgentMessage_Body()    {}
 func (*AgentMessage_Pong) isAgentMessage_Body()     {}
@@ -194,6 +1213,7 @@ func (*AgentMessage_Cancel) isAgentMessage_Body()   {}
 func (*AgentMessage_Report) isAgentMessage_Body()   {}
 func (*AgentMessage_Progress) isAgentMessage_Body() {}
 func (*AgentMessage_Offers) isAgentMessage_Body()   {}
+func (*AgentMessage_Watch) isAgentMessage_Body()    {}
 
 func (m *AgentMessage) GetBody() isAgentMessage_Body {
 	if m != nil {
@@ -258,6 +1278,13 @@ func (m *AgentMessage) GetOffers() *OffersRequest {
 	return nil
 }
 
+func (m *AgentMessage) GetWatch() *WatchPiece {
+	if x, ok := m.GetBody().(*AgentMessage_Watch); ok {
+		return x.Watch
+	}
+	return nil
+}
+
 // XXX_OneofWrappers is for the internal use of the proto package.
 func (*AgentMessage) XXX_OneofWrappers() []interface{} {
 	return []interface{}{
@@ -269,6 +1296,7 @@ func (*AgentMessage) XXX_OneofWrappers() []interface{} {
 		(*AgentMessage_Report)(nil),
 		(*AgentMessage_Progress)(nil),
 		(*AgentMessage_Offers)(nil),
+		(*AgentMessage_Watch)(nil),
 	}
 }
 
@@ -283,6 +1311,9 @@ type OracleMessage struct {
 	//	*OracleMessage_Cancel
 	//	*OracleMessage_Ack
 	//	*OracleMessage_Offers
+	//	*OracleMessage_Watch
+	//	*OracleMessage_More
+	//	*OracleMessage_Unwatch
 	Body isOracleMessage_Body `protobuf_oneof:"body"`
 }
 
@@ -290,7 +1321,7 @@ func (m *OracleMessage) Reset()         { *m = OracleMessage{} }
 func (m *OracleMessage) String() string { return proto.CompactTextString(m) }
 func (*OracleMessage) ProtoMessage()    {}
 func (*OracleMessage) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{1}
+	return fileDescriptor_31175a937781575c, []int{14}
 }
 func (m *OracleMessage) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -346,6 +1377,15 @@ type OracleMessage_Ack struct {
 type OracleMessage_Offers struct {
 	Offers *OffersReport `protobuf:"bytes,7,opt,name=offers,proto3,oneof" json:"offers,omitempty"`
 }
+type OracleMessage_Watch struct {
+	Watch *WatchStart `protobuf:"bytes,8,opt,name=watch,proto3,oneof" json:"watch,omitempty"`
+}
+type OracleMessage_More struct {
+	More *WatchMore `protobuf:"bytes,9,opt,name=more,proto3,oneof" json:"more,omitempty"`
+}
+type OracleMessage_Unwatch struct {
+	Unwatch *WatchStop `protobuf:"bytes,10,opt,name=unwatch,proto3,oneof" json:"unwatch,omitempty"`
+}
 
 func (*OracleMessage_Welcome) isOracleMessage_Body() {}
 func (*OracleMessage_Ping) isOracleMessage_Body()    {}
@@ -354,6 +1394,9 @@ func (*OracleMessage_Start) isOracleMessage_Body()   {}
 func (*OracleMessage_Cancel) isOracleMessage_Body()  {}
 func (*OracleMessage_Ack) isOracleMessage_Body()     {}
 func (*OracleMessage_Offers) isOracleMessage_Body()  {}
+func (*OracleMessage_Watch) isOracleMessage_Body()   {}
+func (*OracleMessage_More) isOracleMessage_Body()    {}
+func (*OracleMessage_Unwatch) isOracleMessage_Body() {}
 
 func (m *OracleMessage) GetBody() isOracleMessage_Body {
 	if m != nil {
@@ -411,6 +1454,27 @@ func (m *OracleMessage) GetOffers() *OffersReport {
 	return nil
 }
 
+func (m *OracleMessage) GetWatch() *WatchStart {
+	if x, ok := m.GetBody().(*OracleMessage_Watch); ok {
+		return x.Watch
+	}
+	return nil
+}
+
+func (m *OracleMessage) GetMore() *WatchMore {
+	if x, ok := m.GetBody().(*OracleMessage_More); ok {
+		return x.More
+	}
+	return nil
+}
+
+func (m *OracleMessage) GetUnwatch() *WatchStop {
+	if x, ok := m.GetBody().(*OracleMessage_Unwatch); ok {
+		return x.Unwatch
+	}
+	return nil
+}
+
 // XXX_OneofWrappers is for the internal use of the proto package.
 func (*OracleMessage) XXX_OneofWrappers() []interface{} {
 	return []interface{}{
@@ -421,6 +1485,9 @@ func (*OracleMessage) XXX_OneofWrappers() []interface{} {
 		(*OracleMessage_Cancel)(nil),
 		(*OracleMessage_Ack)(nil),
 		(*OracleMessage_Offers)(nil),
+		(*OracleMessage_Watch)(nil),
+		(*OracleMessage_More)(nil),
+		(*OracleMessage_Unwatch)(nil),
 	}
 }
 
@@ -434,13 +1501,15 @@ type Hello struct {
 	BootId string `protobuf:"bytes,3,opt,name=boot_id,json=bootId,proto3" json:"boot_id,omitempty"`
 	// version of the agent's program, for people.
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// watch says that the agent answers WatchStart; it is sent no other.
+	Watch bool `protobuf:"varint,5,opt,name=watch,proto3" json:"watch,omitempty"`
 }
 
 func (m *Hello) Reset()         { *m = Hello{} }
 func (m *Hello) String() string { return proto.CompactTextString(m) }
 func (*Hello) ProtoMessage()    {}
 func (*Hello) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{2}
+	return fileDescriptor_31175a937781575c, []int{15}
 }
 func (m *Hello) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -497,6 +1566,13 @@ func (m *Hello) GetVersion() string {
 	return ""
 }
 
+func (m *Hello) GetWatch() bool {
+	if m != nil {
+		return m.Watch
+	}
+	return false
+}
+
 // Welcome is the first message of an oracle.
 type Welcome struct {
 	Protocol uint32 `protobuf:"varint,1,opt,name=protocol,proto3" json:"protocol,omitempty"`
@@ -510,7 +1586,7 @@ func (m *Welcome) Reset()         { *m = Welcome{} }
 func (m *Welcome) String() string { return proto.CompactTextString(m) }
 func (*Welcome) ProtoMessage()    {}
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{3}
+	return fileDescriptor_31175a937781575c, []int{16}
 }
 func (m *Welcome) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -570,7 +1646,7 @@ func (m *Ping) Reset()         { *m = Ping{} }
 func (m *Ping) String() string { return proto.CompactTextString(m) }
 func (*Ping) ProtoMessage()    {}
 func (*Ping) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{4}
+	return fileDescriptor_31175a937781575c, []int{17}
 }
 func (m *Ping) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -617,7 +1693,7 @@ func (m *Pong) Reset()         { *m = Pong{} }
 func (m *Pong) String() string { return proto.CompactTextString(m) }
 func (*Pong) ProtoMessage()    {}
 func (*Pong) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{5}
+	return fileDescriptor_31175a937781575c, []int{18}
 }
 func (m *Pong) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -670,7 +1746,7 @@ func (m *ChallengeReserve) Reset()         { *m = ChallengeReserve{} }
 func (m *ChallengeReserve) String() string { return proto.CompactTextString(m) }
 func (*ChallengeReserve) ProtoMessage()    {}
 func (*ChallengeReserve) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{6}
+	return fileDescriptor_31175a937781575c, []int{19}
 }
 func (m *ChallengeReserve) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -715,7 +1791,7 @@ func (m *ChallengeGrant) Reset()         { *m = ChallengeGrant{} }
 func (m *ChallengeGrant) String() string { return proto.CompactTextString(m) }
 func (*ChallengeGrant) ProtoMessage()    {}
 func (*ChallengeGrant) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{7}
+	return fileDescriptor_31175a937781575c, []int{20}
 }
 func (m *ChallengeGrant) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -770,7 +1846,7 @@ func (m *ChallengeStart) Reset()         { *m = ChallengeStart{} }
 func (m *ChallengeStart) String() string { return proto.CompactTextString(m) }
 func (*ChallengeStart) ProtoMessage()    {}
 func (*ChallengeStart) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{8}
+	return fileDescriptor_31175a937781575c, []int{21}
 }
 func (m *ChallengeStart) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -906,7 +1982,7 @@ func (m *ChallengeAnswer) Reset()         { *m = ChallengeAnswer{} }
 func (m *ChallengeAnswer) String() string { return proto.CompactTextString(m) }
 func (*ChallengeAnswer) ProtoMessage()    {}
 func (*ChallengeAnswer) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{9}
+	return fileDescriptor_31175a937781575c, []int{22}
 }
 func (m *ChallengeAnswer) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -967,7 +2043,7 @@ func (m *ChallengeCancel) Reset()         { *m = ChallengeCancel{} }
 func (m *ChallengeCancel) String() string { return proto.CompactTextString(m) }
 func (*ChallengeCancel) ProtoMessage()    {}
 func (*ChallengeCancel) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{10}
+	return fileDescriptor_31175a937781575c, []int{23}
 }
 func (m *ChallengeCancel) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1021,7 +2097,7 @@ func (m *CPUTask) Reset()         { *m = CPUTask{} }
 func (m *CPUTask) String() string { return proto.CompactTextString(m) }
 func (*CPUTask) ProtoMessage()    {}
 func (*CPUTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{11}
+	return fileDescriptor_31175a937781575c, []int{24}
 }
 func (m *CPUTask) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1081,7 +2157,7 @@ func (m *MemoryFillTask) Reset()         { *m = MemoryFillTask{} }
 func (m *MemoryFillTask) String() string { return proto.CompactTextString(m) }
 func (*MemoryFillTask) ProtoMessage()    {}
 func (*MemoryFillTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{12}
+	return fileDescriptor_31175a937781575c, []int{25}
 }
 func (m *MemoryFillTask) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1135,7 +2211,7 @@ func (m *MemoryWalkTask) Reset()         { *m = MemoryWalkTask{} }
 func (m *MemoryWalkTask) String() string { return proto.CompactTextString(m) }
 func (*MemoryWalkTask) ProtoMessage()    {}
 func (*MemoryWalkTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{13}
+	return fileDescriptor_31175a937781575c, []int{26}
 }
 func (m *MemoryWalkTask) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1195,7 +2271,7 @@ func (m *DiskPrepareTask) Reset()         { *m = DiskPrepareTask{} }
 func (m *DiskPrepareTask) String() string { return proto.CompactTextString(m) }
 func (*DiskPrepareTask) ProtoMessage()    {}
 func (*DiskPrepareTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{14}
+	return fileDescriptor_31175a937781575c, []int{27}
 }
 func (m *DiskPrepareTask) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1249,7 +2325,7 @@ func (m *DiskReadTask) Reset()         { *m = DiskReadTask{} }
 func (m *DiskReadTask) String() string { return proto.CompactTextString(m) }
 func (*DiskReadTask) ProtoMessage()    {}
 func (*DiskReadTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{15}
+	return fileDescriptor_31175a937781575c, []int{28}
 }
 func (m *DiskReadTask) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1313,7 +2389,7 @@ func (m *TaskOutcome) Reset()         { *m = TaskOutcome{} }
 func (m *TaskOutcome) String() string { return proto.CompactTextString(m) }
 func (*TaskOutcome) ProtoMessage()    {}
 func (*TaskOutcome) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{16}
+	return fileDescriptor_31175a937781575c, []int{29}
 }
 func (m *TaskOutcome) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1388,7 +2464,7 @@ func (m *Report) Reset()         { *m = Report{} }
 func (m *Report) String() string { return proto.CompactTextString(m) }
 func (*Report) ProtoMessage()    {}
 func (*Report) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{17}
+	return fileDescriptor_31175a937781575c, []int{30}
 }
 func (m *Report) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1477,7 +2553,7 @@ func (m *SignedReport) Reset()         { *m = SignedReport{} }
 func (m *SignedReport) String() string { return proto.CompactTextString(m) }
 func (*SignedReport) ProtoMessage()    {}
 func (*SignedReport) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{18}
+	return fileDescriptor_31175a937781575c, []int{31}
 }
 func (m *SignedReport) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1532,7 +2608,7 @@ func (m *Ack) Reset()         { *m = Ack{} }
 func (m *Ack) String() string { return proto.CompactTextString(m) }
 func (*Ack) ProtoMessage()    {}
 func (*Ack) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{19}
+	return fileDescriptor_31175a937781575c, []int{32}
 }
 func (m *Ack) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1589,7 +2665,7 @@ func (m *Progress) Reset()         { *m = Progress{} }
 func (m *Progress) String() string { return proto.CompactTextString(m) }
 func (*Progress) ProtoMessage()    {}
 func (*Progress) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{20}
+	return fileDescriptor_31175a937781575c, []int{33}
 }
 func (m *Progress) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1670,7 +2746,7 @@ func (m *OffersRequest) Reset()         { *m = OffersRequest{} }
 func (m *OffersRequest) String() string { return proto.CompactTextString(m) }
 func (*OffersRequest) ProtoMessage()    {}
 func (*OffersRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{21}
+	return fileDescriptor_31175a937781575c, []int{34}
 }
 func (m *OffersRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1722,7 +2798,7 @@ func (m *OffersReport) Reset()         { *m = OffersReport{} }
 func (m *OffersReport) String() string { return proto.CompactTextString(m) }
 func (*OffersReport) ProtoMessage()    {}
 func (*OffersReport) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{22}
+	return fileDescriptor_31175a937781575c, []int{35}
 }
 func (m *OffersReport) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1795,7 +2871,7 @@ func (m *OfferCount) Reset()         { *m = OfferCount{} }
 func (m *OfferCount) String() string { return proto.CompactTextString(m) }
 func (*OfferCount) ProtoMessage()    {}
 func (*OfferCount) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{23}
+	return fileDescriptor_31175a937781575c, []int{36}
 }
 func (m *OfferCount) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1870,7 +2946,7 @@ func (m *ClassCount) Reset()         { *m = ClassCount{} }
 func (m *ClassCount) String() string { return proto.CompactTextString(m) }
 func (*ClassCount) ProtoMessage()    {}
 func (*ClassCount) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{24}
+	return fileDescriptor_31175a937781575c, []int{37}
 }
 func (m *ClassCount) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1921,8 +2997,22 @@ func (m *ClassCount) GetAccepted() uint64 {
 }
 
 func init() {
+	proto.RegisterEnum("fog.agent.v1.WatchKind", WatchKind_name, WatchKind_value)
 	proto.RegisterEnum("fog.agent.v1.TaskReason", TaskReason_name, TaskReason_value)
 	proto.RegisterEnum("fog.agent.v1.ProgressState", ProgressState_name, ProgressState_value)
+	proto.RegisterType((*OwnerMessage)(nil), "fog.agent.v1.OwnerMessage")
+	proto.RegisterType((*WatchMessage)(nil), "fog.agent.v1.WatchMessage")
+	proto.RegisterType((*WatchRequest)(nil), "fog.agent.v1.WatchRequest")
+	proto.RegisterType((*WatchNonce)(nil), "fog.agent.v1.WatchNonce")
+	proto.RegisterType((*WatchProof)(nil), "fog.agent.v1.WatchProof")
+	proto.RegisterType((*WatchSource)(nil), "fog.agent.v1.WatchSource")
+	proto.RegisterType((*WatchStart)(nil), "fog.agent.v1.WatchStart")
+	proto.RegisterType((*WatchMore)(nil), "fog.agent.v1.WatchMore")
+	proto.RegisterType((*WatchStop)(nil), "fog.agent.v1.WatchStop")
+	proto.RegisterType((*WatchPiece)(nil), "fog.agent.v1.WatchPiece")
+	proto.RegisterType((*WatchLog)(nil), "fog.agent.v1.WatchLog")
+	proto.RegisterType((*WatchStats)(nil), "fog.agent.v1.WatchStats")
+	proto.RegisterType((*WatchEnd)(nil), "fog.agent.v1.WatchEnd")
 	proto.RegisterType((*AgentMessage)(nil), "fog.agent.v1.AgentMessage")
 	proto.RegisterType((*OracleMessage)(nil), "fog.agent.v1.OracleMessage")
 	proto.RegisterType((*Hello)(nil), "fog.agent.v1.Hello")
@@ -1953,107 +3043,147 @@ func init() {
 func init() { proto.RegisterFile("fog/agent/v1/agent.proto", fileDescriptor_31175a937781575c) }
 
 var fileDescriptor_31175a937781575c = []byte{
-	// 1599 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x57, 0x4f, 0x6f, 0xdb, 0xca,
-	0x11, 0x17, 0xf5, 0xdf, 0x63, 0xc9, 0x51, 0x37, 0x8e, 0xa3, 0x38, 0x89, 0x1a, 0x30, 0x28, 0xea,
-	0xa6, 0x81, 0x1d, 0xbb, 0x29, 0x8a, 0x04, 0x2d, 0x0a, 0x59, 0x92, 0x2d, 0xa1, 0xd5, 0x1f, 0xac,
-	0xe4, 0x26, 0xcd, 0x45, 0xa0, 0xc8, 0x15, 0xcd, 0x88, 0xe2, 0x2a, 0x5c, 0xca, 0x6e, 0xee, 0x3d,
-	0xf4, 0xd8, 0x5e, 0xfb, 0x49, 0xfa, 0x01, 0x7a, 0xe8, 0x31, 0xc7, 0x1e, 0x8b, 0xf8, 0xd2, 0xc3,
-	0xfb, 0x08, 0xef, 0xf0, 0xb0, 0x7f, 0x28, 0x91, 0x8c, 0x1c, 0xbc, 0xf7, 0x2e, 0x09, 0x67, 0xe6,
-	0x37, 0xb3, 0xb3, 0xf3, 0x9b, 0x1d, 0x8f, 0xa0, 0x3a, 0xa5, 0xf6, 0x91, 0x61, 0x13, 0x2f, 0x38,
-	0xba, 0x3a, 0x96, 0x1f, 0x87, 0x0b, 0x9f, 0x06, 0x14, 0x95, 0xa6, 0xd4, 0x3e, 0x94, 0x8a, 0xab,
-	0x63, 0xfd, 0x5f, 0x19, 0x28, 0xd5, 0xb9, 0xd0, 0x25, 0x8c, 0x19, 0x36, 0x41, 0xbf, 0x84, 0xdc,
-	0x25, 0x71, 0x5d, 0x5a, 0xd5, 0x9e, 0x68, 0x07, 0xdb, 0x27, 0x77, 0x0f, 0xa3, 0xf0, 0xc3, 0x36,
-	0x37, 0xb5, 0x53, 0x58, 0x62, 0xd0, 0x01, 0x64, 0x17, 0xd4, 0xb3, 0xab, 0x69, 0x81, 0x45, 0x71,
-	0xec, 0x80, 0x7a, 0x76, 0x3b, 0x85, 0x05, 0x02, 0xbd, 0x84, 0x9c, 0xed, 0x1b, 0x5e, 0x50, 0xcd,
-	0x08, 0xe8, 0xa3, 0x38, 0xb4, 0x71, 0x69, 0xb8, 0x2e, 0xf1, 0x6c, 0x72, 0xce, 0x31, 0x3c, 0xbe,
-	0x00, 0xa3, 0xdf, 0x40, 0xde, 0xf0, 0xd8, 0x35, 0xf1, 0xab, 0x59, 0xe1, 0xf6, 0xf8, 0x16, 0xb7,
-	0xba, 0x00, 0xb5, 0x53, 0x58, 0xc1, 0xb9, 0xa3, 0x69, 0x78, 0x26, 0x71, 0xab, 0xb9, 0xaf, 0x3a,
-	0x36, 0x04, 0x88, 0x3b, 0x4a, 0x38, 0x7a, 0x09, 0x79, 0x9f, 0x2c, 0xa8, 0x1f, 0x54, 0xf3, 0xc2,
-	0x71, 0x3f, 0xee, 0x38, 0x74, 0x6c, 0x8f, 0x58, 0x58, 0x20, 0xb8, 0x97, 0xc4, 0xa2, 0x97, 0x50,
-	0x5c, 0xf8, 0xd4, 0xf6, 0x09, 0x63, 0xd5, 0x82, 0xf0, 0xdb, 0x4b, 0xd4, 0x42, 0x59, 0xdb, 0x29,
-	0xbc, 0x42, 0xa2, 0x5f, 0x43, 0x9e, 0x4e, 0xa7, 0xc4, 0x67, 0xd5, 0xa2, 0xf0, 0x79, 0x18, 0xf7,
-	0xe9, 0x0b, 0x1b, 0x26, 0x1f, 0x96, 0x84, 0x89, 0xc3, 0x24, 0xf8, 0x34, 0x0f, 0xd9, 0x09, 0xb5,
-	0x3e, 0xea, 0xdf, 0xa6, 0xa1, 0xdc, 0xf7, 0x0d, 0xd3, 0x25, 0x21, 0x77, 0xc7, 0x50, 0xb8, 0x26,
-	0xae, 0x49, 0xe7, 0x44, 0xb1, 0x77, 0x2f, 0x1e, 0xf1, 0x8d, 0x34, 0xb6, 0x53, 0x38, 0xc4, 0x09,
-	0x06, 0x9d, 0x5b, 0x19, 0x74, 0x14, 0x83, 0x8e, 0x67, 0xa3, 0xd7, 0x50, 0xf0, 0x09, 0x23, 0xfe,
-	0x15, 0x51, 0x1c, 0xd6, 0x6e, 0xa9, 0x29, 0x96, 0x28, 0x7e, 0x8a, 0x72, 0xe0, 0xec, 0xb3, 0xc0,
-	0xf0, 0x03, 0x45, 0xe3, 0x6d, 0xec, 0x0f, 0x39, 0x86, 0xb3, 0x2f, 0xc0, 0x3f, 0x9e, 0xc4, 0x9f,
-	0x41, 0xc6, 0x30, 0x67, 0x8a, 0xc1, 0x9f, 0xc4, 0xbd, 0xea, 0xe6, 0xac, 0x9d, 0xc2, 0xdc, 0xce,
-	0xb9, 0x56, 0xf5, 0x2f, 0x6c, 0xe2, 0x3a, 0xac, 0x7f, 0xc8, 0x75, 0xa2, 0xfc, 0x14, 0x72, 0xe2,
-	0x35, 0xa0, 0x7d, 0x41, 0x7e, 0x40, 0x4d, 0xea, 0x8a, 0xb2, 0x97, 0xf1, 0x4a, 0x46, 0xf7, 0xa1,
-	0xe0, 0x51, 0x8b, 0x8c, 0x1d, 0x4b, 0x54, 0x78, 0x0b, 0xe7, 0xb9, 0xd8, 0xb1, 0xb8, 0x61, 0x42,
-	0x69, 0xc0, 0x0d, 0x19, 0x69, 0xe0, 0x62, 0xc7, 0x42, 0x55, 0x28, 0x5c, 0x11, 0x9f, 0x39, 0xd4,
-	0x13, 0xc5, 0xda, 0xc2, 0xa1, 0xa8, 0xbf, 0x83, 0x82, 0x22, 0xf0, 0xab, 0x47, 0x3e, 0x84, 0x2d,
-	0x2a, 0xba, 0x62, 0x7d, 0x68, 0x51, 0x2a, 0x3a, 0x16, 0xda, 0x5b, 0x5d, 0x99, 0x9f, 0x5a, 0x0c,
-	0x2f, 0xa5, 0x3f, 0x82, 0x2c, 0x27, 0x1b, 0xed, 0x42, 0xce, 0xa3, 0x9e, 0x29, 0xfb, 0xa7, 0x84,
-	0xa5, 0xa0, 0xbf, 0x86, 0x2c, 0x7f, 0xcc, 0x9b, 0xad, 0xe8, 0x11, 0x6c, 0x31, 0xc7, 0xf6, 0x8c,
-	0x60, 0xe9, 0x13, 0x71, 0x60, 0x09, 0xaf, 0x15, 0xba, 0x0e, 0x95, 0x64, 0x67, 0xa0, 0x1d, 0x48,
-	0x3b, 0x96, 0x0a, 0x92, 0x76, 0x2c, 0xfd, 0x09, 0xec, 0xc4, 0x27, 0xc0, 0x17, 0x88, 0xff, 0xa7,
-	0x23, 0x10, 0xd1, 0x26, 0x49, 0x08, 0x42, 0x90, 0x65, 0x01, 0x59, 0x88, 0x0c, 0xca, 0x58, 0x7c,
-	0xa3, 0x5f, 0x40, 0xc6, 0x5c, 0x2c, 0x55, 0xbf, 0x26, 0x1e, 0x43, 0x63, 0x70, 0x31, 0x32, 0x98,
-	0x68, 0x06, 0x73, 0xb1, 0x44, 0xbf, 0x87, 0xed, 0x39, 0x99, 0x53, 0xff, 0xe3, 0x78, 0xea, 0xb8,
-	0xee, 0xe6, 0x46, 0xed, 0x0a, 0xc0, 0x99, 0xe3, 0xba, 0xca, 0x13, 0xe6, 0x2b, 0x4d, 0x24, 0xc0,
-	0xb5, 0xe1, 0xce, 0x54, 0xcb, 0x6e, 0x0c, 0xf0, 0xc6, 0x70, 0x67, 0xf1, 0x00, 0x5c, 0x83, 0x4e,
-	0xa1, 0x64, 0x39, 0x6c, 0x36, 0x5e, 0xf8, 0x64, 0x61, 0xf8, 0x44, 0xb5, 0x6f, 0xa2, 0xe9, 0x9b,
-	0x0e, 0x9b, 0x0d, 0x24, 0x40, 0x85, 0xd8, 0xb6, 0xd6, 0x2a, 0xf4, 0x0a, 0xb6, 0x44, 0x0c, 0x9f,
-	0x18, 0xd6, 0xe6, 0xae, 0xe6, 0x01, 0x30, 0x31, 0x2c, 0xe5, 0x5d, 0xb4, 0x94, 0xcc, 0xfb, 0x3a,
-	0x30, 0xd8, 0x4c, 0xef, 0xc2, 0x9d, 0xc4, 0x5c, 0xfd, 0x5e, 0xa5, 0xde, 0x83, 0xfc, 0x95, 0xe1,
-	0x2e, 0x09, 0xef, 0xac, 0xcc, 0x41, 0x09, 0x2b, 0x49, 0x7f, 0x15, 0x09, 0x27, 0x1f, 0xea, 0x17,
-	0xe1, 0xf6, 0xf8, 0xcc, 0x35, 0x18, 0xf5, 0xc2, 0x37, 0x22, 0x25, 0xfd, 0x0d, 0x14, 0x14, 0x49,
-	0xfc, 0x55, 0xcc, 0xa9, 0xb5, 0x74, 0x97, 0x4c, 0xf9, 0x85, 0x22, 0xef, 0xc9, 0x89, 0xc1, 0x08,
-	0xab, 0xa6, 0xc5, 0xb1, 0x52, 0x10, 0x3d, 0xf9, 0x61, 0x69, 0xf8, 0x8e, 0x67, 0xcb, 0x56, 0xcf,
-	0xe2, 0xb5, 0x42, 0xff, 0x2d, 0xec, 0xc4, 0xa9, 0x14, 0x37, 0x22, 0x24, 0x4c, 0x4a, 0x7c, 0xf3,
-	0xb4, 0x26, 0x2e, 0x35, 0x67, 0x4c, 0xa4, 0x95, 0xc5, 0x4a, 0xd2, 0xdf, 0x86, 0xde, 0x21, 0x8f,
-	0x3c, 0x07, 0x39, 0xde, 0xd4, 0xbb, 0x90, 0xe3, 0x6b, 0x1f, 0x8a, 0x8c, 0xd8, 0x73, 0xe2, 0x05,
-	0x4c, 0x55, 0x6a, 0x25, 0x4b, 0x0f, 0xb2, 0x90, 0xb9, 0x95, 0xb1, 0x14, 0xf4, 0xdf, 0xc1, 0x9d,
-	0x04, 0xbf, 0x3f, 0x28, 0xb1, 0x01, 0x94, 0xa2, 0xec, 0xde, 0x92, 0xd6, 0x2e, 0xe4, 0x5c, 0xc3,
-	0x23, 0x61, 0x4e, 0x52, 0xe0, 0x5a, 0xde, 0x33, 0xab, 0x84, 0x84, 0xa0, 0xff, 0x43, 0x83, 0x6d,
-	0x1e, 0xaa, 0xbf, 0x0c, 0xc4, 0xdc, 0x41, 0xb2, 0x47, 0xd4, 0xcc, 0x11, 0xdf, 0x7c, 0xde, 0x90,
-	0xbf, 0x38, 0xc1, 0xd8, 0xa4, 0x16, 0x09, 0xef, 0xc9, 0x15, 0x0d, 0x6a, 0x11, 0xf4, 0x62, 0x45,
-	0x2d, 0x8f, 0xbb, 0x73, 0x52, 0x8d, 0x37, 0x23, 0x8f, 0x8d, 0x85, 0x3d, 0x24, 0x1d, 0xfd, 0x14,
-	0xb6, 0xad, 0xa5, 0x6f, 0x04, 0x0e, 0xf5, 0xc6, 0x73, 0x26, 0xde, 0x61, 0x16, 0x43, 0xa8, 0xea,
-	0x32, 0xfd, 0x46, 0x83, 0xbc, 0x1c, 0xca, 0xd1, 0xe9, 0xaa, 0xc5, 0xa6, 0xeb, 0x3d, 0xc8, 0xbf,
-	0xa7, 0x93, 0xf5, 0x00, 0xcc, 0xbd, 0xa7, 0x93, 0x8e, 0x25, 0x0a, 0xe2, 0x3a, 0x26, 0x59, 0x55,
-	0x9d, 0x0b, 0xbc, 0xb7, 0x8c, 0x20, 0x20, 0xf3, 0x85, 0xfc, 0xf3, 0x54, 0xc6, 0xa1, 0x88, 0x8e,
-	0x20, 0xc7, 0xaf, 0xc8, 0xaa, 0xb9, 0x27, 0x99, 0x83, 0xed, 0x93, 0x07, 0x5f, 0x26, 0xaf, 0x0a,
-	0x83, 0x25, 0x8e, 0x27, 0xef, 0x13, 0xb6, 0x74, 0x83, 0xb1, 0x4f, 0xa9, 0x5c, 0x21, 0x4a, 0x18,
-	0xa4, 0x0a, 0x53, 0x1a, 0xa0, 0x9f, 0xc3, 0x9d, 0xb9, 0xe1, 0x39, 0x53, 0xc2, 0x82, 0xb1, 0xe5,
-	0xd8, 0x84, 0x05, 0xe2, 0x95, 0x96, 0xf0, 0x4e, 0xa8, 0x6e, 0x0a, 0xad, 0xfe, 0x0e, 0x4a, 0xd1,
-	0x5d, 0x03, 0x3d, 0x5f, 0xed, 0x25, 0xf2, 0x2f, 0xfb, 0x6e, 0x3c, 0x17, 0x89, 0x5a, 0xed, 0x23,
-	0x5f, 0x1f, 0xc9, 0x4d, 0xc8, 0xd4, 0xcd, 0x19, 0x7a, 0x0a, 0x65, 0x09, 0x0f, 0x33, 0x91, 0x6d,
-	0x52, 0x92, 0x4a, 0x99, 0x07, 0x2f, 0x8e, 0x4f, 0xa6, 0x4b, 0x46, 0xc2, 0x52, 0x86, 0xa2, 0xfe,
-	0x6f, 0x0d, 0x8a, 0xe1, 0x5a, 0x13, 0x29, 0xb8, 0xb6, 0xb1, 0xe0, 0xe9, 0x5b, 0x0a, 0x9e, 0x89,
-	0x17, 0xfc, 0x58, 0x74, 0x6c, 0x40, 0x04, 0x11, 0x3b, 0xc9, 0x85, 0x28, 0x3c, 0x6d, 0xc8, 0x21,
-	0x58, 0x22, 0xd1, 0x63, 0x00, 0x51, 0xfb, 0xb1, 0x45, 0x3d, 0x22, 0xa6, 0x6e, 0x19, 0x6f, 0x09,
-	0x4d, 0x93, 0x7a, 0x84, 0x33, 0x22, 0xcd, 0x01, 0x0d, 0x0c, 0x57, 0x30, 0x52, 0xc6, 0xd2, 0x63,
-	0xc4, 0x35, 0xfa, 0x53, 0x28, 0xc7, 0x16, 0x2d, 0xde, 0xe3, 0x53, 0x9f, 0xce, 0xc5, 0x45, 0xb2,
-	0x58, 0x7c, 0xeb, 0xff, 0xd4, 0xa0, 0x14, 0x5d, 0x07, 0x36, 0x81, 0xf8, 0x65, 0x97, 0x5e, 0xe0,
-	0xb8, 0xea, 0x55, 0x4a, 0x81, 0xbf, 0x00, 0x93, 0x2e, 0xf9, 0x0c, 0xc8, 0x88, 0x26, 0xaa, 0x6e,
-	0x58, 0x32, 0x1a, 0x1c, 0x80, 0x15, 0x0e, 0x1d, 0x42, 0xce, 0x74, 0x0d, 0xc6, 0x7b, 0x7f, 0x83,
-	0x43, 0x83, 0x9b, 0xa4, 0x83, 0x84, 0xe9, 0x7f, 0xd3, 0x00, 0xd6, 0x61, 0xf8, 0x74, 0xb8, 0x76,
-	0x3c, 0x8b, 0x5e, 0xab, 0xe4, 0x94, 0xc4, 0xd3, 0x5b, 0xf8, 0x21, 0x17, 0x59, 0x2c, 0x05, 0xce,
-	0x85, 0x58, 0x01, 0x88, 0x15, 0x72, 0xa1, 0x44, 0x3e, 0xbe, 0x0c, 0xd3, 0x24, 0x8b, 0x80, 0x58,
-	0xea, 0x5d, 0xac, 0x64, 0x7e, 0xc6, 0xdc, 0x61, 0xbc, 0x29, 0x64, 0xc1, 0x95, 0xa4, 0xff, 0x09,
-	0x60, 0x9d, 0xdf, 0xfa, 0x44, 0x2d, 0x7a, 0xe2, 0x7a, 0x05, 0x51, 0xd3, 0x4b, 0x4a, 0xb1, 0xf3,
-	0xe4, 0xc4, 0x5e, 0xc9, 0xcf, 0xbe, 0xd1, 0x00, 0xd6, 0xb3, 0x02, 0x3d, 0x84, 0xfb, 0xa3, 0xfa,
-	0xf0, 0x0f, 0x63, 0xdc, 0xaa, 0x0f, 0xfb, 0xbd, 0xf1, 0x45, 0x6f, 0x38, 0x68, 0x35, 0x3a, 0x67,
-	0x9d, 0x56, 0xb3, 0x92, 0x42, 0xbb, 0x50, 0x89, 0x1a, 0x5b, 0x6f, 0x3b, 0xa3, 0x8a, 0x86, 0xf6,
-	0x00, 0x45, 0xb5, 0xdd, 0x56, 0xb7, 0x8f, 0xff, 0x5c, 0x49, 0xa3, 0xfb, 0x70, 0x37, 0xaa, 0x1f,
-	0x75, 0xba, 0xad, 0xfe, 0xc5, 0xa8, 0x92, 0x49, 0x3a, 0xf4, 0x2f, 0x46, 0x83, 0x8b, 0x51, 0x25,
-	0x9b, 0x0c, 0x3f, 0xc2, 0xf5, 0x41, 0x25, 0x87, 0x1e, 0xc0, 0xbd, 0xa8, 0xf6, 0xb4, 0xde, 0x1c,
-	0x77, 0xba, 0xf5, 0xf3, 0x56, 0x25, 0x9f, 0x4c, 0xb6, 0xd7, 0x1f, 0x8d, 0x87, 0xa3, 0x3a, 0x1e,
-	0xb5, 0x9a, 0x95, 0x42, 0x32, 0x5a, 0xaf, 0xdf, 0x6c, 0x55, 0x8a, 0xcf, 0xfe, 0xaa, 0x41, 0x39,
-	0xd6, 0xec, 0xa8, 0x06, 0xfb, 0x03, 0xdc, 0x3f, 0xc7, 0xad, 0xe1, 0x90, 0x7b, 0x8f, 0x5a, 0x89,
-	0x4b, 0xef, 0xc3, 0x5e, 0xc2, 0x1e, 0x9e, 0xa1, 0x6d, 0xb0, 0xe1, 0x8b, 0x5e, 0xaf, 0xd3, 0x3b,
-	0xaf, 0xa4, 0x79, 0x72, 0x09, 0xdb, 0x59, 0xa7, 0xd7, 0x19, 0xb6, 0x5b, 0xcd, 0x4a, 0xe6, 0xa4,
-	0x07, 0xd9, 0x3f, 0x3a, 0xde, 0x0c, 0x9d, 0x41, 0xa1, 0x41, 0x3d, 0x8f, 0x98, 0x01, 0x4a, 0x2c,
-	0x13, 0xd1, 0x5f, 0x8e, 0xfb, 0xc9, 0x9f, 0x2f, 0xd1, 0x9f, 0x26, 0x07, 0xda, 0x0b, 0xed, 0xf4,
-	0xec, 0x3f, 0x9f, 0x6b, 0xda, 0xa7, 0xcf, 0x35, 0xed, 0x7f, 0x9f, 0x6b, 0xda, 0xdf, 0x6f, 0x6a,
-	0xa9, 0x4f, 0x37, 0xb5, 0xd4, 0x7f, 0x6f, 0x6a, 0xa9, 0x77, 0xcf, 0x6d, 0x27, 0xb8, 0x5c, 0x4e,
-	0x0e, 0x4d, 0x3a, 0x3f, 0x9a, 0x52, 0xdb, 0xf6, 0x1d, 0x8b, 0xff, 0x6f, 0x1d, 0xd1, 0xe9, 0xd4,
-	0xbc, 0x34, 0x1c, 0xef, 0xc8, 0x75, 0xbc, 0x99, 0xf8, 0x67, 0x31, 0x99, 0xe4, 0xc5, 0xae, 0xfb,
-	0xab, 0xef, 0x02, 0x00, 0x00, 0xff, 0xff, 0xa9, 0xb0, 0x4a, 0xad, 0xe4, 0x0e, 0x00, 0x00,
+	// 2229 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x38, 0xcd, 0x73, 0x1b, 0x49,
+	0xf5, 0x1e, 0x7d, 0xfb, 0x59, 0xf6, 0xea, 0xd7, 0xeb, 0x38, 0x5a, 0x3b, 0xeb, 0x5f, 0x98, 0x2d,
+	0x8a, 0x90, 0x5d, 0xec, 0x7c, 0xb1, 0xd4, 0x6e, 0x2d, 0x45, 0x29, 0x96, 0x12, 0xa9, 0x62, 0x4b,
+	0xa6, 0x25, 0x27, 0xbb, 0xb9, 0xa8, 0xc6, 0x33, 0x2d, 0x65, 0x56, 0xa3, 0x6e, 0xed, 0xcc, 0xc8,
+	0x26, 0x37, 0x2e, 0x54, 0x71, 0xe0, 0x00, 0x1c, 0xf9, 0x23, 0xf8, 0x0b, 0x38, 0x42, 0x15, 0x17,
+	0xaa, 0xf6, 0x06, 0x47, 0x2a, 0xb9, 0x50, 0x14, 0x7f, 0x04, 0xf5, 0xba, 0x7b, 0x46, 0xa3, 0xf1,
+	0x28, 0x09, 0x14, 0x17, 0x7b, 0xde, 0x67, 0xbf, 0x7e, 0x5f, 0xfd, 0x9e, 0xa0, 0x3e, 0x12, 0xe3,
+	0x43, 0x6b, 0xcc, 0x78, 0x78, 0x78, 0x71, 0x57, 0x7d, 0x1c, 0xcc, 0x7c, 0x11, 0x0a, 0x52, 0x1d,
+	0x89, 0xf1, 0x81, 0x42, 0x5c, 0xdc, 0x35, 0x7f, 0x6e, 0x40, 0xb5, 0x77, 0xc9, 0x99, 0x7f, 0xc2,
+	0x82, 0xc0, 0x1a, 0x33, 0xf2, 0x29, 0x94, 0x7d, 0xf6, 0xcd, 0x9c, 0x05, 0x61, 0xdd, 0xb8, 0x69,
+	0xdc, 0xda, 0xb8, 0xb7, 0x7b, 0x90, 0x14, 0x38, 0x78, 0x66, 0x85, 0xf6, 0x0b, 0xaa, 0x38, 0xda,
+	0x6b, 0x34, 0x62, 0x26, 0x77, 0xa0, 0x38, 0xf3, 0x85, 0x18, 0xd5, 0x73, 0x52, 0xaa, 0x9e, 0x21,
+	0x75, 0x8a, 0xf4, 0xf6, 0x1a, 0x55, 0x8c, 0x0f, 0x4b, 0x50, 0x38, 0x17, 0xce, 0x4b, 0xf3, 0x4f,
+	0x06, 0x54, 0x25, 0x3d, 0x32, 0xe1, 0x0e, 0x14, 0xb9, 0xe0, 0x36, 0xd3, 0x06, 0x64, 0xa9, 0xea,
+	0x22, 0x1d, 0x55, 0x49, 0x46, 0xb2, 0x0d, 0x05, 0x2e, 0x42, 0x26, 0xcf, 0x5e, 0x6f, 0xaf, 0x51,
+	0x09, 0x91, 0xfb, 0x50, 0x0a, 0xc4, 0xdc, 0xb7, 0x59, 0x3d, 0x2f, 0x15, 0x7d, 0x90, 0xa1, 0xa8,
+	0x2f, 0x19, 0xda, 0x6b, 0x54, 0xb3, 0xca, 0x7b, 0xb8, 0xcc, 0x66, 0xf5, 0xc2, 0xea, 0x7b, 0x20,
+	0x5d, 0xde, 0x03, 0x3f, 0xe2, 0x7b, 0xfc, 0x25, 0xba, 0x87, 0xf6, 0x0e, 0xd9, 0x85, 0x8a, 0x74,
+	0xb9, 0x2d, 0x3c, 0x79, 0x95, 0x4d, 0x1a, 0xc3, 0xe4, 0x1a, 0x94, 0xbe, 0x16, 0xe7, 0x43, 0xd7,
+	0x51, 0x36, 0xd3, 0xe2, 0xd7, 0xe2, 0xbc, 0xe3, 0x10, 0x02, 0x85, 0xd0, 0x0a, 0x26, 0xd2, 0xe0,
+	0x4d, 0x2a, 0xbf, 0xc9, 0xc7, 0x50, 0x98, 0xb8, 0xdc, 0x91, 0x06, 0x6d, 0xdd, 0xbb, 0x9e, 0x61,
+	0xd0, 0x13, 0x97, 0x3b, 0x54, 0x32, 0x91, 0xbb, 0xf1, 0x9d, 0x8b, 0x6f, 0xb9, 0x73, 0x7c, 0xe3,
+	0x1d, 0x28, 0x89, 0xd1, 0x28, 0x60, 0x61, 0xbd, 0x74, 0xd3, 0xb8, 0x55, 0xa0, 0x1a, 0x32, 0x4d,
+	0x80, 0x85, 0xaf, 0xc9, 0x76, 0x32, 0x28, 0x55, 0xed, 0x78, 0xf3, 0x0b, 0xcd, 0x23, 0x43, 0x4b,
+	0x6a, 0x90, 0x9f, 0xb0, 0x97, 0x9a, 0x03, 0x3f, 0xc9, 0x0d, 0x58, 0x0f, 0xdc, 0x31, 0xb7, 0xc2,
+	0xb9, 0xaf, 0xa2, 0x53, 0xa5, 0x0b, 0x84, 0xf9, 0x14, 0x36, 0x12, 0x06, 0x91, 0xeb, 0x50, 0xe6,
+	0xc2, 0x61, 0xe8, 0x14, 0x43, 0x3a, 0xa5, 0x84, 0x60, 0xc7, 0xc1, 0xb3, 0x03, 0xcf, 0xb5, 0x95,
+	0x86, 0x4d, 0xaa, 0x00, 0x52, 0x87, 0xb2, 0x15, 0x86, 0x6c, 0x3a, 0x0b, 0xb5, 0xbb, 0x22, 0xd0,
+	0xfc, 0x83, 0xa1, 0xcd, 0xea, 0x87, 0x96, 0x1f, 0x92, 0x2d, 0xc8, 0x69, 0x95, 0x55, 0x9a, 0x73,
+	0x9d, 0x55, 0xbe, 0x8f, 0x4f, 0xc9, 0xaf, 0x38, 0xa5, 0xb0, 0x74, 0x4a, 0x1c, 0xab, 0x62, 0x46,
+	0xac, 0x4a, 0xef, 0x12, 0xab, 0x85, 0xe3, 0xcb, 0x4b, 0x8e, 0xbf, 0x0f, 0xeb, 0xaa, 0x1e, 0x84,
+	0xcf, 0xae, 0x18, 0xbf, 0x03, 0x25, 0x99, 0x76, 0x81, 0x76, 0x86, 0x86, 0xcc, 0x3d, 0x2d, 0xd4,
+	0x0f, 0xc5, 0x2c, 0x2d, 0x64, 0xfe, 0x3e, 0x72, 0x88, 0x4c, 0xdd, 0x2b, 0x3a, 0x6f, 0x43, 0xde,
+	0x13, 0x63, 0x5d, 0xb9, 0x3b, 0x19, 0x46, 0x1f, 0x8b, 0x71, 0x7b, 0x8d, 0x22, 0x13, 0xd6, 0x47,
+	0x10, 0x5a, 0x61, 0xa0, 0x6b, 0x2a, 0xab, 0x3e, 0xfa, 0x48, 0xc7, 0xfa, 0x90, 0x8c, 0xa8, 0x9d,
+	0xe9, 0xf4, 0xcd, 0xd6, 0xde, 0xe2, 0x0e, 0x6a, 0x67, 0xdc, 0x89, 0x6b, 0xe9, 0x53, 0xa8, 0x44,
+	0x07, 0x27, 0xdc, 0x64, 0x24, 0xdd, 0x84, 0xfe, 0x77, 0xac, 0xd0, 0xd2, 0x69, 0x25, 0xbf, 0xcd,
+	0x5f, 0xe5, 0x16, 0x91, 0x0f, 0x03, 0xbc, 0xa8, 0xa5, 0xc4, 0xf2, 0x34, 0x67, 0x85, 0x18, 0xcc,
+	0x00, 0x53, 0x82, 0xa9, 0xd0, 0xe7, 0x69, 0x04, 0x22, 0xc5, 0x9f, 0x73, 0xee, 0xf2, 0xb1, 0xbc,
+	0x58, 0x85, 0x46, 0x20, 0x56, 0xf1, 0x94, 0x59, 0xc1, 0xdc, 0x67, 0xea, 0x0e, 0x15, 0x1a, 0xc3,
+	0x98, 0x49, 0xf6, 0x6c, 0x3e, 0xe4, 0x81, 0x4c, 0x82, 0x02, 0x2d, 0xda, 0xb3, 0x79, 0x37, 0x40,
+	0x8b, 0xa7, 0x6c, 0x2a, 0xfc, 0x97, 0x51, 0x45, 0x29, 0x88, 0x7c, 0x07, 0xaa, 0xea, 0x6b, 0xe8,
+	0xb9, 0x53, 0x37, 0x0a, 0xfb, 0x86, 0xc2, 0x1d, 0x23, 0x0a, 0x0b, 0x66, 0xe6, 0x0b, 0x9b, 0x05,
+	0x01, 0x0b, 0xea, 0x15, 0x49, 0x5f, 0x20, 0xd0, 0x16, 0x9f, 0xd9, 0xcc, 0xbd, 0x60, 0x4e, 0x7d,
+	0x5d, 0x12, 0x63, 0x18, 0xdd, 0x11, 0x30, 0x1e, 0xd6, 0x41, 0xe2, 0xe5, 0xb7, 0x69, 0x6a, 0x37,
+	0xb6, 0x54, 0xb6, 0x8d, 0x2c, 0xd7, 0x63, 0x71, 0x71, 0x29, 0xc8, 0xfc, 0x67, 0x1e, 0xaa, 0x0d,
+	0x8c, 0x47, 0xd4, 0x7e, 0x3f, 0x86, 0xe2, 0x0b, 0xe6, 0x79, 0x42, 0xb7, 0xdf, 0xf7, 0x97, 0x23,
+	0xd6, 0x46, 0x12, 0x06, 0x57, 0xf2, 0x90, 0x5b, 0x50, 0x98, 0x09, 0x1e, 0xe5, 0x0e, 0x59, 0xe6,
+	0x3d, 0x15, 0x1c, 0xf3, 0x46, 0x72, 0x90, 0x07, 0x50, 0x1c, 0xfb, 0x16, 0x0f, 0x75, 0xe2, 0xdc,
+	0x58, 0x66, 0x3d, 0x7a, 0x61, 0x79, 0x1e, 0xe3, 0x63, 0xf6, 0x18, 0x79, 0x50, 0xbf, 0x64, 0x26,
+	0x3f, 0x82, 0x92, 0xc5, 0x83, 0x4b, 0xe6, 0xeb, 0xfc, 0xf9, 0x70, 0x85, 0x58, 0x43, 0x32, 0x61,
+	0x1f, 0x57, 0xec, 0x28, 0x68, 0x5b, 0xdc, 0x66, 0x9e, 0x6e, 0x84, 0xab, 0x04, 0x8f, 0x24, 0x13,
+	0x0a, 0x2a, 0x76, 0xf2, 0x00, 0x4a, 0x3e, 0x9b, 0x09, 0x5f, 0xb5, 0xc3, 0x2b, 0xef, 0x5f, 0xdf,
+	0x1d, 0x73, 0xe6, 0x50, 0xc9, 0x81, 0x52, 0x8a, 0x97, 0x3c, 0x90, 0xbd, 0x7e, 0xec, 0xb3, 0x20,
+	0x90, 0x61, 0xbd, 0x92, 0xe9, 0xa7, 0x9a, 0xda, 0x5e, 0xa3, 0x31, 0x27, 0xf9, 0xa1, 0x4c, 0x6d,
+	0xe6, 0xab, 0x50, 0x6f, 0xdc, 0xdb, 0x5b, 0x96, 0xe9, 0x49, 0xda, 0xe2, 0xb1, 0xd5, 0xcc, 0x58,
+	0x83, 0x97, 0x18, 0x56, 0x99, 0x03, 0x6f, 0x79, 0xa3, 0x24, 0x63, 0x5c, 0x57, 0xbf, 0x2d, 0xc0,
+	0x66, 0xcf, 0xb7, 0x6c, 0x8f, 0x45, 0xd1, 0xbe, 0x0b, 0xe5, 0x4b, 0xe6, 0xd9, 0x62, 0x1a, 0x3d,
+	0xb7, 0xd7, 0x52, 0xda, 0x14, 0x11, 0x9f, 0x7a, 0xcd, 0x27, 0x63, 0xee, 0xae, 0x8c, 0xb9, 0xab,
+	0x63, 0x8e, 0xb5, 0xf3, 0x39, 0x0e, 0x13, 0x01, 0xf3, 0x2f, 0xa2, 0x27, 0x78, 0x7f, 0x45, 0x14,
+	0xa8, 0xe2, 0x52, 0x03, 0x85, 0xfc, 0xc4, 0x7c, 0x91, 0xc5, 0xa9, 0x03, 0xbf, 0x2a, 0x5f, 0x64,
+	0x8b, 0xd7, 0xcd, 0xc6, 0x0f, 0xff, 0xfb, 0xb0, 0x7f, 0x17, 0xf2, 0x96, 0x3d, 0xd1, 0x31, 0xff,
+	0xbf, 0x65, 0xa9, 0x86, 0x3d, 0xc1, 0x06, 0x65, 0xd9, 0x13, 0xcc, 0x0e, 0x1d, 0xb1, 0x72, 0x56,
+	0x76, 0x44, 0x11, 0x8b, 0xb2, 0x23, 0x1d, 0xb0, 0xca, 0x9b, 0x9a, 0xa6, 0xba, 0x87, 0x64, 0x24,
+	0x3f, 0x80, 0xc2, 0x54, 0xf8, 0x4c, 0x47, 0x38, 0xeb, 0x21, 0xc1, 0xd7, 0x01, 0x1d, 0x8d, 0x6c,
+	0xe4, 0x3e, 0x94, 0xe7, 0x5c, 0x1d, 0x01, 0x2b, 0x25, 0xf0, 0x69, 0x40, 0x0f, 0x6b, 0xce, 0x38,
+	0x29, 0x7e, 0x61, 0x40, 0x51, 0x96, 0xf5, 0x1b, 0x27, 0x96, 0xc4, 0xeb, 0x9c, 0x5b, 0x7a, 0x9d,
+	0xaf, 0x43, 0xf9, 0x5c, 0x88, 0x10, 0x09, 0x79, 0x45, 0x40, 0xb0, 0x23, 0x7b, 0xea, 0x05, 0xf3,
+	0x03, 0x57, 0x70, 0x19, 0xc3, 0x75, 0x1a, 0x81, 0xf8, 0xd4, 0x2a, 0x63, 0x8b, 0xb2, 0xa1, 0x2a,
+	0xc0, 0x7c, 0x0e, 0x65, 0x9d, 0x6d, 0x6f, 0x34, 0x64, 0x0f, 0xd6, 0x85, 0x4c, 0xe1, 0x85, 0x29,
+	0x15, 0x85, 0xe8, 0x44, 0x6f, 0x2a, 0xc6, 0x47, 0xb5, 0x71, 0x0d, 0x99, 0x37, 0xa0, 0x80, 0x99,
+	0xb9, 0x62, 0x8c, 0xf9, 0x1c, 0x0a, 0xd8, 0xab, 0xb2, 0xa9, 0x6f, 0x19, 0x62, 0x4c, 0xa8, 0xa5,
+	0xd3, 0xf8, 0xca, 0xfb, 0x7b, 0x13, 0xb6, 0x96, 0x1b, 0xdc, 0x15, 0x8e, 0x7f, 0xe4, 0x12, 0x2c,
+	0xd9, 0x63, 0x0b, 0x36, 0xf8, 0x90, 0xcd, 0xf4, 0xbb, 0x2f, 0xbf, 0xc9, 0xf7, 0x21, 0x6f, 0xcf,
+	0xe6, 0xba, 0xb8, 0x52, 0x95, 0x7b, 0x74, 0x7a, 0x36, 0xb0, 0x02, 0x99, 0xb9, 0xf6, 0x6c, 0x4e,
+	0x7e, 0x02, 0xfa, 0xa1, 0x19, 0x8e, 0x5c, 0xcf, 0xcb, 0xae, 0xaa, 0x13, 0xc9, 0xf0, 0xc8, 0xf5,
+	0x3c, 0x2d, 0x09, 0xd3, 0x18, 0x93, 0x50, 0x70, 0x69, 0x79, 0x13, 0x5d, 0x5f, 0x99, 0x0a, 0x9e,
+	0x59, 0xde, 0x64, 0x59, 0x01, 0x62, 0xc8, 0x43, 0xa8, 0x3a, 0x6e, 0x30, 0x19, 0xce, 0x7c, 0x36,
+	0xb3, 0x7c, 0xa6, 0x6b, 0x2d, 0x55, 0xa1, 0x4d, 0x37, 0x98, 0x9c, 0x2a, 0x06, 0xad, 0x62, 0xc3,
+	0x59, 0xa0, 0xc8, 0x67, 0xb0, 0x2e, 0x75, 0xf8, 0xcc, 0x72, 0xb2, 0x4b, 0x10, 0x15, 0x50, 0x66,
+	0x39, 0x5a, 0xba, 0xe2, 0x68, 0x18, 0xd3, 0x1d, 0x67, 0x34, 0xf3, 0x04, 0xde, 0x4b, 0x3d, 0x1b,
+	0xef, 0xe4, 0xea, 0x1d, 0x28, 0x5d, 0x58, 0xde, 0x9c, 0x61, 0x66, 0xe5, 0x6f, 0x55, 0xa9, 0x86,
+	0xcc, 0xcf, 0x12, 0xea, 0x54, 0x57, 0xc9, 0x9a, 0xd9, 0x7c, 0x66, 0x05, 0x82, 0x47, 0x95, 0xa3,
+	0x20, 0xf3, 0x19, 0x94, 0x75, 0x90, 0xb0, 0x56, 0xa6, 0xc2, 0x99, 0x7b, 0xf3, 0x40, 0xcb, 0x45,
+	0x20, 0xe6, 0xe4, 0xb9, 0x15, 0xc8, 0x79, 0x0f, 0x8f, 0x55, 0x80, 0xcc, 0xc9, 0x6f, 0xe6, 0x96,
+	0xef, 0xf2, 0xb1, 0x4a, 0xf5, 0x02, 0x5d, 0x20, 0xcc, 0x2f, 0x60, 0x6b, 0x39, 0x94, 0x6a, 0x3a,
+	0x60, 0x91, 0x51, 0xf2, 0x1b, 0xcd, 0x3a, 0xf7, 0x84, 0x3d, 0x51, 0xa3, 0x64, 0x81, 0x6a, 0xc8,
+	0xfc, 0x32, 0x92, 0x8e, 0xe2, 0x28, 0x47, 0x63, 0xd9, 0x8b, 0x75, 0x5d, 0xa8, 0x5e, 0xbb, 0x0b,
+	0x95, 0x80, 0x8d, 0xa7, 0x8c, 0x87, 0xd1, 0x30, 0x1a, 0xc3, 0x4a, 0x82, 0xcd, 0x82, 0x78, 0x98,
+	0x46, 0xc0, 0xfc, 0x31, 0xbc, 0x97, 0x8a, 0xef, 0x7f, 0x64, 0xd8, 0x29, 0x54, 0x93, 0xd1, 0x5d,
+	0x61, 0xd6, 0x36, 0x14, 0x3d, 0x8b, 0xc7, 0x03, 0xb2, 0x02, 0x10, 0x8b, 0x39, 0x13, 0x1b, 0x24,
+	0x01, 0xf3, 0x37, 0x06, 0x6c, 0xa0, 0xaa, 0xde, 0x3c, 0x94, 0x7d, 0x27, 0x9a, 0xe9, 0x8d, 0xc4,
+	0x4c, 0xbf, 0x07, 0xeb, 0xec, 0x67, 0x6e, 0x38, 0xb4, 0x85, 0x13, 0x6d, 0x20, 0x15, 0x44, 0x1c,
+	0x09, 0x07, 0xd7, 0xc5, 0x28, 0xb4, 0x79, 0x39, 0xf2, 0xa7, 0x5a, 0x3b, 0xea, 0xa6, 0x92, 0x1e,
+	0x05, 0x9d, 0xfc, 0x3f, 0x6c, 0x38, 0x73, 0xdf, 0x0a, 0x5d, 0xc1, 0x87, 0xd3, 0x40, 0xd6, 0x61,
+	0x81, 0x42, 0x84, 0x3a, 0x09, 0xcc, 0xd7, 0x06, 0x94, 0xd4, 0x0b, 0xb2, 0x7a, 0x23, 0xfa, 0x1f,
+	0xad, 0x30, 0x87, 0x50, 0xc4, 0x2b, 0xe2, 0xf8, 0x9a, 0xbf, 0xba, 0x2c, 0x26, 0x1c, 0x43, 0x15,
+	0x1f, 0x1a, 0xef, 0xb3, 0x60, 0xee, 0x85, 0x43, 0x5f, 0x08, 0x35, 0x21, 0x55, 0x29, 0x28, 0x14,
+	0x15, 0x22, 0x24, 0xdf, 0x83, 0xf7, 0xa6, 0x16, 0x77, 0x47, 0x2c, 0x08, 0x87, 0x8e, 0x3b, 0x66,
+	0x81, 0x9a, 0x72, 0xab, 0x74, 0x2b, 0x42, 0x37, 0x25, 0xd6, 0x7c, 0x0e, 0xd5, 0xe4, 0x28, 0x45,
+	0x3e, 0x89, 0xc7, 0x2e, 0x35, 0x86, 0x6c, 0x2f, 0xdb, 0xa2, 0xb8, 0xe2, 0x71, 0xeb, 0xcd, 0x2d,
+	0xb9, 0x09, 0xf9, 0x86, 0x3d, 0x21, 0x1f, 0xc1, 0xa6, 0x62, 0x8f, 0x2c, 0x51, 0x69, 0x52, 0x55,
+	0x48, 0x65, 0x87, 0x1c, 0xfc, 0xd9, 0x68, 0x1e, 0xb0, 0xc8, 0x95, 0x11, 0x68, 0xfe, 0xd1, 0x80,
+	0x4a, 0x34, 0xb5, 0x25, 0x1c, 0x6e, 0x64, 0x3a, 0xfc, 0xdd, 0x36, 0x53, 0x72, 0x57, 0x6d, 0x4f,
+	0x4c, 0x2f, 0xf3, 0x7b, 0xd9, 0x33, 0x22, 0x2e, 0x2f, 0x4c, 0xad, 0x4f, 0x8c, 0x7c, 0x08, 0x20,
+	0x7d, 0x3f, 0x74, 0x04, 0x67, 0x7a, 0xd9, 0x5c, 0x97, 0x98, 0xa6, 0xe0, 0x0c, 0x23, 0xa2, 0xc8,
+	0xa1, 0x08, 0x2d, 0x4f, 0x46, 0x64, 0x93, 0x2a, 0x89, 0x01, 0x62, 0xcc, 0x8f, 0x60, 0x73, 0x69,
+	0x8e, 0xc4, 0x1c, 0x1f, 0xf9, 0x62, 0xaa, 0xb7, 0x29, 0xf9, 0x6d, 0xfe, 0xce, 0x80, 0x6a, 0x72,
+	0x76, 0xc9, 0x62, 0xc2, 0xcb, 0xce, 0x79, 0xe8, 0x7a, 0xba, 0x2a, 0x15, 0x80, 0x15, 0x60, 0x8b,
+	0x39, 0x0f, 0x55, 0x5f, 0xbc, 0x32, 0xdc, 0x48, 0xad, 0x47, 0xc8, 0x40, 0x35, 0x1f, 0x39, 0x80,
+	0xa2, 0xed, 0x59, 0x01, 0xe6, 0x7e, 0x86, 0xc0, 0x11, 0x92, 0x94, 0x80, 0x62, 0x33, 0x7f, 0x69,
+	0x00, 0x2c, 0xd4, 0x60, 0x77, 0xb8, 0x74, 0xb9, 0x23, 0x2e, 0xa3, 0x7d, 0x50, 0x41, 0x68, 0xde,
+	0xcc, 0x8f, 0x62, 0x51, 0xa0, 0x0a, 0xc0, 0x58, 0xc8, 0x11, 0x80, 0x39, 0x51, 0x2c, 0x34, 0x88,
+	0xed, 0xcb, 0xb2, 0x6d, 0x36, 0x0b, 0xf5, 0x62, 0xb7, 0x49, 0x63, 0x58, 0x6e, 0x70, 0x6e, 0x80,
+	0x49, 0xa1, 0x1c, 0xae, 0x21, 0xf3, 0x29, 0xc0, 0xc2, 0xbe, 0xc5, 0x89, 0x46, 0xf2, 0xc4, 0xc5,
+	0x08, 0x92, 0x8b, 0xf7, 0x55, 0x1c, 0x02, 0x93, 0xe7, 0xa9, 0x8e, 0x1d, 0xc3, 0xb7, 0x7f, 0xaa,
+	0xb7, 0xf7, 0x27, 0x2e, 0x47, 0xc3, 0x76, 0x9e, 0x35, 0x06, 0x47, 0xed, 0xe1, 0x93, 0x4e, 0xb7,
+	0x39, 0x3c, 0xeb, 0xf6, 0x4f, 0x5b, 0x47, 0x9d, 0x47, 0x9d, 0x56, 0xb3, 0xb6, 0x46, 0x08, 0x6c,
+	0x25, 0x68, 0xc7, 0xbd, 0xc7, 0x35, 0x83, 0x6c, 0x43, 0x2d, 0x81, 0xeb, 0x0f, 0x1a, 0x83, 0x7e,
+	0x2d, 0x77, 0xfb, 0x5f, 0x06, 0xc0, 0xa2, 0xfd, 0x90, 0x3d, 0xb8, 0x3e, 0x68, 0xf4, 0x9f, 0x0c,
+	0x69, 0xab, 0xd1, 0xef, 0x75, 0x53, 0x5a, 0xb7, 0xa1, 0x96, 0x24, 0xb6, 0xbe, 0xec, 0x0c, 0x6a,
+	0x06, 0xd9, 0x01, 0x92, 0xc4, 0x9e, 0xb4, 0x4e, 0x7a, 0xf4, 0xab, 0x5a, 0x8e, 0x5c, 0x87, 0xf7,
+	0x93, 0xf8, 0x41, 0xe7, 0xa4, 0xd5, 0x3b, 0x1b, 0xd4, 0xf2, 0x69, 0x81, 0xde, 0xd9, 0xe0, 0xf4,
+	0x6c, 0x50, 0x2b, 0xa4, 0xd5, 0x0f, 0x68, 0xe3, 0xb4, 0x56, 0x24, 0x1f, 0xc0, 0xb5, 0x24, 0xf6,
+	0x61, 0xa3, 0x39, 0xec, 0x9c, 0x34, 0x1e, 0xb7, 0x6a, 0xa5, 0xb4, 0xb1, 0xdd, 0xde, 0x00, 0xaf,
+	0x45, 0x07, 0xad, 0x66, 0xad, 0x9c, 0xd6, 0xd6, 0xed, 0x35, 0x5b, 0xb5, 0xca, 0xed, 0xbf, 0x1a,
+	0xb0, 0xb9, 0x54, 0x3f, 0x64, 0x1f, 0x76, 0x4f, 0x69, 0xef, 0x31, 0x6d, 0xf5, 0xfb, 0xd2, 0x29,
+	0xad, 0xd4, 0xa5, 0x77, 0x61, 0x27, 0x45, 0x8f, 0xce, 0x30, 0x32, 0x68, 0xf4, 0xac, 0xdb, 0xed,
+	0x74, 0x1f, 0xd7, 0x72, 0x68, 0x5c, 0x8a, 0xf6, 0xa8, 0xd3, 0xed, 0xf4, 0xdb, 0xad, 0x66, 0x2d,
+	0x9f, 0xa5, 0xb4, 0x45, 0x9f, 0xa2, 0x60, 0x81, 0xdc, 0x80, 0xfa, 0x15, 0x83, 0xda, 0xad, 0xc6,
+	0xf1, 0xa0, 0xfd, 0x55, 0xad, 0x88, 0x5e, 0x4d, 0x51, 0x9b, 0xbd, 0x67, 0xdd, 0x5a, 0xe9, 0x5e,
+	0x17, 0x0a, 0xc7, 0x2e, 0x9f, 0x90, 0x47, 0x50, 0x3e, 0x12, 0x9c, 0x33, 0x3b, 0x24, 0xa9, 0x91,
+	0x27, 0xb9, 0xbe, 0xef, 0xa6, 0x77, 0xc8, 0xe4, 0xb6, 0x77, 0xcb, 0xb8, 0x63, 0xdc, 0x3b, 0x86,
+	0xa2, 0xcc, 0x35, 0x72, 0x14, 0x7d, 0xa4, 0x97, 0x98, 0xc4, 0xef, 0xc1, 0xbb, 0x59, 0x3f, 0xff,
+	0x26, 0xb4, 0x3d, 0x7c, 0xf4, 0xe7, 0x57, 0xfb, 0xc6, 0xb7, 0xaf, 0xf6, 0x8d, 0xbf, 0xbf, 0xda,
+	0x37, 0x7e, 0xfd, 0x7a, 0x7f, 0xed, 0xdb, 0xd7, 0xfb, 0x6b, 0x7f, 0x7b, 0xbd, 0xbf, 0xf6, 0xfc,
+	0x93, 0xb1, 0x1b, 0xbe, 0x98, 0x9f, 0x1f, 0xd8, 0x62, 0x7a, 0x38, 0x12, 0xe3, 0xb1, 0xef, 0x3a,
+	0xf8, 0xdf, 0x39, 0x14, 0xa3, 0x91, 0xfd, 0xc2, 0x72, 0xf9, 0xa1, 0xe7, 0xf2, 0x89, 0xfc, 0x33,
+	0x3b, 0x3f, 0x2f, 0xc9, 0xf9, 0xfe, 0xfe, 0xbf, 0x03, 0x00, 0x00, 0xff, 0xff, 0x78, 0xc3, 0x76,
+	0xfa, 0xb9, 0x16, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -2169,6 +3299,844 @@ var _Link_serviceDesc = grpc.ServiceDesc{
 		},
 	},
 	Metadata: "fog/agent/v1/agent.proto",
+}
+
+// WatchClient is the client API for Watch service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://godoc.org/google.golang.org/grpc#ClientConn.NewStream.
+type WatchClient interface {
+	// Watch shows one task of a job to the job's owner. The owner speaks first, with WatchRequest; the oracle answers with a nonce, the owner
+	// with a WatchProof, and then the oracle sends what there is until the task has ended or one side hangs up.
+	Watch(ctx context.Context, opts ...grpc.CallOption) (Watch_WatchClient, error)
+}
+
+type watchClient struct {
+	cc grpc1.ClientConn
+}
+
+func NewWatchClient(cc grpc1.ClientConn) WatchClient {
+	return &watchClient{cc}
+}
+
+func (c *watchClient) Watch(ctx context.Context, opts ...grpc.CallOption) (Watch_WatchClient, error) {
+	stream, err := c.cc.NewStream(ctx, &_Watch_serviceDesc.Streams[0], "/fog.agent.v1.Watch/Watch", opts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &watchWatchClient{stream}
+	return x, nil
+}
+
+type Watch_WatchClient interface {
+	Send(*OwnerMessage) error
+	Recv() (*WatchMessage, error)
+	grpc.ClientStream
+}
+
+type watchWatchClient struct {
+	grpc.ClientStream
+}
+
+func (x *watchWatchClient) Send(m *OwnerMessage) error {
+	return x.ClientStream.SendMsg(m)
+}
+
+func (x *watchWatchClient) Recv() (*WatchMessage, error) {
+	m := new(WatchMessage)
+	if err := x.ClientStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// WatchServer is the server API for Watch service.
+type WatchServer interface {
+	// Watch shows one task of a job to the job's owner. The owner speaks first, with WatchRequest; the oracle answers with a nonce, the owner
+	// with a WatchProof, and then the oracle sends what there is until the task has ended or one side hangs up.
+	Watch(Watch_WatchServer) error
+}
+
+// UnimplementedWatchServer can be embedded to have forward compatible implementations.
+type UnimplementedWatchServer struct {
+}
+
+func (*UnimplementedWatchServer) Watch(srv Watch_WatchServer) error {
+	return status.Errorf(codes.Unimplemented, "method Watch not implemented")
+}
+
+func RegisterWatchServer(s grpc1.Server, srv WatchServer) {
+	s.RegisterService(&_Watch_serviceDesc, srv)
+}
+
+func _Watch_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(WatchServer).Watch(&watchWatchServer{stream})
+}
+
+type Watch_WatchServer interface {
+	Send(*WatchMessage) error
+	Recv() (*OwnerMessage, error)
+	grpc.ServerStream
+}
+
+type watchWatchServer struct {
+	grpc.ServerStream
+}
+
+func (x *watchWatchServer) Send(m *WatchMessage) error {
+	return x.ServerStream.SendMsg(m)
+}
+
+func (x *watchWatchServer) Recv() (*OwnerMessage, error) {
+	m := new(OwnerMessage)
+	if err := x.ServerStream.RecvMsg(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+var Watch_serviceDesc = _Watch_serviceDesc
+var _Watch_serviceDesc = grpc.ServiceDesc{
+	ServiceName: "fog.agent.v1.Watch",
+	HandlerType: (*WatchServer)(nil),
+	Methods:     []grpc.MethodDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Watch",
+			Handler:       _Watch_Watch_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+	},
+	Metadata: "fog/agent/v1/agent.proto",
+}
+
+func (m *OwnerMessage) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *OwnerMessage) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OwnerMessage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Body != nil {
+		{
+			size := m.Body.Size()
+			i -= size
+			if _, err := m.Body.MarshalTo(dAtA[i:]); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *OwnerMessage_Request) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OwnerMessage_Request) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Request != nil {
+		{
+			size, err := m.Request.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+func (m *OwnerMessage_Proof) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OwnerMessage_Proof) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Proof != nil {
+		{
+			size, err := m.Proof.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchMessage) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchMessage) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMessage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Body != nil {
+		{
+			size := m.Body.Size()
+			i -= size
+			if _, err := m.Body.MarshalTo(dAtA[i:]); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchMessage_Nonce) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMessage_Nonce) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Nonce != nil {
+		{
+			size, err := m.Nonce.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchMessage_Note) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMessage_Note) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	i -= len(m.Note)
+	copy(dAtA[i:], m.Note)
+	i = encodeVarintAgent(dAtA, i, uint64(len(m.Note)))
+	i--
+	dAtA[i] = 0x12
+	return len(dAtA) - i, nil
+}
+func (m *WatchMessage_Source) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMessage_Source) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Source != nil {
+		{
+			size, err := m.Source.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchMessage_Piece) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMessage_Piece) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Piece != nil {
+		{
+			size, err := m.Piece.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x22
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Offset != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Offset))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Source != nil {
+		{
+			size, err := m.Source.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x2a
+	}
+	if m.Kind != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Task != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Task))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Protocol != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Protocol))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchNonce) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchNonce) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchNonce) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Nonce) > 0 {
+		i -= len(m.Nonce)
+		copy(dAtA[i:], m.Nonce)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Nonce)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchProof) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchProof) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchProof) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Signature) > 0 {
+		i -= len(m.Signature)
+		copy(dAtA[i:], m.Signature)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Signature)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchSource) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchSource) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchSource) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Attempt != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Attempt))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.NodeId) > 0 {
+		i -= len(m.NodeId)
+		copy(dAtA[i:], m.NodeId)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.NodeId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchStart) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchStart) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchStart) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Offset != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Offset))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Kind != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Task != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Task))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Attempt != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Attempt))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Slice != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchMore) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchMore) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchMore) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pieces != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Pieces))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchStop) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchStop) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchStop) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchPiece) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchPiece) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchPiece) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Body != nil {
+		{
+			size := m.Body.Size()
+			i -= size
+			if _, err := m.Body.MarshalTo(dAtA[i:]); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if len(m.Id) > 0 {
+		i -= len(m.Id)
+		copy(dAtA[i:], m.Id)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Id)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchPiece_Log) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchPiece_Log) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Log != nil {
+		{
+			size, err := m.Log.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchPiece_Stats) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchPiece_Stats) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Stats != nil {
+		{
+			size, err := m.Stats.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchPiece_End) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchPiece_End) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.End != nil {
+		{
+			size, err := m.End.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x22
+	}
+	return len(dAtA) - i, nil
+}
+func (m *WatchLog) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchLog) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchLog) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Data) > 0 {
+		i -= len(m.Data)
+		copy(dAtA[i:], m.Data)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Data)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Offset != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Offset))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchStats) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchStats) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchStats) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Sent != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Sent))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.Received != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Received))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Processes != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Processes))
+		i--
+		dAtA[i] = 0x40
+	}
+	if m.MemoryLimit != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.MemoryLimit))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Memory != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Memory))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.CpuNs != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.CpuNs))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Measured {
+		i--
+		if m.Measured {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Running {
+		i--
+		if m.Running {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Started != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Started))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.At != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.At))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *WatchEnd) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *WatchEnd) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *WatchEnd) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Failed) > 0 {
+		i -= len(m.Failed)
+		copy(dAtA[i:], m.Failed)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Failed)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
 }
 
 func (m *AgentMessage) Marshal() (dAtA []byte, err error) {
@@ -2371,6 +4339,27 @@ func (m *AgentMessage_Offers) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	return len(dAtA) - i, nil
 }
+func (m *AgentMessage_Watch) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *AgentMessage_Watch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Watch != nil {
+		{
+			size, err := m.Watch.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x4a
+	}
+	return len(dAtA) - i, nil
+}
 func (m *OracleMessage) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -2550,6 +4539,69 @@ func (m *OracleMessage_Offers) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	return len(dAtA) - i, nil
 }
+func (m *OracleMessage_Watch) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OracleMessage_Watch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Watch != nil {
+		{
+			size, err := m.Watch.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x42
+	}
+	return len(dAtA) - i, nil
+}
+func (m *OracleMessage_More) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OracleMessage_More) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.More != nil {
+		{
+			size, err := m.More.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x4a
+	}
+	return len(dAtA) - i, nil
+}
+func (m *OracleMessage_Unwatch) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *OracleMessage_Unwatch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	if m.Unwatch != nil {
+		{
+			size, err := m.Unwatch.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x52
+	}
+	return len(dAtA) - i, nil
+}
 func (m *Hello) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -2570,6 +4622,16 @@ func (m *Hello) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Watch {
+		i--
+		if m.Watch {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x28
+	}
 	if len(m.Version) > 0 {
 		i -= len(m.Version)
 		copy(dAtA[i:], m.Version)
@@ -3633,6 +5695,359 @@ func encodeVarintAgent(dAtA []byte, offset int, v uint64) int {
 	dAtA[offset] = uint8(v)
 	return base
 }
+func (m *OwnerMessage) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Body != nil {
+		n += m.Body.Size()
+	}
+	return n
+}
+
+func (m *OwnerMessage_Request) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Request != nil {
+		l = m.Request.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *OwnerMessage_Proof) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Proof != nil {
+		l = m.Proof.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchMessage) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Body != nil {
+		n += m.Body.Size()
+	}
+	return n
+}
+
+func (m *WatchMessage_Nonce) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Nonce != nil {
+		l = m.Nonce.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchMessage_Note) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Note)
+	n += 1 + l + sovAgent(uint64(l))
+	return n
+}
+func (m *WatchMessage_Source) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Source != nil {
+		l = m.Source.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchMessage_Piece) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Piece != nil {
+		l = m.Piece.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Protocol != 0 {
+		n += 1 + sovAgent(uint64(m.Protocol))
+	}
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Task != 0 {
+		n += 1 + sovAgent(uint64(m.Task))
+	}
+	if m.Kind != 0 {
+		n += 1 + sovAgent(uint64(m.Kind))
+	}
+	if m.Source != nil {
+		l = m.Source.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Offset != 0 {
+		n += 1 + sovAgent(uint64(m.Offset))
+	}
+	return n
+}
+
+func (m *WatchNonce) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Nonce)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
+func (m *WatchProof) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	l = len(m.Signature)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
+func (m *WatchSource) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NodeId)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovAgent(uint64(m.Slice))
+	}
+	if m.Attempt != 0 {
+		n += 1 + sovAgent(uint64(m.Attempt))
+	}
+	return n
+}
+
+func (m *WatchStart) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovAgent(uint64(m.Slice))
+	}
+	if m.Attempt != 0 {
+		n += 1 + sovAgent(uint64(m.Attempt))
+	}
+	if m.Task != 0 {
+		n += 1 + sovAgent(uint64(m.Task))
+	}
+	if m.Kind != 0 {
+		n += 1 + sovAgent(uint64(m.Kind))
+	}
+	if m.Offset != 0 {
+		n += 1 + sovAgent(uint64(m.Offset))
+	}
+	return n
+}
+
+func (m *WatchMore) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Pieces != 0 {
+		n += 1 + sovAgent(uint64(m.Pieces))
+	}
+	return n
+}
+
+func (m *WatchStop) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
+func (m *WatchPiece) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Id)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Body != nil {
+		n += m.Body.Size()
+	}
+	return n
+}
+
+func (m *WatchPiece_Log) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Log != nil {
+		l = m.Log.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchPiece_Stats) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Stats != nil {
+		l = m.Stats.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchPiece_End) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.End != nil {
+		l = m.End.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *WatchLog) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Offset != 0 {
+		n += 1 + sovAgent(uint64(m.Offset))
+	}
+	l = len(m.Data)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
+func (m *WatchStats) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.At != 0 {
+		n += 1 + sovAgent(uint64(m.At))
+	}
+	if m.Started != 0 {
+		n += 1 + sovAgent(uint64(m.Started))
+	}
+	if m.Running {
+		n += 2
+	}
+	if m.Measured {
+		n += 2
+	}
+	if m.CpuNs != 0 {
+		n += 1 + sovAgent(uint64(m.CpuNs))
+	}
+	if m.Memory != 0 {
+		n += 1 + sovAgent(uint64(m.Memory))
+	}
+	if m.MemoryLimit != 0 {
+		n += 1 + sovAgent(uint64(m.MemoryLimit))
+	}
+	if m.Processes != 0 {
+		n += 1 + sovAgent(uint64(m.Processes))
+	}
+	if m.Received != 0 {
+		n += 1 + sovAgent(uint64(m.Received))
+	}
+	if m.Sent != 0 {
+		n += 1 + sovAgent(uint64(m.Sent))
+	}
+	return n
+}
+
+func (m *WatchEnd) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Failed)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
 func (m *AgentMessage) Size() (n int) {
 	if m == nil {
 		return 0
@@ -3741,6 +6156,18 @@ func (m *AgentMessage_Offers) Size() (n int) {
 	}
 	return n
 }
+func (m *AgentMessage_Watch) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Watch != nil {
+		l = m.Watch.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
 func (m *OracleMessage) Size() (n int) {
 	if m == nil {
 		return 0
@@ -3837,6 +6264,42 @@ func (m *OracleMessage_Offers) Size() (n int) {
 	}
 	return n
 }
+func (m *OracleMessage_Watch) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Watch != nil {
+		l = m.Watch.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *OracleMessage_More) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.More != nil {
+		l = m.More.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+func (m *OracleMessage_Unwatch) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Unwatch != nil {
+		l = m.Unwatch.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
 func (m *Hello) Size() (n int) {
 	if m == nil {
 		return 0
@@ -3857,6 +6320,9 @@ func (m *Hello) Size() (n int) {
 	l = len(m.Version)
 	if l > 0 {
 		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Watch {
+		n += 2
 	}
 	return n
 }
@@ -4353,6 +6819,1843 @@ func sovAgent(x uint64) (n int) {
 func sozAgent(x uint64) (n int) {
 	return sovAgent(uint64((x << 1) ^ uint64((int64(x) >> 63))))
 }
+func (m *OwnerMessage) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: OwnerMessage: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: OwnerMessage: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Request", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchRequest{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &OwnerMessage_Request{v}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchProof{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &OwnerMessage_Proof{v}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchMessage) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchMessage: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchMessage: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Nonce", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchNonce{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchMessage_Nonce{v}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Note", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Body = &WatchMessage_Note{string(dAtA[iNdEx:postIndex])}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Source", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchSource{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchMessage_Source{v}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Piece", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchPiece{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchMessage_Piece{v}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Protocol", wireType)
+			}
+			m.Protocol = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Protocol |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Task", wireType)
+			}
+			m.Task = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Task |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= WatchKind(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Source", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Source == nil {
+				m.Source = &WatchSource{}
+			}
+			if err := m.Source.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Offset", wireType)
+			}
+			m.Offset = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Offset |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchNonce) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchNonce: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchNonce: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Nonce", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Nonce = append(m.Nonce[:0], dAtA[iNdEx:postIndex]...)
+			if m.Nonce == nil {
+				m.Nonce = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchProof) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchProof: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchProof: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signature", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signature = append(m.Signature[:0], dAtA[iNdEx:postIndex]...)
+			if m.Signature == nil {
+				m.Signature = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchSource) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchSource: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchSource: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NodeId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NodeId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attempt", wireType)
+			}
+			m.Attempt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attempt |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchStart) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchStart: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchStart: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attempt", wireType)
+			}
+			m.Attempt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attempt |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Task", wireType)
+			}
+			m.Task = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Task |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= WatchKind(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Offset", wireType)
+			}
+			m.Offset = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Offset |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchMore) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchMore: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchMore: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pieces", wireType)
+			}
+			m.Pieces = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Pieces |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchStop) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchStop: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchStop: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchPiece) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchPiece: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchPiece: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
+			if m.Id == nil {
+				m.Id = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Log", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchLog{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchPiece_Log{v}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stats", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchStats{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchPiece_Stats{v}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field End", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchEnd{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &WatchPiece_End{v}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchLog) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchLog: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchLog: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Offset", wireType)
+			}
+			m.Offset = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Offset |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Data", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Data = append(m.Data[:0], dAtA[iNdEx:postIndex]...)
+			if m.Data == nil {
+				m.Data = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchStats) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchStats: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchStats: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+			}
+			m.At = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.At |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Started", wireType)
+			}
+			m.Started = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Started |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Running", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Running = bool(v != 0)
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Measured", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Measured = bool(v != 0)
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CpuNs", wireType)
+			}
+			m.CpuNs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CpuNs |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Memory", wireType)
+			}
+			m.Memory = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Memory |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MemoryLimit", wireType)
+			}
+			m.MemoryLimit = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MemoryLimit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Processes", wireType)
+			}
+			m.Processes = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Processes |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Received", wireType)
+			}
+			m.Received = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Received |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sent", wireType)
+			}
+			m.Sent = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Sent |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *WatchEnd) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: WatchEnd: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: WatchEnd: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Failed", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Failed = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *AgentMessage) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -4662,6 +8965,41 @@ func (m *AgentMessage) Unmarshal(dAtA []byte) error {
 			}
 			m.Body = &AgentMessage_Offers{v}
 			iNdEx = postIndex
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Watch", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchPiece{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &AgentMessage_Watch{v}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -4957,6 +9295,111 @@ func (m *OracleMessage) Unmarshal(dAtA []byte) error {
 			}
 			m.Body = &OracleMessage_Offers{v}
 			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Watch", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchStart{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &OracleMessage_Watch{v}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field More", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchMore{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &OracleMessage_More{v}
+			iNdEx = postIndex
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Unwatch", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			v := &WatchStop{}
+			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			m.Body = &OracleMessage_Unwatch{v}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -5122,6 +9565,26 @@ func (m *Hello) Unmarshal(dAtA []byte) error {
 			}
 			m.Version = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Watch", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Watch = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/foggrid/fogd/offchain/artifact"
 )
 
 // Progress is told, as bytes go by, how many are done of how many. Calls come one at a time; done falls back when a blob is retried.
@@ -77,6 +79,11 @@ func (c *Client) Ping(ctx context.Context) error {
 // at builds the URL of an API path of a repository.
 func (c *Client) at(repo string, parts ...string) string {
 	return c.base.JoinPath(append([]string{"v2", repo}, parts...)...).String()
+}
+
+// BlobURL is where a blob can be downloaded from, for programs that know nothing of registries.
+func (c *Client) BlobURL(repo string, d artifact.Digest) string {
+	return c.at(repo, "blobs", d.String())
 }
 
 // do sends one request and turns any status from 400 on into an error; the caller closes the body.

@@ -69,6 +69,9 @@ func (k Keeper) ClaimTimeout(ctx context.Context, sender string, id escrowtypes.
 	if err != nil {
 		return 0, err
 	}
+	if j.IsService() {
+		return 0, types.ErrSliceState.Wrapf("%s is a service; its epochs are paid by themselves", j.Id)
+	}
 	for _, number := range numbers {
 		s, err := k.Slice(ctx, id, number)
 		if err != nil {

@@ -8,6 +8,35 @@ import (
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
+// BenchmarkEpoch pays an epoch of services: what a block does for each slice that comes up.
+func BenchmarkEpoch(b *testing.B) {
+	const services, replicas = 20, 20
+	w := newWorld(b)
+	for i := range services {
+		msg := w.serviceMsg("dev", fmt.Sprint(i), replicas)
+		msg.FundedTime = 360 * 24 * 3600
+		job := w.submitService(msg)
+		node := w.addNode(fmt.Sprint("prov", i), uint32(i+1), 7200)
+		w.nodes.change(w.Ctx, node.Id, func(n *nodestypes.Node) { n.Ports.To = 20_100 })
+		w.collateral(fmt.Sprint("prov", i), 10_000_000)
+		for slice := range uint32(replicas) {
+			w.matchAll(job.Id, slice, 1, node)
+		}
+	}
+	w.epochs(1)
+	paid := 0
+	for b.Loop() {
+		b.StopTimer()
+		w.toEpochEnd()
+		w.judge(types.ServiceObservation{})
+		w.after(w.clock().JudgedEnded + 60 - w.now())
+		b.StartTimer()
+		w.NextBlock()
+		paid += services * replicas
+	}
+	b.ReportMetric(float64(paid)/b.Elapsed().Seconds(), "slices/s")
+}
+
 // BenchmarkLife takes jobs through match, outcome and settlement on the real ledger; rounds and nodes are those of the tests. What a
 // whole chain does, votes and commits to disk included, is measured elsewhere.
 func BenchmarkLife(b *testing.B) {

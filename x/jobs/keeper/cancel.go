@@ -38,6 +38,9 @@ func (k Keeper) CancelJob(ctx context.Context, owner string, id escrowtypes.ID) 
 // markCancelled leaves the slices of an open job to EndBlock.
 func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.Job) error {
 	job.CancelledTime = blockSeconds(ctx)
+	if job.IsService() {
+		job.Service.End = types.CLOSE_REASON_CANCELLED
+	}
 	if err := k.cancelling.Set(ctx, id); err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func (k Keeper) markCancelled(ctx context.Context, id escrowtypes.ID, job types.
 func (k Keeper) cancelSome(ctx context.Context, p types.Params, limit int) (int, error) {
 	looked := 0
 	for looked < limit {
-		id, found, err := k.nextCancelling(ctx)
+		id, found, err := firstOf(ctx, k.cancelling)
 		if err != nil || !found {
 			return looked, err
 		}
@@ -64,10 +67,11 @@ func (k Keeper) cancelSome(ctx context.Context, p types.Params, limit int) (int,
 	return looked, nil
 }
 
-func (k Keeper) nextCancelling(ctx context.Context) (escrowtypes.ID, bool, error) {
+// firstOf is the first job of a set.
+func firstOf(ctx context.Context, set collections.KeySet[escrowtypes.ID]) (escrowtypes.ID, bool, error) {
 	var id escrowtypes.ID
 	found := false
-	err := k.cancelling.Walk(ctx, nil, func(key escrowtypes.ID) (bool, error) {
+	err := set.Walk(ctx, nil, func(key escrowtypes.ID) (bool, error) {
 		id, found = key, true
 		return true, nil
 	})
@@ -80,9 +84,9 @@ func (k Keeper) cancelSlices(ctx context.Context, p types.Params, id escrowtypes
 	if err != nil {
 		return 0, err
 	}
-	looked := 0
-	for number := job.CancelCursor; number < job.NextSlice && looked < limit; number++ {
-		looked++
+	numbers, cursor := toCancel(job, limit)
+	looked := len(numbers)
+	for _, number := range numbers {
 		if err := k.cancelOne(ctx, p, collections.Join(id, number)); err != nil {
 			return looked, err
 		}
@@ -90,13 +94,29 @@ func (k Keeper) cancelSlices(ctx context.Context, p types.Params, id escrowtypes
 	if job, err = k.Job(ctx, id); err != nil {
 		return looked, err
 	}
-	job.CancelCursor += uint32(looked)
+	job.CancelCursor = cursor
 	if job.CancelCursor == job.NextSlice {
 		if err := k.cancelling.Remove(ctx, id); err != nil {
 			return looked, err
 		}
 	}
 	return looked, k.jobs.Set(ctx, id, job)
+}
+
+// toCancel are the slices that a cancellation looks at next, and where it stands then. The open slices of a service are few among many that have
+// ended in the course of time, and are looked at all at once.
+func toCancel(job types.Job, limit int) (numbers []uint32, cursor uint32) {
+	if job.IsService() {
+		for _, replica := range job.Service.Replicas {
+			numbers = append(numbers, replica.Slices()...)
+		}
+		return numbers, job.NextSlice
+	}
+	cursor = job.CancelCursor
+	for ; cursor < job.NextSlice && len(numbers) < limit; cursor++ {
+		numbers = append(numbers, cursor)
+	}
+	return numbers, cursor
 }
 
 func (k Keeper) cancelOne(ctx context.Context, p types.Params, key types.SliceKey) error {
@@ -115,6 +135,9 @@ func (k Keeper) cancelOne(ctx context.Context, p types.Params, key types.SliceKe
 // cancelSlice ends a slice of a cancelled job: one that waits gets all back, one that runs is paid for the time it ran, one that has its
 // outcome settles as if accepted.
 func (k Keeper) cancelSlice(ctx context.Context, j *openJob, s *types.Slice) error {
+	if j.IsService() {
+		return k.cancelServing(ctx, j, s)
+	}
 	e := ending{status: types.SLICE_STATUS_CANCELLED}
 	switch s.Status {
 	case types.SLICE_STATUS_REPORTED:

@@ -54,6 +54,9 @@ func (k Keeper) endDue(ctx context.Context, p types.Params, key types.SliceKey) 
 	if err != nil {
 		return err
 	}
+	if s.Status.Final() { // ended by one that was due before it
+		return nil
+	}
 	if s.Due <= blockSeconds(ctx) {
 		return k.endSlice(ctx, p, key, k.onDue)
 	}
@@ -81,8 +84,11 @@ func (k Keeper) endSlice(
 	return k.save(ctx, j)
 }
 
-// onDue ends a slice whose time is over.
+// onDue ends a slice whose time is over, or pays the epoch of a service.
 func (k Keeper) onDue(ctx context.Context, j *openJob, s *types.Slice) error {
+	if j.IsService() {
+		return k.serviceDue(ctx, j, s)
+	}
 	switch s.Status {
 	case types.SLICE_STATUS_PENDING:
 		return k.expire(ctx, j, s)

@@ -89,9 +89,12 @@ func (n testNodes) NodeByIndex(ctx context.Context, index uint32) (nodestypes.No
 }
 
 func (n testNodes) Reserve(
-	ctx context.Context, id escrowtypes.ID, node nodestypes.Node, total nodestypes.Resources, tasks uint32,
+	ctx context.Context, id escrowtypes.ID, node nodestypes.Node, total nodestypes.Resources, tasks uint32, ports []uint32,
 ) error {
-	var err error
+	err := node.TakePorts(ports)
+	if err != nil {
+		return err
+	}
 	if node.Reserved, err = node.Reserved.Add(total); err != nil {
 		return err
 	}
@@ -111,6 +114,9 @@ func (n testNodes) EndWork(ctx context.Context, id escrowtypes.ID, work nodestyp
 		return err
 	}
 	node.RunningTasks -= work.Tasks
+	if err := node.ReleasePorts(work.Ports); err != nil {
+		return err
+	}
 	node.Statistics.Add(work.Done)
 	for _, o := range work.Outcomes { // without fading or shares, which are x/nodes' affair
 		node.Rating.Successes += o.Success
@@ -124,6 +130,11 @@ func (n testNodes) EndWork(ctx context.Context, id escrowtypes.ID, work nodestyp
 }
 
 func (n testNodes) LostGrace(context.Context) (uint64, error) { return testGrace, nil }
+
+// testDrain is for how long a node that drains keeps its services.
+const testDrain = 5_000
+
+func (n testNodes) MaxDrain(context.Context) (uint64, error) { return testDrain, nil }
 
 // testRounds keeps the rounds that are open, with their deadlines.
 type testRounds struct {

@@ -36,6 +36,9 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 			return err
 		}
 	}
+	if err := k.importServices(ctx, gs); err != nil {
+		return err
+	}
 	for _, loss := range gs.NodeLosses {
 		node, err := nodestypes.ParseNodeID(loss.NodeId)
 		if err != nil {
@@ -46,6 +49,19 @@ func (k Keeper) InitGenesis(ctx context.Context, gs types.GenesisState) error {
 		}
 	}
 	return nil
+}
+
+func (k Keeper) importServices(ctx context.Context, gs types.GenesisState) error {
+	for _, text := range gs.Changing {
+		id, err := escrowtypes.ParseID(types.JobHRP, text)
+		if err != nil {
+			return err
+		}
+		if err := k.changing.Set(ctx, id); err != nil {
+			return err
+		}
+	}
+	return k.clock.Set(ctx, gs.ServiceClock)
 }
 
 func (k Keeper) importJob(ctx context.Context, job types.Job) error {
@@ -119,6 +135,16 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	gs := &types.GenesisState{Params: params}
 	if gs.MatchState, err = k.matchState.Get(ctx); err != nil && !errors.Is(err, collections.ErrNotFound) {
+		return nil, err
+	}
+	if gs.ServiceClock, err = k.getClock(ctx); err != nil {
+		return nil, err
+	}
+	err = k.changing.Walk(ctx, nil, func(id escrowtypes.ID) (bool, error) {
+		gs.Changing = append(gs.Changing, id.Bech32(types.JobHRP))
+		return false, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	err = k.jobs.Walk(ctx, nil, func(_ escrowtypes.ID, job types.Job) (bool, error) {

@@ -58,7 +58,12 @@ func TestGenesisRoundTripsInMidFlight(t *testing.T) {
 	require.Len(t, gs.NodeLosses, 1)
 	require.Len(t, gs.PeriodicJobs, 3)
 
-	// A second keeper on an empty store takes the state over; ledger and nodes stay.
+	w.requireRoundTrip(t, gs)
+}
+
+// requireRoundTrip has a second keeper take the state over, on an empty store; ledger and nodes stay.
+func (w *world) requireRoundTrip(t *testing.T, gs *types.GenesisState) {
+	t.Helper()
 	const otherStore = "otherjobs"
 	e := fixture.New(t, fixture.WithStores(otherStore))
 	k := keeper.NewKeeper(e.Codec, e.StoreService(otherStore), e.Addresses, w.Escrow, w.nodes, w.rounds, e.Authority, w.reporter)

@@ -23,11 +23,13 @@ type audit struct {
 	open       uint64
 	openJobs   uint64
 	matched    uint64
+	serving    uint64
 }
 
 type load struct {
 	resources nodestypes.Resources
 	tasks     uint32
+	ports     []uint32
 }
 
 func (a *audit) broken(format string, args ...any) {
@@ -70,6 +72,8 @@ type sums struct {
 	reported uint32
 	paid     uint64
 	fees     uint64
+	// rate of the slices of a service in ufog an hour.
+	rate uint64
 }
 
 func (k Keeper) auditJob(ctx context.Context, a *audit, id escrowtypes.ID, job types.Job) error {
@@ -85,7 +89,13 @@ func (k Keeper) auditJob(ctx context.Context, a *audit, id escrowtypes.ID, job t
 	if job.Id != id.Bech32(types.JobHRP) {
 		a.broken("job %s is stored as %s", id.Bech32(types.JobHRP), job.Id)
 	}
-	if got := job.Counts.Sum(); got != uint64(job.Tasks) {
+	var pool, burned uint64
+	if job.IsService() {
+		pool, burned = job.Service.Pool, job.Service.Burned
+		if err := k.auditService(ctx, a, id, job, sum); err != nil {
+			return err
+		}
+	} else if got := job.Counts.Sum(); got != uint64(job.Tasks) {
 		a.broken("job %s: counts add up to %d of %d tasks", job.Id, got, job.Tasks)
 	}
 	if c := job.Counts; c.Pending != sum.pending || c.Matched != sum.matched || c.Reported != sum.reported {
@@ -98,17 +108,17 @@ func (k Keeper) auditJob(ctx context.Context, a *audit, id escrowtypes.ID, job t
 	if job.Paid != sum.paid || job.Fees != sum.fees {
 		a.broken("job %s: paid %d and fees %d; the slices add up to %d and %d", job.Id, job.Paid, job.Fees, sum.paid, sum.fees)
 	}
-	if job.Funded != job.Paid+job.Fees+job.Refunded+sum.held {
-		a.broken("job %s: funded %d is not paid %d + fees %d + refunded %d + held %d", job.Id,
-			job.Funded, job.Paid, job.Fees, job.Refunded, sum.held)
+	if job.Funded != job.Paid+job.Fees+job.Refunded+burned+pool+sum.held {
+		a.broken("job %s: funded %d is not paid %d + fees %d + refunded %d + burned %d + pool %d + held %d", job.Id,
+			job.Funded, job.Paid, job.Fees, job.Refunded, burned, pool, sum.held)
 	}
 	account, err := k.escrow.Account(ctx, escrowtypes.JobAccountID(id))
 	if err != nil {
 		a.broken("job %s: %s", job.Id, err)
 		return nil
 	}
-	if account.Locked != sum.held {
-		a.broken("job %s: its account has %d locked, its slices hold %d", job.Id, account.Locked, sum.held)
+	if account.Locked != sum.held+pool {
+		a.broken("job %s: its account has %d locked, its slices hold %d and its pool has %d", job.Id, account.Locked, sum.held, pool)
 	}
 	if job.Status != types.JOB_STATUS_OPEN {
 		return nil
@@ -155,6 +165,7 @@ func (k Keeper) auditSlice(ctx context.Context, a *audit, sum *sums, job types.J
 	}
 	switch s.Status {
 	case types.SLICE_STATUS_PENDING:
+		sum.rate += job.PriceCap
 		return k.auditPending(ctx, a, sum, name, key, s)
 	case types.SLICE_STATUS_MATCHED:
 		return k.auditMatched(ctx, a, sum, name, job, key, s)
@@ -199,6 +210,7 @@ func (k Keeper) auditMatched(
 ) error {
 	a.matched++
 	sum.matched += s.TaskCount
+	sum.rate += s.AgreedPrice
 	a.collateral[s.Provider] += s.Collateral
 	a.auditParts(name, s)
 	l := a.running[s.NodeId]
@@ -222,7 +234,10 @@ func (k Keeper) auditMatched(
 	if !indexed {
 		a.broken("%s: not among what runs on %s", name, s.NodeId)
 	}
-	return nil
+	if s.Serving == nil {
+		return nil
+	}
+	return k.auditServing(ctx, a, name, job, key, s)
 }
 
 func (a *audit) auditParts(name string, s types.Slice) {
@@ -256,6 +271,10 @@ func (k Keeper) auditIndexes(ctx context.Context, a *audit) error {
 	if err != nil {
 		return err
 	}
+	serving, err := count(ctx, k.serving)
+	if err != nil {
+		return err
+	}
 	for _, c := range []struct {
 		index     string
 		have, all uint64
@@ -265,6 +284,7 @@ func (k Keeper) auditIndexes(ctx context.Context, a *audit) error {
 		{"running slices", running, a.matched},
 		{"jobs by owner", owned, a.res.Jobs},
 		{"open jobs", open, a.openJobs},
+		{"what serves", serving, a.serving},
 	} {
 		if c.have != c.all {
 			a.broken("the index of %s has %d entries for %d records", c.index, c.have, c.all)
@@ -352,6 +372,10 @@ func (k Keeper) auditNodes(ctx context.Context, a *audit) error {
 		if l := a.running[id]; node.Reserved != l.resources || node.RunningTasks != l.tasks {
 			a.broken("node %s has %v reserved for %d tasks; its slices take %v for %d", id, node.Reserved, node.RunningTasks,
 				l.resources, l.tasks)
+		}
+		ports := slices.Sorted(slices.Values(a.running[id].ports))
+		if !slices.Equal(ports, node.PortsInUse) {
+			a.broken("node %s has ports %v in use; its slices hold %v", id, node.PortsInUse, ports)
 		}
 	}
 	return nil

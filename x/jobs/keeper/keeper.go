@@ -55,6 +55,10 @@ type Keeper struct {
 	periodic        collections.Map[escrowtypes.ID, types.PeriodicJob]
 	periodicByOwner collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
 	runQueue        collections.KeySet[collections.Pair[int64, escrowtypes.ID]]
+	// serving are the MATCHED slices of services, changing the services that EndBlock brings to what is wanted.
+	serving  collections.KeySet[types.SliceKey]
+	changing collections.KeySet[escrowtypes.ID]
+	clock    collections.Item[types.ServiceClock]
 }
 
 // NewKeeper makes the keeper. authority may change the params; reporter, the oracle module's address, may record matches and
@@ -95,6 +99,9 @@ func NewKeeper(
 		periodicByOwner: collections.NewKeySet(sb, types.PeriodicByOwnerPrefix, "periodic_by_owner",
 			collections.PairKeyCodec(sdk.AccAddressKey, id)),
 		runQueue: collections.NewKeySet(sb, types.RunQueuePrefix, "run_queue", collections.PairKeyCodec(collections.Int64Key, id)),
+		serving:  collections.NewKeySet(sb, types.ServingPrefix, "serving", slice),
+		changing: collections.NewKeySet(sb, types.ChangingPrefix, "changing", id),
+		clock:    collections.NewItem(sb, types.ServiceClockPrefix, "service_clock", codec.CollValue[types.ServiceClock](cdc)),
 	}
 	schema, err := sb.Build()
 	if err != nil {

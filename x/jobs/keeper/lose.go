@@ -162,7 +162,8 @@ func (k Keeper) loseSlices(ctx context.Context, p types.Params, keys []types.Sli
 	return stuck, nil
 }
 
-// lose ends a slice whose node is gone: unpaid, a part of the collateral burned, its tasks queued again while attempts are left.
+// lose ends a slice whose node is gone: unpaid but for the epochs of a service, a part of the collateral burned, its tasks queued again while
+// attempts are left.
 func (k Keeper) lose(ctx context.Context, j *openJob, s *types.Slice) error {
 	burned, err := types.PartDown(s.Collateral, j.p.LostSlash)
 	if err != nil {
@@ -177,6 +178,9 @@ func (k Keeper) condemn(ctx context.Context, j *openJob, s *types.Slice) error {
 }
 
 func (k Keeper) takeOff(ctx context.Context, j *openJob, s *types.Slice, burned uint64, reason string) error {
+	if j.IsService() {
+		return k.lostServing(ctx, j, s, burned, reason)
+	}
 	part, err := s.TaskTerms()
 	if err != nil {
 		return err

@@ -29,36 +29,50 @@ type machine struct {
 	minted   uint64
 	salt     int
 	matched  int
+	// services are those of jobs.
+	services []string
+}
+
+// newMachine has random params and five nodes of three providers.
+func newMachine(t *rapid.T) *machine {
+	w := newWorld(t)
+	m := &machine{world: w, t: t, runs: map[string]uint64{}}
+	w.setParams(func(p *types.Params) {
+		p.Fee = rapid.Uint32Range(0, 1000).Draw(t, "fee")
+		p.Collateral = rapid.Uint32Range(0, 10_000).Draw(t, "collateral")
+		p.AcceptWindow = rapid.SampledFrom([]uint64{0, 50, 3600}).Draw(t, "accept_window")
+		p.MaxAttempts = rapid.Uint32Range(1, 3).Draw(t, "max_attempts")
+		p.MaxSlicesPerBlock = rapid.SampledFrom([]uint32{1, 3, 2000}).Draw(t, "max_slices_per_block")
+		p.OutcomeFinal = 5000
+		p.MatchIdle = 0
+		p.RunFee = rapid.SampledFrom([]uint64{0, 7}).Draw(t, "run_fee")
+		p.MaxRunsPerBlock = rapid.SampledFrom([]uint32{1, 50}).Draw(t, "max_runs_per_block")
+		p.ServiceWindow = rapid.SampledFrom([]uint64{1, 60}).Draw(t, "service_window")
+		p.ServiceStart = p.HeldSeconds() + rapid.Uint64Range(0, 600).Draw(t, "service_start")
+		p.EpochFee = rapid.SampledFrom([]uint64{0, 7}).Draw(t, "epoch_fee")
+		p.MaxFailedEpochs = rapid.Uint32Range(1, 3).Draw(t, "max_failed_epochs")
+	})
+	for i := range uint32(5) {
+		owner := fmt.Sprintf("prov%d", i%3)
+		n := w.addNode(owner, i+1, rapid.Uint64Range(0, 8000).Draw(t, "price"))
+		if i != 0 { // the first one runs no containers
+			w.nodes.change(w.Ctx, n.Id, func(n *nodestypes.Node) { n.Engines = bothEngines })
+		}
+		m.nodes = append(m.nodes, n)
+	}
+	m.minted = w.Supply()
+	return m
 }
 
 func TestJobsStateMachine(t *testing.T) {
 	var matched, settled, reruns, runs int
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWorld(t)
-		m := &machine{world: w, t: t, runs: map[string]uint64{}}
-		w.setParams(func(p *types.Params) {
-			p.Fee = rapid.Uint32Range(0, 1000).Draw(t, "fee")
-			p.Collateral = rapid.Uint32Range(0, 10_000).Draw(t, "collateral")
-			p.AcceptWindow = rapid.SampledFrom([]uint64{0, 50, 3600}).Draw(t, "accept_window")
-			p.MaxAttempts = rapid.Uint32Range(1, 3).Draw(t, "max_attempts")
-			p.MaxSlicesPerBlock = rapid.SampledFrom([]uint32{1, 3, 2000}).Draw(t, "max_slices_per_block")
-			p.OutcomeFinal = 5000
-			p.MatchIdle = 0
-			p.RunFee = rapid.SampledFrom([]uint64{0, 7}).Draw(t, "run_fee")
-			p.MaxRunsPerBlock = rapid.SampledFrom([]uint32{1, 50}).Draw(t, "max_runs_per_block")
-		})
-		for i := range uint32(5) {
-			owner := fmt.Sprintf("prov%d", i%3)
-			n := w.addNode(owner, i+1, rapid.Uint64Range(0, 8000).Draw(t, "price"))
-			if i != 0 { // the first one runs no containers
-				w.nodes.change(w.Ctx, n.Id, func(n *nodestypes.Node) { n.Engines = bothEngines })
-			}
-			m.nodes = append(m.nodes, n)
-		}
-		m.minted = w.Supply()
+		m := newMachine(t)
+		w := m.world
 		m.submitSome(t)
 		m.submitSome(t)
 		m.submitPeriodicSome(t)
+		m.serveSome(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"submit": m.submitSome,
 			"repeat": m.submitPeriodicSome,
@@ -66,6 +80,8 @@ func TestJobsStateMachine(t *testing.T) {
 			"stop": func(t *rapid.T) {
 				m.onPeriodic(t, func(id string) { m.refused(m.tryCancel("dev", id), types.ErrJobClosed) })
 			},
+			"serve":   m.serveSome,
+			"judge":   m.judgeSome,
 			"match":   m.matchSome,
 			"report":  m.reportSome,
 			"flip":    m.flip,
@@ -118,6 +134,9 @@ func (m *machine) windDown() {
 	for _, id := range m.periodic {
 		m.refused(m.tryCancel("dev", id), types.ErrJobClosed)
 	}
+	for _, id := range m.services {
+		m.refused(m.tryCancel("dev", id), types.ErrJobClosed)
+	}
 	m.learnRuns()
 	for range 400 {
 		m.after(6000)
@@ -128,8 +147,12 @@ func (m *machine) windDown() {
 		if !open {
 			m.check()
 			for _, id := range m.jobs {
-				if job := m.job(id); job.Funded != job.Paid+job.Fees+job.Refunded {
-					m.t.Fatalf("%s: funded %d, paid %d, fees %d, refunded %d", id, job.Funded, job.Paid, job.Fees, job.Refunded)
+				job, burned := m.job(id), uint64(0)
+				if job.IsService() {
+					burned = job.Service.Burned
+				}
+				if job.Funded != job.Paid+job.Fees+job.Refunded+burned {
+					m.t.Fatalf("%s: funded %d, paid %d, fees %d, refunded %d, burned %d", id, job.Funded, job.Paid, job.Fees, job.Refunded, burned)
 				}
 			}
 			for i := range 3 {
@@ -152,7 +175,7 @@ func (m *machine) refused(err error, may ...error) {
 }
 
 func (m *machine) submitSome(t *rapid.T) {
-	if len(m.jobs) >= 5 {
+	if len(m.jobs)-len(m.services) >= 5 {
 		t.Skip("enough jobs")
 	}
 	m.salt++

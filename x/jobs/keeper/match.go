@@ -195,11 +195,14 @@ func (k Keeper) take(ctx context.Context, j *openJob, s *types.Slice, count uint
 
 // assign reserves the node, locks the collateral, frees what the agreed price leaves of the budget, and opens the outcome round.
 func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nodestypes.Node, price uint64) error {
+	if j.IsService() {
+		return k.place(ctx, j, s, node, price)
+	}
 	nodeID, err := nodestypes.ParseNodeID(node.Id)
 	if err != nil {
 		return err
 	}
-	if err := k.nodes.Reserve(ctx, nodeID, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount); err != nil {
+	if err := k.nodes.Reserve(ctx, nodeID, node, types.TotalResources(j.Resources, s.TaskCount), s.TaskCount, nil); err != nil {
 		return err
 	}
 	part, err := types.TermsOf(price, s.MaxDuration, j.p.Fee)
@@ -225,20 +228,11 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	if err != nil {
 		return err
 	}
-	provider, err := providerAccount(node.Owner)
-	if err != nil {
+	s.AgreedPrice = price
+	if err := k.engage(ctx, j, s, node, collateral); err != nil {
 		return err
 	}
-	if err := k.escrow.Lock(ctx, provider, collateral); err != nil {
-		return err
-	}
-	s.Budget, s.FeeBudget, s.Collateral = terms.Budget, terms.Fee, collateral
-	s.Attempt++
-	s.NodeId, s.Provider, s.AgreedPrice, s.CpuSingle = node.Id, node.Owner, price, node.Measured.CpuSingle
-	s.MatchedHeight, s.MatchedTime = sdk.UnwrapSDKContext(ctx).BlockHeight(), j.now
-	j.Counts.Pending -= s.TaskCount
-	j.Counts.Matched += s.TaskCount
-
+	s.Budget, s.FeeBudget = terms.Budget, terms.Fee
 	over := j.now + int64(s.MaxDuration)
 	final := over + int64(j.p.OutcomeFinal)
 	if err := k.move(ctx, j, s, types.SLICE_STATUS_MATCHED, final); err != nil {
@@ -247,8 +241,30 @@ func (k Keeper) assign(ctx context.Context, j *openJob, s *types.Slice, node nod
 	if _, err := k.rounds.OpenRound(ctx, types.RoundKindOutcome, outcomeSubject(j, s), over+int64(j.p.OutcomeWindow), final); err != nil {
 		return err
 	}
+	return emitMatched(ctx, j, s)
+}
+
+// engage locks the provider's collateral and writes into the slice who runs it; the caller moves it.
+func (k Keeper) engage(ctx context.Context, j *openJob, s *types.Slice, node nodestypes.Node, collateral uint64) error {
+	provider, err := providerAccount(node.Owner)
+	if err != nil {
+		return err
+	}
+	if err := k.escrow.Lock(ctx, provider, collateral); err != nil {
+		return err
+	}
+	s.Collateral = collateral
+	s.Attempt++
+	s.NodeId, s.Provider, s.CpuSingle = node.Id, node.Owner, node.Measured.CpuSingle
+	s.MatchedHeight, s.MatchedTime = sdk.UnwrapSDKContext(ctx).BlockHeight(), j.now
+	j.Counts.Pending -= s.TaskCount
+	j.Counts.Matched += s.TaskCount
+	return nil
+}
+
+func emitMatched(ctx context.Context, j *openJob, s *types.Slice) error {
 	return emit(ctx, &types.EventSliceMatched{
-		JobId: j.Id, Slice: s.Number, Attempt: s.Attempt, NodeId: s.NodeId, FirstTask: s.FirstTask, TaskCount: s.TaskCount, Price: price,
+		JobId: j.Id, Slice: s.Number, Attempt: s.Attempt, NodeId: s.NodeId, FirstTask: s.FirstTask, TaskCount: s.TaskCount, Price: s.AgreedPrice,
 	})
 }
 

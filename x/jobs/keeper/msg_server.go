@@ -26,11 +26,7 @@ func (s msgServer) TopUpJob(ctx context.Context, msg *types.MsgTopUpJob) (*types
 	if err != nil {
 		return nil, err
 	}
-	next, err := s.k.TopUpJob(ctx, msg.Owner, id, msg.Amount)
-	if err != nil {
-		return nil, err
-	}
-	return &types.MsgTopUpJobResponse{NextTime: next}, nil
+	return s.k.TopUpJob(ctx, msg.Owner, id, msg.Amount)
 }
 
 func (s msgServer) CancelJob(ctx context.Context, msg *types.MsgCancelJob) (*types.MsgCancelJobResponse, error) {
@@ -116,6 +112,34 @@ func (s msgServer) RecordOutcomes(ctx context.Context, msg *types.MsgRecordOutco
 		return nil, err
 	}
 	return &types.MsgRecordOutcomesResponse{}, nil
+}
+
+func (s msgServer) UpdateService(ctx context.Context, msg *types.MsgUpdateService) (*types.MsgUpdateServiceResponse, error) {
+	if err := msg.Validate(s.k.addresses); err != nil {
+		return nil, err
+	}
+	revision, err := s.k.UpdateService(ctx, msg)
+	if err != nil {
+		return nil, err
+	}
+	return &types.MsgUpdateServiceResponse{Revision: revision}, nil
+}
+
+func (s msgServer) ScaleService(ctx context.Context, msg *types.MsgScaleService) (*types.MsgScaleServiceResponse, error) {
+	if err := msg.Validate(s.k.addresses); err != nil {
+		return nil, err
+	}
+	return &types.MsgScaleServiceResponse{}, s.k.ScaleService(ctx, msg)
+}
+
+func (s msgServer) RecordServices(ctx context.Context, msg *types.MsgRecordServices) (*types.MsgRecordServicesResponse, error) {
+	if err := s.onlyReporter(msg.Authority); err != nil {
+		return nil, err
+	}
+	if err := msg.Validate(s.k.addresses); err != nil {
+		return nil, err
+	}
+	return s.k.RecordServices(ctx, msg)
 }
 
 // onlyReporter is the one door by which facts from outside enter: no key signs for the oracle module's address.

@@ -73,6 +73,11 @@ func (k Keeper) save(ctx context.Context, j *openJob) error {
 	if err := k.open.Remove(ctx, j.id); err != nil {
 		return err
 	}
+	if j.IsService() {
+		if err := k.closeService(ctx, j); err != nil {
+			return err
+		}
+	}
 	if j.Parent != "" {
 		if err := k.returnRest(ctx, j); err != nil {
 			return err
@@ -87,6 +92,8 @@ func (k Keeper) save(ctx context.Context, j *openJob) error {
 func closeReason(job types.Job) types.CloseReason {
 	c := job.Counts
 	switch {
+	case job.IsService():
+		return job.Service.End
 	case c.Succeeded >= job.MinSuccess:
 		return types.CLOSE_REASON_COMPLETED
 	case job.CancelledTime != 0:
@@ -157,6 +164,11 @@ func (k Keeper) leave(ctx context.Context, s *types.Slice, key types.SliceKey) e
 		if err != nil {
 			return err
 		}
+		if s.Serving != nil {
+			if err := k.serving.Remove(ctx, key); err != nil {
+				return err
+			}
+		}
 		return k.running.Remove(ctx, collections.Join(node, key))
 	default:
 		return nil
@@ -171,6 +183,11 @@ func (k Keeper) enter(ctx context.Context, s *types.Slice, key types.SliceKey) e
 		node, err := nodestypes.ParseNodeID(s.NodeId)
 		if err != nil {
 			return err
+		}
+		if s.Serving != nil {
+			if err := k.serving.Set(ctx, key); err != nil {
+				return err
+			}
 		}
 		return k.running.Set(ctx, collections.Join(node, key))
 	default:

@@ -24,7 +24,7 @@ func (k Keeper) RecordOutcome(ctx context.Context, msg *types.MsgRecordOutcomes)
 	if err != nil {
 		return err
 	}
-	if s.Status != types.SLICE_STATUS_MATCHED || s.Attempt != msg.Attempt {
+	if s.Status != types.SLICE_STATUS_MATCHED || s.Attempt != msg.Attempt || s.Serving != nil {
 		return types.ErrSliceState.Wrapf("slice %d of %s is %s in attempt %d; the outcome is of attempt %d",
 			s.Number, s.JobId, s.Status, s.Attempt, msg.Attempt)
 	}
@@ -91,6 +91,9 @@ func (k Keeper) release(ctx context.Context, j *openJob, s *types.Slice) error {
 		return err
 	}
 	ended.Released, ended.Tasks = released, ended.Tasks+s.TaskCount
+	if s.Serving != nil {
+		ended.Ports = append(ended.Ports, types.HostPorts(s.Serving.Ports)...)
+	}
 	return k.noteCapacity(ctx)
 }
 

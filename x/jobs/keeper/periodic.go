@@ -126,18 +126,37 @@ func (k Keeper) cancelPeriodic(ctx context.Context, owner string, id escrowtypes
 	return k.savePeriodic(ctx, id, job)
 }
 
-// TopUpJob adds money to a periodic job, starts it again if it was suspended, and returns when its next run is due.
-func (k Keeper) TopUpJob(ctx context.Context, owner string, id escrowtypes.ID, amount uint64) (int64, error) {
-	job, err := k.PeriodicJob(ctx, id)
+// TopUpJob adds money to a service, or to a periodic job, which it starts again if it was suspended.
+func (k Keeper) TopUpJob(ctx context.Context, owner string, id escrowtypes.ID, amount uint64) (*types.MsgTopUpJobResponse, error) {
+	job, err := k.Job(ctx, id)
 	if errors.Is(err, types.ErrJobNotFound) {
-		has, hasErr := k.jobs.Has(ctx, id)
-		if hasErr != nil {
-			return 0, hasErr
-		}
-		if has {
-			err = types.ErrNotSupported.Wrapf("%s is no periodic job; its budget was set aside when it was submitted", id.Bech32(types.JobHRP))
-		}
+		next, err := k.topUpPeriodic(ctx, owner, id, amount)
+		return &types.MsgTopUpJobResponse{NextTime: next}, err
 	}
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case job.Owner != owner:
+		return nil, types.ErrNotOwner.Wrapf("%s belongs to %s", job.Id, job.Owner)
+	case !job.IsService():
+		return nil, types.ErrNotSupported.Wrapf("%s is neither a service nor a periodic job; its budget was set aside when it was submitted", job.Id)
+	}
+	p, err := k.params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j, err := k.openJob(ctx, p, id)
+	if err != nil {
+		return nil, err
+	}
+	until, err := k.fund(ctx, j, amount)
+	return &types.MsgTopUpJobResponse{FundedUntil: until}, err
+}
+
+// topUpPeriodic adds money to a periodic job, starts it again if it was suspended, and returns when its next run is due.
+func (k Keeper) topUpPeriodic(ctx context.Context, owner string, id escrowtypes.ID, amount uint64) (int64, error) {
+	job, err := k.PeriodicJob(ctx, id)
 	if err != nil {
 		return 0, err
 	}

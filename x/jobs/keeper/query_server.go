@@ -42,7 +42,11 @@ func (s queryServer) Job(ctx context.Context, req *types.QueryJobRequest) (*type
 	if err != nil {
 		return nil, notFound(err)
 	}
-	return &types.QueryJobResponse{Job: job}, nil
+	until, err := s.k.fundedUntil(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryJobResponse{Job: job, FundedUntil: until}, nil
 }
 
 func (s queryServer) Jobs(ctx context.Context, req *types.QueryJobsRequest) (*types.QueryJobsResponse, error) {

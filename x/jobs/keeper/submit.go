@@ -18,7 +18,7 @@ const (
 	gasPerTask  = 500
 )
 
-// SubmitJob funds a job from the owner's wallet and queues its tasks, or notes when a periodic one is due. It writes only keys of this job
+// SubmitJob funds a job from the owner's wallet and queues its tasks or replicas, or notes when a periodic one is due. It writes only keys of this job
 // and of its owner.
 func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.MsgSubmitJobResponse, error) {
 	if err := msg.Validate(k.addresses); err != nil {
@@ -28,8 +28,10 @@ func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAgainstParams(p, msg); err != nil {
-		return nil, err
+	if msg.Type != types.JOB_TYPE_SERVICE {
+		if err := checkAgainstParams(p, msg); err != nil {
+			return nil, err
+		}
 	}
 	owner, err := k.addresses.StringToBytes(msg.Owner)
 	if err != nil {
@@ -39,8 +41,11 @@ func (k Keeper) SubmitJob(ctx context.Context, msg *types.MsgSubmitJob) (*types.
 	if err := k.isNew(ctx, id); err != nil {
 		return nil, err
 	}
-	if msg.Type == types.JOB_TYPE_PERIODIC {
+	switch msg.Type {
+	case types.JOB_TYPE_PERIODIC:
 		return k.submitPeriodic(ctx, p, msg, owner, id)
+	case types.JOB_TYPE_SERVICE:
+		return k.submitService(ctx, p, msg, owner, id)
 	}
 	j, part, err := k.newJob(ctx, p, msg, id)
 	if err != nil {
@@ -126,11 +131,16 @@ func (k Keeper) newJob(ctx context.Context, p types.Params, msg *types.MsgSubmit
 	if err != nil {
 		return nil, part, err
 	}
-	now, account := blockSeconds(ctx), escrowtypes.JobAccountID(id)
-	minSuccess := msg.MinSuccess
-	if minSuccess == 0 {
-		minSuccess = msg.Tasks
+	j := k.record(ctx, p, msg, id, funded)
+	if j.MinSuccess == 0 {
+		j.MinSuccess = j.Tasks
 	}
+	return j, part, nil
+}
+
+// record is the job that a message asks for with so much money.
+func (k Keeper) record(ctx context.Context, p types.Params, msg *types.MsgSubmitJob, id escrowtypes.ID, funded uint64) *openJob {
+	now, account := blockSeconds(ctx), escrowtypes.JobAccountID(id)
 	return &openJob{id: id, account: account, p: p, now: now, Job: types.Job{
 		Id:              id.Bech32(types.JobHRP),
 		Owner:           msg.Owner,
@@ -140,7 +150,7 @@ func (k Keeper) newJob(ctx context.Context, p types.Params, msg *types.MsgSubmit
 		SpecDigest:      msg.SpecDigest,
 		ImageDigest:     msg.ImageDigest,
 		Tasks:           msg.Tasks,
-		MinSuccess:      minSuccess,
+		MinSuccess:      msg.MinSuccess,
 		Resources:       msg.Resources,
 		Constraints:     msg.Constraints,
 		Wishes:          msg.Wishes,
@@ -151,7 +161,7 @@ func (k Keeper) newJob(ctx context.Context, p types.Params, msg *types.MsgSubmit
 		SubmittedTime:   now,
 		Account:         account.Bech32(escrowtypes.AccountHRP),
 		Funded:          funded,
-	}}, part, nil
+	}}
 }
 
 // queueTasks cuts the tasks into pending slices.

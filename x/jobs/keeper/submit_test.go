@@ -39,7 +39,9 @@ func TestSubmitRefuses(t *testing.T) {
 		"too short":         {func(m *types.MsgSubmitJob) { m.MaxDuration = 59 }, types.ErrInvalidField, "max_duration: 59; it must be 60 to 604800"},
 		"too long":          {func(m *types.MsgSubmitJob) { m.MaxDuration = 604_801 }, types.ErrInvalidField, "max_duration"},
 		"deadline too late": {func(m *types.MsgSubmitJob) { m.Deadline = 30*24*3600 + 1 }, types.ErrInvalidField, "deadline"},
-		"a service":         {func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_SERVICE }, types.ErrNotSupported, "JOB_TYPE_SERVICE"},
+		"a short service": {func(m *types.MsgSubmitJob) {
+			m.Type, m.Tasks, m.MaxDuration, m.Replicas, m.FundedTime = types.JOB_TYPE_SERVICE, 0, 0, 1, 359
+		}, types.ErrInvalidField, "funded_time: 359; it must be at least 360 seconds"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -78,7 +78,8 @@ func (w *world) addNode(owner string, index uint32, price uint64) nodestypes.Nod
 		Status: nodestypes.NODE_STATUS_ACTIVE, Region: "eu", Datacenter: "eu-1",
 		Capacity: nodestypes.Resources{CpuMilli: 1_000_000, MemoryMib: 1 << 20},
 		Hardware: nodestypes.Hardware{Os: "linux", Arch: "amd64"}, Measured: nodestypes.Benchmark{CpuSingle: 1000},
-		Prices: nodestypes.Prices{Cpu: price},
+		Prices: nodestypes.Prices{Cpu: price}, Grade: nodestypes.NETWORK_GRADE_B,
+		Address: fmt.Sprintf("node%d.example", index), Ports: nodestypes.PortRange{From: 20_000, To: 20_009},
 	}
 	w.nodes.put(w.Ctx, n)
 	w.collateral(owner, 1_000_000)

@@ -16,7 +16,7 @@ import (
 // digest stands for an image that nobody fetches in a simulation.
 const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// MsgSubmitJobFactory submits small jobs that the wallet can pay, some of them periodic.
+// MsgSubmitJobFactory submits small jobs that the wallet can pay, some of them periodic, some of them services.
 func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 	return func(_ context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgSubmitJob) {
 		from := data.AnyAccount(reporter, simsx.WithDenomBalance(escrowtypes.Denom))
@@ -46,6 +46,9 @@ func MsgSubmitJobFactory() simsx.SimMsgFactoryFn[*types.MsgSubmitJob] {
 			Deadline:    r.Uint64InRange(30, 100_000),
 		}
 		times := uint64(1)
+		if r.Intn(5) == 0 {
+			return submitService(from, msg, r, reporter)
+		}
 		if r.Intn(6) == 0 {
 			msg.Type, msg.Tasks, msg.Runs = types.JOB_TYPE_PERIODIC, r.Uint32InRange(1, 5), r.Uint32InRange(1, 4)
 			msg.Schedule = simsx.OneOf(r, []string{"*/10 * * * *", "@hourly", "30 2 * * *"})
@@ -160,6 +163,10 @@ func MsgUpdateParamsFactory() simsx.SimMsgFactoryFn[*types.MsgUpdateParams] {
 		params.MaxAttempts = r.Uint32InRange(1, 5)
 		params.MaxRunsPerBlock = r.Uint32InRange(1, 50)
 		params.MaxSlicesPerBlock = r.Uint32InRange(1, 2000)
+		params.ServiceEpoch = r.Uint64InRange(4*3600, 8*3600) // hours pass between the blocks of a simulation
+		params.ServiceWindow = params.ServiceEpoch
+		params.ServiceStart = params.HeldSeconds() + r.Uint64InRange(0, 24*3600)
+		params.ServiceGrade = nodestypes.NETWORK_GRADE_UNSPECIFIED
 		return nil, &types.MsgUpdateParams{Authority: data.ModuleAccountAddress(reporter, "gov"), Params: params}
 	}
 }

@@ -13,6 +13,8 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgSubmitJob{}, "fog/x/jobs/MsgSubmitJob")
 	legacy.RegisterAminoMsg(cdc, &MsgCancelJob{}, "fog/x/jobs/MsgCancelJob")
 	legacy.RegisterAminoMsg(cdc, &MsgTopUpJob{}, "fog/x/jobs/MsgTopUpJob")
+	legacy.RegisterAminoMsg(cdc, &MsgUpdateService{}, "fog/x/jobs/MsgUpdateService")
+	legacy.RegisterAminoMsg(cdc, &MsgScaleService{}, "fog/x/jobs/MsgScaleService")
 	legacy.RegisterAminoMsg(cdc, &MsgAcceptResult{}, "fog/x/jobs/MsgAcceptResult")
 	legacy.RegisterAminoMsg(cdc, &MsgClaimTimeout{}, "fog/x/jobs/MsgClaimTimeout")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "fog/x/jobs/MsgUpdateParams")
@@ -22,7 +24,7 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 	registry.RegisterImplementations((*sdk.Msg)(nil),
 		&MsgSubmitJob{}, &MsgCancelJob{}, &MsgTopUpJob{}, &MsgAcceptResult{}, &MsgClaimTimeout{}, &MsgUpdateParams{},
-		&MsgRecordMatches{}, &MsgRecordOutcomes{},
+		&MsgUpdateService{}, &MsgScaleService{}, &MsgRecordMatches{}, &MsgRecordOutcomes{}, &MsgRecordServices{},
 	)
 	msgservice.RegisterMsgServiceDesc(registry, &_Msg_serviceDesc)
 }

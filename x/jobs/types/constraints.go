@@ -48,6 +48,9 @@ func (c Constraints) Validate() error {
 			return invalid(fmt.Sprintf("constraints.attributes[%d].key", i), "%s is named twice", quote(a.Key))
 		}
 	}
+	if _, known := nodestypes.NetworkGrade_name[int32(c.MinGrade)]; !known {
+		return invalid("constraints.min_grade", "%d is not known", c.MinGrade)
+	}
 	return validateCondition("constraints.where", c.Where)
 }
 

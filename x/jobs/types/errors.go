@@ -34,8 +34,12 @@ var (
 	ErrInvalidParams = errorsmod.Register(ModuleName, 15, "invalid params")
 	// ErrInvalidGenesis says that a genesis state contradicts itself.
 	ErrInvalidGenesis = errorsmod.Register(ModuleName, 16, "invalid genesis")
-	// ErrUnfunded says that the account of a periodic job cannot pay a run.
-	ErrUnfunded = errorsmod.Register(ModuleName, 17, "not enough money for a run")
+	// ErrUnfunded says that the account of a periodic job cannot pay a run, or the pool of a service an epoch of a slice.
+	ErrUnfunded = errorsmod.Register(ModuleName, 17, "not enough money for a run or an epoch")
 	// ErrOverlap says that the run before has not ended.
 	ErrOverlap = errorsmod.Register(ModuleName, 18, "the run before has not ended")
+	// ErrNotService says that the job is no service.
+	ErrNotService = errorsmod.Register(ModuleName, 19, "job is no service")
+	// ErrNoChange says that a service is what it was asked to be already.
+	ErrNoChange = errorsmod.Register(ModuleName, 20, "nothing to change")
 )

@@ -1162,6 +1162,537 @@ func (m *EventPeriodicJobChanged) GetStatus() PeriodicStatus {
 	return PERIODIC_STATUS_UNSPECIFIED
 }
 
+// EventServiceStarted is emitted when a quorum has first seen a slice of a service running and healthy.
+type EventServiceStarted struct {
+	JobId    string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Slice    uint32 `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Replica  uint32 `protobuf:"varint,3,opt,name=replica,proto3" json:"replica,omitempty"`
+	Revision uint32 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+}
+
+func (m *EventServiceStarted) Reset()         { *m = EventServiceStarted{} }
+func (m *EventServiceStarted) String() string { return proto.CompactTextString(m) }
+func (*EventServiceStarted) ProtoMessage()    {}
+func (*EventServiceStarted) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{16}
+}
+func (m *EventServiceStarted) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceStarted) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceStarted.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceStarted) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceStarted.Merge(m, src)
+}
+func (m *EventServiceStarted) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceStarted) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceStarted.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceStarted proto.InternalMessageInfo
+
+func (m *EventServiceStarted) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceStarted) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *EventServiceStarted) GetReplica() uint32 {
+	if m != nil {
+		return m.Replica
+	}
+	return 0
+}
+
+func (m *EventServiceStarted) GetRevision() uint32 {
+	if m != nil {
+		return m.Revision
+	}
+	return 0
+}
+
+// EventServicePaid is emitted for each slice and epoch that is paid. Amounts in ufog.
+type EventServicePaid struct {
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Slice uint32 `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Paid  uint64 `protobuf:"varint,4,opt,name=paid,proto3" json:"paid,omitempty"`
+	Fee   uint64 `protobuf:"varint,5,opt,name=fee,proto3" json:"fee,omitempty"`
+}
+
+func (m *EventServicePaid) Reset()         { *m = EventServicePaid{} }
+func (m *EventServicePaid) String() string { return proto.CompactTextString(m) }
+func (*EventServicePaid) ProtoMessage()    {}
+func (*EventServicePaid) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{17}
+}
+func (m *EventServicePaid) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServicePaid) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServicePaid.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServicePaid) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServicePaid.Merge(m, src)
+}
+func (m *EventServicePaid) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServicePaid) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServicePaid.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServicePaid proto.InternalMessageInfo
+
+func (m *EventServicePaid) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServicePaid) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *EventServicePaid) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *EventServicePaid) GetPaid() uint64 {
+	if m != nil {
+		return m.Paid
+	}
+	return 0
+}
+
+func (m *EventServicePaid) GetFee() uint64 {
+	if m != nil {
+		return m.Fee
+	}
+	return 0
+}
+
+// EventServiceFailed is emitted for each epoch that a quorum saw a slice fail in.
+type EventServiceFailed struct {
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Slice uint32 `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// unhealthy and not_running epochs in a row.
+	Unhealthy  uint32 `protobuf:"varint,4,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
+	NotRunning uint32 `protobuf:"varint,5,opt,name=not_running,json=notRunning,proto3" json:"not_running,omitempty"`
+}
+
+func (m *EventServiceFailed) Reset()         { *m = EventServiceFailed{} }
+func (m *EventServiceFailed) String() string { return proto.CompactTextString(m) }
+func (*EventServiceFailed) ProtoMessage()    {}
+func (*EventServiceFailed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{18}
+}
+func (m *EventServiceFailed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceFailed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceFailed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceFailed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceFailed.Merge(m, src)
+}
+func (m *EventServiceFailed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceFailed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceFailed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceFailed proto.InternalMessageInfo
+
+func (m *EventServiceFailed) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceFailed) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *EventServiceFailed) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *EventServiceFailed) GetUnhealthy() uint32 {
+	if m != nil {
+		return m.Unhealthy
+	}
+	return 0
+}
+
+func (m *EventServiceFailed) GetNotRunning() uint32 {
+	if m != nil {
+		return m.NotRunning
+	}
+	return 0
+}
+
+// EventServiceHandedOver is emitted when a slice of a service has taken over from another.
+type EventServiceHandedOver struct {
+	JobId   string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Replica uint32 `protobuf:"varint,2,opt,name=replica,proto3" json:"replica,omitempty"`
+	From    uint32 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	To      uint32 `protobuf:"varint,4,opt,name=to,proto3" json:"to,omitempty"`
+}
+
+func (m *EventServiceHandedOver) Reset()         { *m = EventServiceHandedOver{} }
+func (m *EventServiceHandedOver) String() string { return proto.CompactTextString(m) }
+func (*EventServiceHandedOver) ProtoMessage()    {}
+func (*EventServiceHandedOver) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{19}
+}
+func (m *EventServiceHandedOver) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceHandedOver) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceHandedOver.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceHandedOver) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceHandedOver.Merge(m, src)
+}
+func (m *EventServiceHandedOver) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceHandedOver) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceHandedOver.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceHandedOver proto.InternalMessageInfo
+
+func (m *EventServiceHandedOver) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceHandedOver) GetReplica() uint32 {
+	if m != nil {
+		return m.Replica
+	}
+	return 0
+}
+
+func (m *EventServiceHandedOver) GetFrom() uint32 {
+	if m != nil {
+		return m.From
+	}
+	return 0
+}
+
+func (m *EventServiceHandedOver) GetTo() uint32 {
+	if m != nil {
+		return m.To
+	}
+	return 0
+}
+
+// EventServiceNotice is emitted when the money of a service covers no epoch beyond the present one.
+type EventServiceNotice struct {
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// funded_until is a Unix second.
+	FundedUntil int64 `protobuf:"varint,3,opt,name=funded_until,json=fundedUntil,proto3" json:"funded_until,omitempty"`
+}
+
+func (m *EventServiceNotice) Reset()         { *m = EventServiceNotice{} }
+func (m *EventServiceNotice) String() string { return proto.CompactTextString(m) }
+func (*EventServiceNotice) ProtoMessage()    {}
+func (*EventServiceNotice) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{20}
+}
+func (m *EventServiceNotice) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceNotice) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceNotice.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceNotice) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceNotice.Merge(m, src)
+}
+func (m *EventServiceNotice) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceNotice) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceNotice.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceNotice proto.InternalMessageInfo
+
+func (m *EventServiceNotice) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceNotice) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *EventServiceNotice) GetFundedUntil() int64 {
+	if m != nil {
+		return m.FundedUntil
+	}
+	return 0
+}
+
+// EventServiceToppedUp is emitted by MsgTopUpJob for a service.
+type EventServiceToppedUp struct {
+	JobId  string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Amount uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+}
+
+func (m *EventServiceToppedUp) Reset()         { *m = EventServiceToppedUp{} }
+func (m *EventServiceToppedUp) String() string { return proto.CompactTextString(m) }
+func (*EventServiceToppedUp) ProtoMessage()    {}
+func (*EventServiceToppedUp) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{21}
+}
+func (m *EventServiceToppedUp) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceToppedUp) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceToppedUp.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceToppedUp) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceToppedUp.Merge(m, src)
+}
+func (m *EventServiceToppedUp) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceToppedUp) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceToppedUp.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceToppedUp proto.InternalMessageInfo
+
+func (m *EventServiceToppedUp) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceToppedUp) GetAmount() uint64 {
+	if m != nil {
+		return m.Amount
+	}
+	return 0
+}
+
+// EventServiceChanged is emitted by MsgUpdateService and MsgScaleService, and when an update is through or has halted.
+type EventServiceChanged struct {
+	JobId    string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Replicas uint32 `protobuf:"varint,2,opt,name=replicas,proto3" json:"replicas,omitempty"`
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// state is updating, scaling, updated or halted.
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+}
+
+func (m *EventServiceChanged) Reset()         { *m = EventServiceChanged{} }
+func (m *EventServiceChanged) String() string { return proto.CompactTextString(m) }
+func (*EventServiceChanged) ProtoMessage()    {}
+func (*EventServiceChanged) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{22}
+}
+func (m *EventServiceChanged) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceChanged) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceChanged.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceChanged) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceChanged.Merge(m, src)
+}
+func (m *EventServiceChanged) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceChanged) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceChanged.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceChanged proto.InternalMessageInfo
+
+func (m *EventServiceChanged) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceChanged) GetReplicas() uint32 {
+	if m != nil {
+		return m.Replicas
+	}
+	return 0
+}
+
+func (m *EventServiceChanged) GetRevision() uint32 {
+	if m != nil {
+		return m.Revision
+	}
+	return 0
+}
+
+func (m *EventServiceChanged) GetState() string {
+	if m != nil {
+		return m.State
+	}
+	return ""
+}
+
+// EventServiceEnding is emitted when a service begins to end; its slices follow.
+type EventServiceEnding struct {
+	JobId  string      `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Reason CloseReason `protobuf:"varint,2,opt,name=reason,proto3,enum=fog.jobs.v1.CloseReason" json:"reason,omitempty"`
+}
+
+func (m *EventServiceEnding) Reset()         { *m = EventServiceEnding{} }
+func (m *EventServiceEnding) String() string { return proto.CompactTextString(m) }
+func (*EventServiceEnding) ProtoMessage()    {}
+func (*EventServiceEnding) Descriptor() ([]byte, []int) {
+	return fileDescriptor_674c2134fbe3c25f, []int{23}
+}
+func (m *EventServiceEnding) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventServiceEnding) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventServiceEnding.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventServiceEnding) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventServiceEnding.Merge(m, src)
+}
+func (m *EventServiceEnding) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventServiceEnding) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventServiceEnding.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventServiceEnding proto.InternalMessageInfo
+
+func (m *EventServiceEnding) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *EventServiceEnding) GetReason() CloseReason {
+	if m != nil {
+		return m.Reason
+	}
+	return CLOSE_REASON_UNSPECIFIED
+}
+
 func init() {
 	proto.RegisterType((*EventJobSubmitted)(nil), "fog.jobs.v1.EventJobSubmitted")
 	proto.RegisterType((*EventSliceMatched)(nil), "fog.jobs.v1.EventSliceMatched")
@@ -1179,70 +1710,91 @@ func init() {
 	proto.RegisterType((*EventRunSubmitted)(nil), "fog.jobs.v1.EventRunSubmitted")
 	proto.RegisterType((*EventRunLeftOut)(nil), "fog.jobs.v1.EventRunLeftOut")
 	proto.RegisterType((*EventPeriodicJobChanged)(nil), "fog.jobs.v1.EventPeriodicJobChanged")
+	proto.RegisterType((*EventServiceStarted)(nil), "fog.jobs.v1.EventServiceStarted")
+	proto.RegisterType((*EventServicePaid)(nil), "fog.jobs.v1.EventServicePaid")
+	proto.RegisterType((*EventServiceFailed)(nil), "fog.jobs.v1.EventServiceFailed")
+	proto.RegisterType((*EventServiceHandedOver)(nil), "fog.jobs.v1.EventServiceHandedOver")
+	proto.RegisterType((*EventServiceNotice)(nil), "fog.jobs.v1.EventServiceNotice")
+	proto.RegisterType((*EventServiceToppedUp)(nil), "fog.jobs.v1.EventServiceToppedUp")
+	proto.RegisterType((*EventServiceChanged)(nil), "fog.jobs.v1.EventServiceChanged")
+	proto.RegisterType((*EventServiceEnding)(nil), "fog.jobs.v1.EventServiceEnding")
 }
 
 func init() { proto.RegisterFile("fog/jobs/v1/events.proto", fileDescriptor_674c2134fbe3c25f) }
 
 var fileDescriptor_674c2134fbe3c25f = []byte{
-	// 913 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0xcf, 0x6e, 0xdb, 0xc6,
-	0x13, 0x36, 0x2d, 0x4a, 0xb6, 0xc6, 0x70, 0x7e, 0x0e, 0xe3, 0x9f, 0x42, 0x38, 0x8d, 0x6c, 0x10,
-	0x3d, 0x18, 0x28, 0x20, 0xe5, 0xcf, 0xbd, 0x40, 0x6d, 0xf4, 0x90, 0xb4, 0x41, 0x83, 0x75, 0x8a,
-	0xa2, 0x3d, 0x54, 0x58, 0x8a, 0x23, 0x89, 0x0e, 0xb9, 0xcb, 0xec, 0x0e, 0x6d, 0x07, 0x7d, 0x89,
-	0xa2, 0xf7, 0x5e, 0xfb, 0x02, 0x7d, 0x88, 0xf6, 0x98, 0x63, 0x8f, 0x85, 0xfd, 0x22, 0xc5, 0xfe,
-	0x91, 0x45, 0x05, 0x55, 0x00, 0xb5, 0x3d, 0x69, 0xbf, 0x99, 0xe5, 0xec, 0xcc, 0x37, 0xb3, 0xdf,
-	0x0a, 0xe2, 0x89, 0x9c, 0x0e, 0xcf, 0x65, 0xaa, 0x87, 0x17, 0x8f, 0x87, 0x78, 0x81, 0x82, 0xf4,
-	0xa0, 0x52, 0x92, 0x64, 0xb4, 0x33, 0x91, 0xd3, 0x81, 0xf1, 0x0c, 0x2e, 0x1e, 0x1f, 0xf4, 0x9a,
-	0xdb, 0xac, 0xd1, 0x6e, 0x3a, 0x38, 0x68, 0xda, 0x2b, 0x54, 0xb9, 0xcc, 0xf2, 0xb1, 0xf3, 0x25,
-	0x02, 0xee, 0x7e, 0x6e, 0x02, 0x3e, 0x97, 0xe9, 0x59, 0x9d, 0x96, 0x39, 0x11, 0x66, 0xd1, 0xff,
-	0xa1, 0x73, 0x2e, 0xd3, 0x51, 0x9e, 0xc5, 0xc1, 0x51, 0x70, 0xdc, 0x65, 0xed, 0x73, 0x99, 0x3e,
-	0xcb, 0xa2, 0x7d, 0x68, 0xcb, 0x4b, 0x81, 0x2a, 0xde, 0x74, 0x56, 0x0b, 0x8c, 0x95, 0xb8, 0x7e,
-	0xad, 0xe3, 0xd6, 0x51, 0x70, 0xbc, 0xcb, 0x1c, 0x88, 0x7a, 0xd0, 0x99, 0xd4, 0x22, 0xc3, 0x2c,
-	0x0e, 0x8f, 0x82, 0xe3, 0x90, 0x79, 0x94, 0xfc, 0x16, 0xf8, 0x03, 0xcf, 0x8a, 0x7c, 0x8c, 0x2f,
-	0x38, 0x8d, 0x67, 0x1f, 0x3c, 0x50, 0x9b, 0x6d, 0xf6, 0xc0, 0x5d, 0xe6, 0x40, 0x14, 0xc3, 0x16,
-	0x27, 0xc2, 0xb2, 0x22, 0x7f, 0xe4, 0x1c, 0x46, 0xf7, 0x61, 0x4b, 0xc8, 0x0c, 0x4d, 0x9c, 0xd0,
-	0xc6, 0xe9, 0x18, 0xf8, 0x2c, 0x8b, 0x1e, 0x02, 0x4c, 0x72, 0xa5, 0x69, 0x64, 0x92, 0x8b, 0xdb,
-	0xf6, 0xab, 0xae, 0xb5, 0xbc, 0xe2, 0xfa, 0xb5, 0x71, 0x1b, 0xc7, 0x68, 0x2c, 0x6b, 0x41, 0x71,
-	0xc7, 0xb9, 0x8d, 0xe5, 0xd4, 0x18, 0x4c, 0x1a, 0x95, 0x32, 0x69, 0x6c, 0xd9, 0x52, 0x1c, 0x48,
-	0x6a, 0xf8, 0x9f, 0x2d, 0xc4, 0xd6, 0x70, 0x46, 0xbc, 0xc0, 0xf5, 0xca, 0x78, 0x08, 0xe0, 0x92,
-	0x15, 0x19, 0x5e, 0xf9, 0x4a, 0xba, 0x36, 0x5f, 0x63, 0x30, 0x04, 0x2a, 0xe4, 0x5a, 0x8a, 0x79,
-	0x29, 0x0e, 0x25, 0xbf, 0x06, 0x10, 0x2d, 0x08, 0x64, 0x58, 0x49, 0x45, 0xff, 0x1d, 0x83, 0xa6,
-	0x6d, 0x3c, 0x2f, 0x7c, 0xdb, 0x76, 0x99, 0x47, 0xd1, 0x21, 0xec, 0x28, 0xd4, 0x75, 0x41, 0x23,
-	0x25, 0x25, 0x59, 0x06, 0xbb, 0x0c, 0x9c, 0x89, 0x49, 0x49, 0xa6, 0x9a, 0x12, 0x09, 0x15, 0x66,
-	0xa3, 0x52, 0x5b, 0x0a, 0x43, 0xd6, 0xf5, 0x96, 0x17, 0x3a, 0xf9, 0x69, 0xb3, 0xd9, 0xf6, 0x33,
-	0x24, 0x2a, 0xd6, 0x4d, 0xfa, 0x11, 0x74, 0x34, 0x71, 0xaa, 0xdd, 0xa0, 0xdd, 0x79, 0x12, 0x0f,
-	0x1a, 0xb3, 0x3f, 0x70, 0x71, 0xad, 0x9f, 0xf9, 0x7d, 0x51, 0x04, 0x61, 0xc5, 0xf3, 0xf9, 0x04,
-	0xda, 0x75, 0xb4, 0x07, 0xad, 0x09, 0xa2, 0x2d, 0x20, 0x64, 0x66, 0x19, 0x1d, 0xc0, 0xb6, 0x42,
-	0x3f, 0xab, 0x2e, 0xef, 0x5b, 0x1c, 0x0d, 0xe1, 0xde, 0x58, 0x16, 0x05, 0x27, 0x54, 0xbc, 0x18,
-	0x29, 0xa4, 0x5a, 0x09, 0xcc, 0xfc, 0x1c, 0x44, 0x0b, 0x17, 0xf3, 0x9e, 0xe8, 0x13, 0xb8, 0xdb,
-	0xf8, 0x20, 0x75, 0xdb, 0xb7, 0xed, 0xf6, 0xbd, 0x85, 0xe3, 0xc4, 0xda, 0x93, 0x8b, 0xe5, 0x4e,
-	0xbe, 0xa9, 0xb1, 0x5e, 0x97, 0x94, 0x07, 0xd0, 0x15, 0x78, 0x39, 0x72, 0x1e, 0xd7, 0xcb, 0x6d,
-	0x81, 0x97, 0x36, 0xe2, 0xca, 0x11, 0xfa, 0x39, 0x80, 0x3b, 0xf3, 0x4b, 0x7f, 0x5a, 0x48, 0xbd,
-	0xfa, 0xd0, 0x47, 0xb7, 0x11, 0x36, 0xff, 0x86, 0x73, 0xfb, 0x2d, 0xb3, 0xfe, 0x79, 0xec, 0x5b,
-	0xce, 0x5b, 0x0d, 0xce, 0x23, 0x08, 0x27, 0x88, 0x7a, 0xde, 0x07, 0xb3, 0x5e, 0x62, 0xbd, 0xbd,
-	0xcc, 0x7a, 0xf2, 0x4b, 0x00, 0xfb, 0x36, 0xbf, 0x6f, 0x72, 0x9a, 0xcd, 0xb0, 0xc8, 0xfe, 0xd1,
-	0xbc, 0x1c, 0xc2, 0x8e, 0xbb, 0xf3, 0x4d, 0x72, 0x9c, 0x0c, 0x38, 0x7a, 0xfe, 0xf5, 0x78, 0x24,
-	0x5f, 0x2c, 0xc4, 0xf3, 0x94, 0x8b, 0x31, 0x16, 0x1f, 0x48, 0xf2, 0x10, 0x76, 0x64, 0x85, 0xc2,
-	0x65, 0xa3, 0x7d, 0xaa, 0x60, 0x4c, 0x36, 0x1b, 0x9d, 0x7c, 0xeb, 0xf5, 0xe4, 0xb9, 0x4c, 0x3f,
-	0xbb, 0xe4, 0x2a, 0x5b, 0x1d, 0xaa, 0x21, 0x73, 0x9b, 0x4b, 0x32, 0xd7, 0x83, 0x0e, 0x2f, 0xad,
-	0x86, 0x39, 0xfa, 0x3d, 0x4a, 0x94, 0x1f, 0xb4, 0x13, 0x23, 0x55, 0x0c, 0xc7, 0xd2, 0x46, 0xdf,
-	0x87, 0xb6, 0x92, 0xb5, 0x70, 0xc1, 0x43, 0xe6, 0x80, 0x89, 0x31, 0xc3, 0x7c, 0x3a, 0x23, 0x1b,
-	0xbb, 0xc5, 0x3c, 0x32, 0x9a, 0x51, 0x3a, 0xb5, 0x9e, 0x6b, 0x86, 0x87, 0x96, 0x7e, 0x23, 0x7f,
-	0x5e, 0x32, 0x1c, 0x48, 0x0a, 0xb8, 0xb7, 0x18, 0xee, 0x97, 0x52, 0x53, 0x25, 0xc5, 0xba, 0x2d,
-	0xdc, 0x83, 0x56, 0x56, 0xbb, 0xd6, 0xb5, 0x98, 0x59, 0xae, 0x1c, 0xe9, 0x27, 0xbe, 0xc2, 0x97,
-	0x5c, 0xf1, 0x52, 0x7f, 0x5d, 0x65, 0xdc, 0x88, 0xe2, 0x47, 0xd0, 0xe5, 0x35, 0xcd, 0xa4, 0xca,
-	0xe9, 0xad, 0x3f, 0x6f, 0x61, 0x48, 0xde, 0xf8, 0xee, 0xb1, 0x5a, 0x2c, 0x9e, 0xbe, 0x1e, 0x74,
-	0x2a, 0xae, 0x50, 0x90, 0xdf, 0xef, 0x91, 0x49, 0x45, 0xd5, 0xee, 0x1a, 0x84, 0xcc, 0x2c, 0x1b,
-	0x95, 0xb4, 0x9a, 0x95, 0xd8, 0x1b, 0x79, 0x45, 0x23, 0xca, 0x4b, 0xc7, 0x48, 0xcb, 0xdc, 0xc8,
-	0x2b, 0x7a, 0x95, 0x97, 0x98, 0x7c, 0xef, 0x7b, 0xcc, 0x6a, 0xf1, 0x25, 0x4e, 0xe8, 0xab, 0x9a,
-	0x56, 0x1e, 0xd8, 0x5b, 0xba, 0x7a, 0xb7, 0x95, 0x2e, 0xc7, 0x6f, 0xbd, 0x17, 0xff, 0x07, 0xb8,
-	0xef, 0x68, 0xf0, 0x8f, 0xbc, 0x19, 0xcc, 0x19, 0x17, 0xd3, 0x75, 0xdf, 0xf4, 0xa7, 0xef, 0x69,
-	0xed, 0x83, 0xa5, 0x7b, 0x3f, 0x8f, 0xbe, 0x2c, 0xb7, 0x27, 0x9f, 0xfe, 0x7e, 0xdd, 0x0f, 0xde,
-	0x5d, 0xf7, 0x83, 0x3f, 0xaf, 0xfb, 0xc1, 0x8f, 0x37, 0xfd, 0x8d, 0x77, 0x37, 0xfd, 0x8d, 0x3f,
-	0x6e, 0xfa, 0x1b, 0xdf, 0x7d, 0x3c, 0xcd, 0x69, 0x56, 0xa7, 0x83, 0xb1, 0x2c, 0x87, 0x13, 0x39,
-	0x9d, 0xaa, 0x3c, 0x33, 0xbf, 0xd9, 0xf0, 0xca, 0xfd, 0x2d, 0xa1, 0xb7, 0x15, 0xea, 0xb4, 0x63,
-	0xff, 0x91, 0x3c, 0xfd, 0x2b, 0x00, 0x00, 0xff, 0xff, 0x69, 0x54, 0x1f, 0xbc, 0xee, 0x08, 0x00,
-	0x00,
+	// 1134 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x57, 0xdd, 0x6e, 0x1b, 0x45,
+	0x14, 0xce, 0xfa, 0x2f, 0xf1, 0x84, 0x84, 0x74, 0x1b, 0x5c, 0x2b, 0x6d, 0x9d, 0xb0, 0xe2, 0x22,
+	0x12, 0x92, 0xdd, 0x9f, 0x7b, 0x24, 0x12, 0x05, 0xd1, 0x42, 0x69, 0xb4, 0x49, 0x84, 0x40, 0x02,
+	0x6b, 0xec, 0x3d, 0xf6, 0x4e, 0xba, 0x3b, 0xb3, 0x9d, 0x3d, 0xeb, 0x38, 0xf4, 0x25, 0x10, 0x17,
+	0xdc, 0x71, 0xcb, 0x0b, 0xf0, 0x10, 0x70, 0xd9, 0x4b, 0x2e, 0x51, 0xf2, 0x22, 0x68, 0x7e, 0xd6,
+	0xde, 0xad, 0x70, 0xc1, 0x25, 0x57, 0x99, 0x73, 0xce, 0xec, 0xf9, 0xf9, 0xce, 0x39, 0xdf, 0xc4,
+	0xa4, 0x3d, 0x12, 0xe3, 0xde, 0xb9, 0x18, 0xa4, 0xbd, 0xc9, 0xc3, 0x1e, 0x4c, 0x80, 0x63, 0xda,
+	0x4d, 0xa4, 0x40, 0xe1, 0xae, 0x8f, 0xc4, 0xb8, 0xab, 0x2c, 0xdd, 0xc9, 0xc3, 0x9d, 0x56, 0xf1,
+	0x9a, 0x56, 0xea, 0x4b, 0x3b, 0x3b, 0x45, 0x7d, 0x02, 0x92, 0x89, 0x80, 0x0d, 0x8d, 0xcd, 0xe3,
+	0xe4, 0xd6, 0x91, 0x72, 0xf8, 0x54, 0x0c, 0x4e, 0xb2, 0x41, 0xcc, 0x10, 0x21, 0x70, 0x3f, 0x20,
+	0x8d, 0x73, 0x31, 0xe8, 0xb3, 0xa0, 0xed, 0xec, 0x39, 0xfb, 0x4d, 0xbf, 0x7e, 0x2e, 0x06, 0x4f,
+	0x02, 0x77, 0x9b, 0xd4, 0xc5, 0x05, 0x07, 0xd9, 0xae, 0x18, 0xad, 0x16, 0x94, 0x16, 0x69, 0xfa,
+	0x22, 0x6d, 0x57, 0xf7, 0x9c, 0xfd, 0x0d, 0xdf, 0x08, 0x6e, 0x8b, 0x34, 0x46, 0x19, 0x0f, 0x20,
+	0x68, 0xd7, 0xf6, 0x9c, 0xfd, 0x9a, 0x6f, 0x25, 0xef, 0x77, 0xc7, 0x06, 0x3c, 0x89, 0xd8, 0x10,
+	0x9e, 0x51, 0x1c, 0x86, 0x6f, 0x0d, 0x98, 0xaa, 0x6b, 0x3a, 0xe0, 0x86, 0x6f, 0x04, 0xb7, 0x4d,
+	0x56, 0x29, 0x22, 0xc4, 0x09, 0xda, 0x90, 0xb9, 0xe8, 0xde, 0x21, 0xab, 0x5c, 0x04, 0xa0, 0xfc,
+	0xd4, 0xb4, 0x9f, 0x86, 0x12, 0x9f, 0x04, 0xee, 0x7d, 0x42, 0x46, 0x4c, 0xa6, 0xd8, 0x57, 0xc9,
+	0xb5, 0xeb, 0xfa, 0xab, 0xa6, 0xd6, 0x9c, 0xd2, 0xf4, 0x85, 0x32, 0x2b, 0x43, 0x7f, 0x28, 0x32,
+	0x8e, 0xed, 0x86, 0x31, 0x2b, 0xcd, 0xa1, 0x52, 0xa8, 0x34, 0x12, 0xa9, 0xd2, 0x58, 0xd5, 0xa5,
+	0x18, 0xc1, 0xcb, 0xc8, 0xfb, 0xba, 0x10, 0x5d, 0xc3, 0x09, 0xd2, 0x08, 0x96, 0x2b, 0xe3, 0x3e,
+	0x21, 0x26, 0x59, 0x1e, 0xc0, 0xd4, 0x56, 0xd2, 0xd4, 0xf9, 0x2a, 0x85, 0x02, 0x50, 0x02, 0x4d,
+	0x05, 0xcf, 0x4b, 0x31, 0x92, 0xf7, 0x9b, 0x43, 0xdc, 0x39, 0x80, 0x3e, 0x24, 0x42, 0xe2, 0xcd,
+	0x21, 0xa8, 0xda, 0x46, 0x59, 0x64, 0xdb, 0xb6, 0xe1, 0x5b, 0xc9, 0xdd, 0x25, 0xeb, 0x12, 0xd2,
+	0x2c, 0xc2, 0xbe, 0x14, 0x02, 0x35, 0x82, 0x4d, 0x9f, 0x18, 0x95, 0x2f, 0x04, 0xaa, 0x6a, 0x62,
+	0x40, 0x90, 0x10, 0xf4, 0xe3, 0x54, 0x43, 0x58, 0xf3, 0x9b, 0x56, 0xf3, 0x2c, 0xf5, 0x7e, 0xaa,
+	0x14, 0xdb, 0x7e, 0x02, 0x88, 0xd1, 0xb2, 0x49, 0x3f, 0x20, 0x8d, 0x14, 0x29, 0x66, 0x66, 0xd0,
+	0x36, 0x1f, 0xb5, 0xbb, 0x85, 0xd9, 0xef, 0x1a, 0xbf, 0xda, 0xee, 0xdb, 0x7b, 0xae, 0x4b, 0x6a,
+	0x09, 0x65, 0xf9, 0x04, 0xea, 0xb3, 0xbb, 0x45, 0xaa, 0x23, 0x00, 0x5d, 0x40, 0xcd, 0x57, 0x47,
+	0x77, 0x87, 0xac, 0x49, 0xb0, 0xb3, 0x6a, 0xf2, 0x9e, 0xc9, 0x6e, 0x8f, 0xdc, 0x1e, 0x8a, 0x28,
+	0xa2, 0x08, 0x92, 0x46, 0x7d, 0x09, 0x98, 0x49, 0x0e, 0x81, 0x9d, 0x03, 0x77, 0x6e, 0xf2, 0xad,
+	0xc5, 0xfd, 0x98, 0xdc, 0x2a, 0x7c, 0x30, 0x30, 0xd7, 0xd7, 0xf4, 0xf5, 0xad, 0xb9, 0xe1, 0x40,
+	0xeb, 0xbd, 0x49, 0xb9, 0x93, 0x2f, 0x33, 0xc8, 0x96, 0x05, 0xe5, 0x2e, 0x69, 0x72, 0xb8, 0xe8,
+	0x1b, 0x8b, 0xe9, 0xe5, 0x1a, 0x87, 0x0b, 0xed, 0x71, 0xe1, 0x08, 0xfd, 0xe2, 0x90, 0xcd, 0x7c,
+	0xe9, 0x0f, 0x23, 0x91, 0x2e, 0x0e, 0xfa, 0x60, 0xe6, 0xa1, 0xf2, 0x0f, 0x98, 0xeb, 0x6f, 0x7d,
+	0x6d, 0xcf, 0x7d, 0xcf, 0x30, 0xaf, 0x16, 0x30, 0x77, 0x49, 0x6d, 0x04, 0x90, 0xe6, 0x7d, 0x50,
+	0xe7, 0x12, 0xea, 0xf5, 0x32, 0xea, 0xde, 0xaf, 0x0e, 0xd9, 0xd6, 0xf9, 0x7d, 0xcd, 0x30, 0x0c,
+	0x21, 0x0a, 0xde, 0x69, 0x5e, 0x76, 0xc9, 0xba, 0xd9, 0xf9, 0x22, 0x38, 0x86, 0x06, 0x0c, 0x3c,
+	0xff, 0x7b, 0x3c, 0xbc, 0x2f, 0xe6, 0xe4, 0x79, 0x48, 0xf9, 0x10, 0xa2, 0xb7, 0x24, 0xb9, 0x4b,
+	0xd6, 0x45, 0x02, 0xdc, 0x64, 0x93, 0xda, 0x54, 0x89, 0x52, 0xe9, 0x6c, 0x52, 0xef, 0x1b, 0xcb,
+	0x27, 0x4f, 0xc5, 0xe0, 0xd3, 0x0b, 0x2a, 0x83, 0xc5, 0xae, 0x0a, 0x34, 0x57, 0x29, 0xd1, 0x5c,
+	0x8b, 0x34, 0x68, 0xac, 0x39, 0xcc, 0xc0, 0x6f, 0x25, 0x4f, 0xda, 0x41, 0x3b, 0x50, 0x54, 0xe5,
+	0xc3, 0x50, 0x68, 0xef, 0xdb, 0xa4, 0x2e, 0x45, 0xc6, 0x8d, 0xf3, 0x9a, 0x6f, 0x04, 0xe5, 0x23,
+	0x04, 0x36, 0x0e, 0x51, 0xfb, 0xae, 0xfa, 0x56, 0x52, 0x9c, 0x11, 0x1b, 0xb6, 0xce, 0x39, 0xc3,
+	0x8a, 0x1a, 0x7e, 0x45, 0x7f, 0x96, 0x32, 0x8c, 0xe0, 0x45, 0xe4, 0xf6, 0x7c, 0xb8, 0x8f, 0x45,
+	0x8a, 0x89, 0xe0, 0xcb, 0xb6, 0x70, 0x8b, 0x54, 0x83, 0xcc, 0xb4, 0xae, 0xea, 0xab, 0xe3, 0xc2,
+	0x91, 0x7e, 0x64, 0x2b, 0x3c, 0xa6, 0x92, 0xc6, 0xe9, 0x59, 0x12, 0x50, 0x45, 0x8a, 0xf7, 0x48,
+	0x93, 0x66, 0x18, 0x0a, 0xc9, 0xf0, 0xd2, 0xc6, 0x9b, 0x2b, 0xbc, 0x97, 0xb6, 0x7b, 0x7e, 0xc6,
+	0xe7, 0x4f, 0x5f, 0x8b, 0x34, 0x12, 0x2a, 0x81, 0xa3, 0xbd, 0x6f, 0x25, 0x95, 0x8a, 0xcc, 0xcc,
+	0x1a, 0xd4, 0x7c, 0x75, 0x2c, 0x54, 0x52, 0x2d, 0x56, 0xa2, 0x37, 0x72, 0x8a, 0x7d, 0x64, 0xb1,
+	0x41, 0xa4, 0xaa, 0x36, 0x72, 0x8a, 0xa7, 0x2c, 0x06, 0xef, 0x7b, 0xdb, 0x63, 0x3f, 0xe3, 0x5f,
+	0xc2, 0x08, 0x9f, 0x67, 0xb8, 0x30, 0x60, 0xab, 0xb4, 0x7a, 0xb3, 0x4a, 0xcb, 0xfe, 0xab, 0x6f,
+	0xf8, 0x7f, 0x45, 0xee, 0x18, 0x18, 0xec, 0x23, 0xaf, 0x06, 0x33, 0xa4, 0x7c, 0xbc, 0xec, 0x9b,
+	0xfe, 0xf8, 0x0d, 0xae, 0xbd, 0x5b, 0xda, 0xfb, 0xdc, 0x7b, 0x99, 0x6e, 0xbd, 0x69, 0xde, 0x71,
+	0x90, 0x13, 0x43, 0xc6, 0xef, 0xf4, 0x32, 0x49, 0x48, 0x22, 0x36, 0xa4, 0xf9, 0x94, 0x59, 0xd1,
+	0xec, 0xe1, 0x84, 0xa5, 0xcc, 0xf6, 0x7e, 0xc3, 0x9f, 0xc9, 0xde, 0x2b, 0xb2, 0x55, 0x8c, 0x7c,
+	0xac, 0x36, 0x79, 0xa9, 0xb0, 0xdb, 0xa4, 0x0e, 0x89, 0x18, 0x86, 0x76, 0x6f, 0x8c, 0xf0, 0xdf,
+	0x08, 0xc2, 0xfb, 0x79, 0xf6, 0x20, 0x9b, 0xe8, 0x9f, 0x99, 0x17, 0xf3, 0x06, 0xe2, 0xdf, 0x23,
+	0xcd, 0x8c, 0x87, 0x40, 0x23, 0x0c, 0x2f, 0x6d, 0xcd, 0x73, 0x85, 0x22, 0x14, 0x2e, 0xb0, 0x2f,
+	0x33, 0xce, 0x19, 0x1f, 0xdb, 0x7f, 0x6a, 0x08, 0x17, 0x6a, 0xb8, 0x94, 0xc6, 0x8b, 0x49, 0xab,
+	0x98, 0xd7, 0xe7, 0x54, 0x71, 0xd6, 0xf3, 0x09, 0xc8, 0x45, 0xb9, 0x15, 0xc0, 0xaf, 0x94, 0xc1,
+	0x57, 0x0c, 0x2e, 0x45, 0x6c, 0x7b, 0xa2, 0xcf, 0xee, 0x26, 0xa9, 0xa0, 0xb0, 0x69, 0x55, 0x50,
+	0x78, 0x41, 0x19, 0x86, 0xaf, 0x04, 0xaa, 0xca, 0x96, 0x1a, 0xbb, 0x0f, 0xc9, 0x7b, 0x86, 0x59,
+	0xfb, 0x19, 0x47, 0x16, 0xd9, 0xf1, 0x5e, 0x37, 0xba, 0x33, 0xa5, 0xf2, 0x8e, 0xec, 0xd3, 0x60,
+	0xa3, 0x9c, 0x8a, 0x24, 0x81, 0xe0, 0x2c, 0x59, 0x14, 0x67, 0xce, 0x88, 0x95, 0x12, 0x23, 0xfe,
+	0x50, 0x9e, 0xd5, 0x7f, 0x59, 0x12, 0x3d, 0x7b, 0x1a, 0x89, 0x9c, 0xb8, 0x67, 0x72, 0x69, 0x2e,
+	0xab, 0xe5, 0xb9, 0xb4, 0xcc, 0x88, 0x60, 0xc9, 0xca, 0x08, 0xde, 0x77, 0x65, 0xa0, 0x8e, 0x78,
+	0xc0, 0xf8, 0xf8, 0xc6, 0x5e, 0xe0, 0x83, 0x4f, 0xfe, 0xb8, 0xea, 0x38, 0xaf, 0xaf, 0x3a, 0xce,
+	0x5f, 0x57, 0x1d, 0xe7, 0xc7, 0xeb, 0xce, 0xca, 0xeb, 0xeb, 0xce, 0xca, 0x9f, 0xd7, 0x9d, 0x95,
+	0x6f, 0x3f, 0x1a, 0x33, 0x0c, 0xb3, 0x41, 0x77, 0x28, 0xe2, 0xde, 0x48, 0x8c, 0xc7, 0x92, 0x05,
+	0xea, 0x6f, 0xd0, 0x9b, 0x9a, 0x5f, 0x07, 0x78, 0x99, 0x40, 0x3a, 0x68, 0xe8, 0x1f, 0x06, 0x8f,
+	0xff, 0x0e, 0x00, 0x00, 0xff, 0xff, 0xbe, 0xdc, 0x8d, 0x17, 0x75, 0x0c, 0x00, 0x00,
 }
 
 func (m *EventJobSubmitted) Marshal() (dAtA []byte, err error) {
@@ -2003,6 +2555,355 @@ func (m *EventPeriodicJobChanged) MarshalToSizedBuffer(dAtA []byte) (int, error)
 	return len(dAtA) - i, nil
 }
 
+func (m *EventServiceStarted) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceStarted) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceStarted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Revision != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Revision))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Replica != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Replica))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServicePaid) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServicePaid) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServicePaid) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Fee != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Fee))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Paid != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Paid))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceFailed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceFailed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceFailed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.NotRunning != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.NotRunning))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Unhealthy != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Unhealthy))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceHandedOver) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceHandedOver) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceHandedOver) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.To != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.To))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.From != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.From))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Replica != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Replica))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceNotice) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceNotice) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceNotice) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.FundedUntil != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.FundedUntil))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceToppedUp) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceToppedUp) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceToppedUp) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Amount != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Amount))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceChanged) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceChanged) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceChanged) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.State) > 0 {
+		i -= len(m.State)
+		copy(dAtA[i:], m.State)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.State)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Revision != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Revision))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Replicas != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Replicas))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventServiceEnding) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventServiceEnding) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventServiceEnding) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Reason != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Reason))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -2383,6 +3284,175 @@ func (m *EventPeriodicJobChanged) Size() (n int) {
 	}
 	if m.Status != 0 {
 		n += 1 + sovEvents(uint64(m.Status))
+	}
+	return n
+}
+
+func (m *EventServiceStarted) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovEvents(uint64(m.Slice))
+	}
+	if m.Replica != 0 {
+		n += 1 + sovEvents(uint64(m.Replica))
+	}
+	if m.Revision != 0 {
+		n += 1 + sovEvents(uint64(m.Revision))
+	}
+	return n
+}
+
+func (m *EventServicePaid) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovEvents(uint64(m.Slice))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovEvents(uint64(m.Epoch))
+	}
+	if m.Paid != 0 {
+		n += 1 + sovEvents(uint64(m.Paid))
+	}
+	if m.Fee != 0 {
+		n += 1 + sovEvents(uint64(m.Fee))
+	}
+	return n
+}
+
+func (m *EventServiceFailed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovEvents(uint64(m.Slice))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovEvents(uint64(m.Epoch))
+	}
+	if m.Unhealthy != 0 {
+		n += 1 + sovEvents(uint64(m.Unhealthy))
+	}
+	if m.NotRunning != 0 {
+		n += 1 + sovEvents(uint64(m.NotRunning))
+	}
+	return n
+}
+
+func (m *EventServiceHandedOver) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Replica != 0 {
+		n += 1 + sovEvents(uint64(m.Replica))
+	}
+	if m.From != 0 {
+		n += 1 + sovEvents(uint64(m.From))
+	}
+	if m.To != 0 {
+		n += 1 + sovEvents(uint64(m.To))
+	}
+	return n
+}
+
+func (m *EventServiceNotice) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.FundedUntil != 0 {
+		n += 1 + sovEvents(uint64(m.FundedUntil))
+	}
+	return n
+}
+
+func (m *EventServiceToppedUp) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Amount != 0 {
+		n += 1 + sovEvents(uint64(m.Amount))
+	}
+	return n
+}
+
+func (m *EventServiceChanged) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Replicas != 0 {
+		n += 1 + sovEvents(uint64(m.Replicas))
+	}
+	if m.Revision != 0 {
+		n += 1 + sovEvents(uint64(m.Revision))
+	}
+	l = len(m.State)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventServiceEnding) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Reason != 0 {
+		n += 1 + sovEvents(uint64(m.Reason))
 	}
 	return n
 }
@@ -4785,6 +5855,1087 @@ func (m *EventPeriodicJobChanged) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Status |= PeriodicStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceStarted) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceStarted: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceStarted: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Replica", wireType)
+			}
+			m.Replica = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Replica |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revision", wireType)
+			}
+			m.Revision = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Revision |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServicePaid) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServicePaid: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServicePaid: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Paid", wireType)
+			}
+			m.Paid = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Paid |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Fee", wireType)
+			}
+			m.Fee = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Fee |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceFailed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceFailed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceFailed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Unhealthy", wireType)
+			}
+			m.Unhealthy = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Unhealthy |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NotRunning", wireType)
+			}
+			m.NotRunning = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NotRunning |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceHandedOver) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceHandedOver: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceHandedOver: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Replica", wireType)
+			}
+			m.Replica = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Replica |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field From", wireType)
+			}
+			m.From = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.From |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field To", wireType)
+			}
+			m.To = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.To |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceNotice) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceNotice: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceNotice: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FundedUntil", wireType)
+			}
+			m.FundedUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FundedUntil |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceToppedUp) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceToppedUp: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceToppedUp: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			m.Amount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Amount |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceChanged) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceChanged: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceChanged: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Replicas", wireType)
+			}
+			m.Replicas = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Replicas |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revision", wireType)
+			}
+			m.Revision = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Revision |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field State", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.State = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventServiceEnding) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventServiceEnding: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventServiceEnding: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			m.Reason = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Reason |= CloseReason(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

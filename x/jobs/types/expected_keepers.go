@@ -26,12 +26,14 @@ type EscrowKeeper interface {
 type NodesKeeper interface {
 	Node(ctx context.Context, id escrowtypes.ID) (nodestypes.Node, error)
 	NodeByIndex(ctx context.Context, index uint32) (nodestypes.Node, error)
-	// Reserve takes resources of a node, as it was just read, for tasks; an error if the node cannot take them now.
-	Reserve(ctx context.Context, id escrowtypes.ID, node nodestypes.Node, total nodestypes.Resources, tasks uint32) error
+	// Reserve takes resources and ports of a node, as it was just read, for tasks; an error if the node cannot take them now.
+	Reserve(ctx context.Context, id escrowtypes.ID, node nodestypes.Node, total nodestypes.Resources, tasks uint32, ports []uint32) error
 	// EndWork gives resources back and counts what was done, in any state of the node.
 	EndWork(ctx context.Context, id escrowtypes.ID, work nodestypes.Work) error
 	// LostGrace is for how many seconds a node may be INACTIVE before its work is lost.
 	LostGrace(ctx context.Context) (uint64, error)
+	// MaxDrain is for how many seconds a node that drains keeps its services.
+	MaxDrain(ctx context.Context) (uint64, error)
 }
 
 // RoundOpener asks the oracles. Rounds are opened only by code that runs in EndBlock.

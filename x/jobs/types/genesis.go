@@ -27,7 +27,7 @@ func (gs GenesisState) Validate() error {
 		if !job.Engine.Known() {
 			return ErrInvalidGenesis.Wrapf("jobs[%d].engine: %s", i, job.Engine)
 		}
-		if job.Counts.Sum() != uint64(job.Tasks) {
+		if !job.IsService() && job.Counts.Sum() != uint64(job.Tasks) {
 			return ErrInvalidGenesis.Wrapf("jobs[%d].counts: %d of %d tasks", i, job.Counts.Sum(), job.Tasks)
 		}
 		jobs[job.Id] = job
@@ -42,6 +42,9 @@ func (gs GenesisState) Validate() error {
 		}
 	}
 	if err := validatePeriodicJobs(gs.PeriodicJobs, jobs); err != nil {
+		return err
+	}
+	if err := gs.validateServices(jobs); err != nil {
 		return err
 	}
 	losses := make(map[string]bool, len(gs.NodeLosses))

@@ -17,9 +17,11 @@ const (
 	// JobHRP is the human-readable part of the ids of jobs.
 	JobHRP = "job"
 
-	// RoundKindMatches and RoundKindOutcome are the kinds of the rounds that this module opens.
+	// RoundKindMatches and RoundKindOutcome are the kinds of the rounds about batch work.
 	RoundKindMatches = "matches"
 	RoundKindOutcome = "outcome"
+	// RoundKindServices is the kind of the rounds about epochs of services.
+	RoundKindServices = "services"
 )
 
 // Prefixes of the collections in the persistent store.
@@ -39,6 +41,9 @@ var (
 	PeriodicPrefix        = collections.NewPrefix(12)
 	PeriodicByOwnerPrefix = collections.NewPrefix(13)
 	RunQueuePrefix        = collections.NewPrefix(14)
+	ServingPrefix         = collections.NewPrefix(15)
+	ChangingPrefix        = collections.NewPrefix(16)
+	ServiceClockPrefix    = collections.NewPrefix(17)
 )
 
 // SliceKey names a slice: its job and its number.

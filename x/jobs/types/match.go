@@ -33,6 +33,14 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, e
 	if err := job.Constraints.Check(node); err != nil {
 		return 0, err
 	}
+	if want := p.MinGrade(job); node.Grade < want {
+		return 0, ErrNoMatch.Wrapf("network grade is %s, not at least %s", node.Grade, want)
+	}
+	if job.IsService() {
+		if _, err := node.AssignPorts(HostPorts(job.Service.Ports), 0); err != nil {
+			return 0, ErrNoMatch.Wrap(err.Error())
+		}
+	}
 	price, err := nodestypes.TaskHourPrice(node.Prices, job.Resources)
 	if err != nil {
 		return 0, ErrNoMatch.Wrapf("price: %s", err)
@@ -57,4 +65,12 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, e
 		return 0, ErrNoMatch.Wrapf("a task needs %d%s, its budget is %d", need, escrowtypes.Denom, have)
 	}
 	return price, nil
+}
+
+// MinGrade is the least network grade of nodes for a job: what it asks for, else that of its kind.
+func (p Params) MinGrade(job Job) nodestypes.NetworkGrade {
+	if job.Constraints.MinGrade == nodestypes.NETWORK_GRADE_UNSPECIFIED && job.IsService() {
+		return p.ServiceGrade
+	}
+	return job.Constraints.MinGrade
 }

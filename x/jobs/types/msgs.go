@@ -18,7 +18,7 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	if m.Salt == "" || len(m.Salt) > MaxSaltLength {
 		return invalid("salt", "%d bytes; it must have 1 to %d", len(m.Salt), MaxSaltLength)
 	}
-	if err := m.validateSupported(); err != nil {
+	if err := m.validateEnums(); err != nil {
 		return err
 	}
 	if err := validateDigest("spec_digest", m.SpecDigest); err != nil {
@@ -27,20 +27,14 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	if err := validateDigest("image_digest", m.ImageDigest); err != nil {
 		return err
 	}
-	if m.Tasks == 0 {
-		return invalid("tasks", "0; it must be at least 1")
-	}
-	if m.MinSuccess > m.Tasks {
-		return invalid("min_success", "%d; it must be at most tasks, %d", m.MinSuccess, m.Tasks)
+	if err := m.validateKind(); err != nil {
+		return err
 	}
 	if err := validateResources(m.Resources); err != nil {
 		return err
 	}
 	if m.PriceCap == 0 || m.PriceCap > MaxPrice {
 		return invalid("price_cap", "%d; it must be 1 to %d ufog per task-hour", m.PriceCap, uint64(MaxPrice))
-	}
-	if m.MaxDuration == 0 {
-		return invalid("max_duration", "0; give the seconds that a task may run")
 	}
 	if m.Deadline == 0 {
 		return invalid("deadline", "0; give the seconds from now by which tasks must be matched")
@@ -57,23 +51,14 @@ func (m *MsgSubmitJob) Validate(ac address.Codec) error {
 	return m.Wishes.Validate()
 }
 
-// validateSupported refuses by name what the type can say and the network cannot do yet.
-func (m *MsgSubmitJob) validateSupported() error {
+func (m *MsgSubmitJob) validateEnums() error {
 	switch m.Type {
-	case JOB_TYPE_BATCH, JOB_TYPE_PERIODIC:
-	case JOB_TYPE_SERVICE:
-		return ErrNotSupported.Wrapf("type: %s; use %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_PERIODIC)
+	case JOB_TYPE_BATCH, JOB_TYPE_SERVICE, JOB_TYPE_PERIODIC:
 	default:
-		return invalid("type", "%s; it must be %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_PERIODIC)
+		return invalid("type", "%s; it must be %s, %s or %s", m.Type, JOB_TYPE_BATCH, JOB_TYPE_SERVICE, JOB_TYPE_PERIODIC)
 	}
 	if !m.Engine.Known() {
 		return invalid("engine", "%s; it must be %s or %s", m.Engine, nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER)
-	}
-	if m.Replicas > 1 {
-		return ErrNotSupported.Wrapf("replicas: %d; use 1 or leave it out", m.Replicas)
-	}
-	if len(m.Ports) > 0 {
-		return ErrNotSupported.Wrap("ports: leave them out")
 	}
 	return nil
 }

@@ -51,7 +51,9 @@ func TestSubmitJobNamesTheFieldAndTheRule(t *testing.T) {
 		{"salt: 0 bytes; it must have 1 to 32", func(m *types.MsgSubmitJob) { m.Salt = "" }},
 		{"salt: 33 bytes", func(m *types.MsgSubmitJob) { m.Salt = strings.Repeat("s", 33) }},
 		{"type: JOB_TYPE_UNSPECIFIED; it must be JOB_TYPE_BATCH", func(m *types.MsgSubmitJob) { m.Type = 0 }},
-		{"type: JOB_TYPE_SERVICE; use JOB_TYPE_BATCH or JOB_TYPE_PERIODIC: not supported yet", func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_SERVICE }},
+		{"tasks: it is not for services: give replicas", func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_SERVICE }},
+		{"funded_time: it is for services", func(m *types.MsgSubmitJob) { m.FundedTime = 1 }},
+		{"constraints.min_grade: 4 is not known", func(m *types.MsgSubmitJob) { m.Constraints.MinGrade = 4 }},
 		{"runs: 0; it must be 1 to 10000", func(m *types.MsgSubmitJob) { m.Type = types.JOB_TYPE_PERIODIC }},
 		{"schedule: \"\"; give minute", func(m *types.MsgSubmitJob) { m.Type, m.Runs = types.JOB_TYPE_PERIODIC, 1 }},
 		{"overlap: 3", func(m *types.MsgSubmitJob) { m.Type, m.Runs, m.Overlap = types.JOB_TYPE_PERIODIC, 1, 3 }},
@@ -61,8 +63,8 @@ func TestSubmitJobNamesTheFieldAndTheRule(t *testing.T) {
 		{"type: 9", func(m *types.MsgSubmitJob) { m.Type = 9 }},
 		{"engine: ENGINE_UNSPECIFIED; it must be ENGINE_WASM or ENGINE_DOCKER", func(m *types.MsgSubmitJob) { m.Engine = 0 }},
 		{"engine: 3; it must be", func(m *types.MsgSubmitJob) { m.Engine = 3 }},
-		{"replicas: 2", func(m *types.MsgSubmitJob) { m.Replicas = 2 }},
-		{"ports: ", func(m *types.MsgSubmitJob) { m.Ports = []types.Port{{}} }},
+		{"replicas: 2; they are for services", func(m *types.MsgSubmitJob) { m.Replicas = 2 }},
+		{"ports: they are for services", func(m *types.MsgSubmitJob) { m.Ports = []types.Port{{}} }},
 		{"schedule: it is for periodic jobs", func(m *types.MsgSubmitJob) { m.Schedule = "@daily" }},
 		{"wishes.gang: 257 tasks; a gang has at most 256", func(m *types.MsgSubmitJob) { m.Tasks, m.Wishes = 257, &types.Wishes{Gang: true} }},
 		{"spec_digest: ", func(m *types.MsgSubmitJob) { m.SpecDigest = strings.ToUpper(digest) }},
@@ -114,6 +116,10 @@ func TestOtherMessagesNameTheField(t *testing.T) {
 	for says, err := range map[string]error{
 		"amount: 0":            (&types.MsgTopUpJob{Owner: from, JobId: jobID}).Validate(ac),
 		"owner: ":              (&types.MsgCancelJob{JobId: jobID}).Validate(ac),
+		"image_digest: ":       (&types.MsgUpdateService{Owner: from, JobId: jobID, SpecDigest: digest}).Validate(ac),
+		"spec_digest: ":        (&types.MsgUpdateService{Owner: from, JobId: jobID, ImageDigest: digest}).Validate(ac),
+		"replicas: 0":          (&types.MsgScaleService{Owner: from, JobId: jobID}).Validate(ac),
+		"replicas: 65":         (&types.MsgScaleService{Owner: from, JobId: jobID, Replicas: 65}).Validate(ac),
 		"job_id: ":             (&types.MsgCancelJob{Owner: from, JobId: nodeID}).Validate(ac),
 		"owner: \"\"":          (&types.MsgAcceptResult{JobId: jobID}).Validate(ac),
 		"job_id: \"x\"":        (&types.MsgAcceptResult{Owner: from, JobId: "x"}).Validate(ac),
@@ -153,6 +159,10 @@ func TestParamsAreBounded(t *testing.T) {
 		"max_slices_per_block: 0": func(p *types.Params) { p.MaxSlicesPerBlock = 0 },
 		"max_batch_items: 2001":   func(p *types.Params) { p.MaxBatchItems = 2001 },
 		"match_idle":              func(p *types.Params) { p.MatchIdle = 1 << 60 },
+		"service_window: 301":     func(p *types.Params) { p.ServiceWindow = 301 },
+		"service_start: 359":      func(p *types.Params) { p.ServiceStart = 359 },
+		"max_failed_epochs: 0":    func(p *types.Params) { p.MaxFailedEpochs = 0 },
+		"service_grade: 4":        func(p *types.Params) { p.ServiceGrade = 4 },
 	} {
 		p := types.DefaultParams()
 		change(&p)
@@ -164,6 +174,10 @@ func TestParamsAreBounded(t *testing.T) {
 func FuzzSubmitJob(f *testing.F) {
 	seed, err := validSubmit(f).Marshal()
 	require.NoError(f, err)
+	f.Add(seed)
+	if seed, err = validService(f).Marshal(); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(seed)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -1,5 +1,7 @@
 package types
 
+import nodestypes "github.com/foggrid/fogd/x/nodes/types"
+
 const (
 	day = 24 * 60 * 60
 	// maxTasks, maxSeconds and maxAttempts bound what governance can set, so that sums fit in 64 bits.
@@ -31,6 +33,13 @@ func DefaultParams() Params {
 		MaxRunsPerBlock:   50,
 		RunFee:            5_000,
 		MaxUnfunded:       3,
+		ServiceEpoch:      300,
+		ServiceWindow:     60,
+		ServiceStart:      900,
+		ServiceCollateral: day,
+		EpochFee:          1_000,
+		MaxFailedEpochs:   3,
+		ServiceGrade:      nodestypes.NETWORK_GRADE_B,
 	}
 }
 
@@ -60,6 +69,13 @@ func (p Params) Validate() error {
 		{"max_runs_per_block", uint64(p.MaxRunsPerBlock), 1, 10_000},
 		{"run_fee", p.RunFee, 0, MaxPrice},
 		{"max_unfunded", uint64(p.MaxUnfunded), 1, 1_000},
+		{"service_epoch", p.ServiceEpoch, 1, day},
+		{"service_window", p.ServiceWindow, 1, p.ServiceEpoch},
+		{"service_start", p.ServiceStart, p.HeldSeconds(), maxSeconds},
+		{"service_collateral", p.ServiceCollateral, 0, maxSeconds},
+		{"epoch_fee", p.EpochFee, 0, MaxPrice},
+		{"max_failed_epochs", uint64(p.MaxFailedEpochs), 1, 1_000},
+		{"service_grade", uint64(uint32(p.ServiceGrade)), 0, uint64(nodestypes.NETWORK_GRADE_A)},
 	} {
 		if c.value < c.min || c.value > c.max {
 			return ErrInvalidParams.Wrapf("%s: %d; it must be %d to %d", c.name, c.value, c.min, c.max)

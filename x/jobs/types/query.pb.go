@@ -157,6 +157,8 @@ func (m *QueryJobRequest) GetId() string {
 
 type QueryJobResponse struct {
 	Job Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job"`
+	// funded_until is the Unix second until which a service is paid for at its present rate; zero for other jobs.
+	FundedUntil int64 `protobuf:"varint,2,opt,name=funded_until,json=fundedUntil,proto3" json:"funded_until,omitempty"`
 }
 
 func (m *QueryJobResponse) Reset()         { *m = QueryJobResponse{} }
@@ -197,6 +199,13 @@ func (m *QueryJobResponse) GetJob() Job {
 		return m.Job
 	}
 	return Job{}
+}
+
+func (m *QueryJobResponse) GetFundedUntil() int64 {
+	if m != nil {
+		return m.FundedUntil
+	}
+	return 0
 }
 
 type QueryJobsRequest struct {
@@ -863,6 +872,446 @@ func (m *QueryPendingResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryServicesRequest struct {
+	Pagination *query.PageRequest `protobuf:"bytes,1,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryServicesRequest) Reset()         { *m = QueryServicesRequest{} }
+func (m *QueryServicesRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryServicesRequest) ProtoMessage()    {}
+func (*QueryServicesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{17}
+}
+func (m *QueryServicesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryServicesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryServicesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryServicesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryServicesRequest.Merge(m, src)
+}
+func (m *QueryServicesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryServicesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryServicesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryServicesRequest proto.InternalMessageInfo
+
+func (m *QueryServicesRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+// RunningSlice is a MATCHED slice of a service with its job.
+type RunningSlice struct {
+	Job   Job   `protobuf:"bytes,1,opt,name=job,proto3" json:"job"`
+	Slice Slice `protobuf:"bytes,2,opt,name=slice,proto3" json:"slice"`
+}
+
+func (m *RunningSlice) Reset()         { *m = RunningSlice{} }
+func (m *RunningSlice) String() string { return proto.CompactTextString(m) }
+func (*RunningSlice) ProtoMessage()    {}
+func (*RunningSlice) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{18}
+}
+func (m *RunningSlice) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RunningSlice) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RunningSlice.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RunningSlice) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RunningSlice.Merge(m, src)
+}
+func (m *RunningSlice) XXX_Size() int {
+	return m.Size()
+}
+func (m *RunningSlice) XXX_DiscardUnknown() {
+	xxx_messageInfo_RunningSlice.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RunningSlice proto.InternalMessageInfo
+
+func (m *RunningSlice) GetJob() Job {
+	if m != nil {
+		return m.Job
+	}
+	return Job{}
+}
+
+func (m *RunningSlice) GetSlice() Slice {
+	if m != nil {
+		return m.Slice
+	}
+	return Slice{}
+}
+
+type QueryServicesResponse struct {
+	Services   []RunningSlice      `protobuf:"bytes,1,rep,name=services,proto3" json:"services"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryServicesResponse) Reset()         { *m = QueryServicesResponse{} }
+func (m *QueryServicesResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryServicesResponse) ProtoMessage()    {}
+func (*QueryServicesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{19}
+}
+func (m *QueryServicesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryServicesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryServicesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryServicesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryServicesResponse.Merge(m, src)
+}
+func (m *QueryServicesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryServicesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryServicesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryServicesResponse proto.InternalMessageInfo
+
+func (m *QueryServicesResponse) GetServices() []RunningSlice {
+	if m != nil {
+		return m.Services
+	}
+	return nil
+}
+
+func (m *QueryServicesResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryServiceClockRequest struct {
+}
+
+func (m *QueryServiceClockRequest) Reset()         { *m = QueryServiceClockRequest{} }
+func (m *QueryServiceClockRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryServiceClockRequest) ProtoMessage()    {}
+func (*QueryServiceClockRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{20}
+}
+func (m *QueryServiceClockRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryServiceClockRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryServiceClockRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryServiceClockRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryServiceClockRequest.Merge(m, src)
+}
+func (m *QueryServiceClockRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryServiceClockRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryServiceClockRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryServiceClockRequest proto.InternalMessageInfo
+
+type QueryServiceClockResponse struct {
+	Clock ServiceClock `protobuf:"bytes,1,opt,name=clock,proto3" json:"clock"`
+}
+
+func (m *QueryServiceClockResponse) Reset()         { *m = QueryServiceClockResponse{} }
+func (m *QueryServiceClockResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryServiceClockResponse) ProtoMessage()    {}
+func (*QueryServiceClockResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{21}
+}
+func (m *QueryServiceClockResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryServiceClockResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryServiceClockResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryServiceClockResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryServiceClockResponse.Merge(m, src)
+}
+func (m *QueryServiceClockResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryServiceClockResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryServiceClockResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryServiceClockResponse proto.InternalMessageInfo
+
+func (m *QueryServiceClockResponse) GetClock() ServiceClock {
+	if m != nil {
+		return m.Clock
+	}
+	return ServiceClock{}
+}
+
+type QueryEndpointsRequest struct {
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+}
+
+func (m *QueryEndpointsRequest) Reset()         { *m = QueryEndpointsRequest{} }
+func (m *QueryEndpointsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEndpointsRequest) ProtoMessage()    {}
+func (*QueryEndpointsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{22}
+}
+func (m *QueryEndpointsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEndpointsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEndpointsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEndpointsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEndpointsRequest.Merge(m, src)
+}
+func (m *QueryEndpointsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEndpointsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEndpointsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEndpointsRequest proto.InternalMessageInfo
+
+func (m *QueryEndpointsRequest) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+// Endpoint is where one slice of a service is reached.
+type Endpoint struct {
+	Replica  uint32 `protobuf:"varint,1,opt,name=replica,proto3" json:"replica,omitempty"`
+	Slice    uint32 `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Revision uint32 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	NodeId   string `protobuf:"bytes,4,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	// address of the node; empty if it has none.
+	Address string `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"`
+	// ports of the slice: each is reached at address and host_port.
+	Ports []Port `protobuf:"bytes,6,rep,name=ports,proto3" json:"ports"`
+	// started_time as in the slice; zero if it was not seen running yet.
+	StartedTime int64 `protobuf:"varint,7,opt,name=started_time,json=startedTime,proto3" json:"started_time,omitempty"`
+	// unhealthy and not_running epochs in a row, up to the last one that was judged.
+	Unhealthy  uint32 `protobuf:"varint,8,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
+	NotRunning uint32 `protobuf:"varint,9,opt,name=not_running,json=notRunning,proto3" json:"not_running,omitempty"`
+	// successor is true for a slice that will take over from another.
+	Successor bool `protobuf:"varint,10,opt,name=successor,proto3" json:"successor,omitempty"`
+}
+
+func (m *Endpoint) Reset()         { *m = Endpoint{} }
+func (m *Endpoint) String() string { return proto.CompactTextString(m) }
+func (*Endpoint) ProtoMessage()    {}
+func (*Endpoint) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{23}
+}
+func (m *Endpoint) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Endpoint) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Endpoint.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Endpoint) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Endpoint.Merge(m, src)
+}
+func (m *Endpoint) XXX_Size() int {
+	return m.Size()
+}
+func (m *Endpoint) XXX_DiscardUnknown() {
+	xxx_messageInfo_Endpoint.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Endpoint proto.InternalMessageInfo
+
+func (m *Endpoint) GetReplica() uint32 {
+	if m != nil {
+		return m.Replica
+	}
+	return 0
+}
+
+func (m *Endpoint) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *Endpoint) GetRevision() uint32 {
+	if m != nil {
+		return m.Revision
+	}
+	return 0
+}
+
+func (m *Endpoint) GetNodeId() string {
+	if m != nil {
+		return m.NodeId
+	}
+	return ""
+}
+
+func (m *Endpoint) GetAddress() string {
+	if m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+func (m *Endpoint) GetPorts() []Port {
+	if m != nil {
+		return m.Ports
+	}
+	return nil
+}
+
+func (m *Endpoint) GetStartedTime() int64 {
+	if m != nil {
+		return m.StartedTime
+	}
+	return 0
+}
+
+func (m *Endpoint) GetUnhealthy() uint32 {
+	if m != nil {
+		return m.Unhealthy
+	}
+	return 0
+}
+
+func (m *Endpoint) GetNotRunning() uint32 {
+	if m != nil {
+		return m.NotRunning
+	}
+	return 0
+}
+
+func (m *Endpoint) GetSuccessor() bool {
+	if m != nil {
+		return m.Successor
+	}
+	return false
+}
+
+type QueryEndpointsResponse struct {
+	// endpoints by replica.
+	Endpoints []Endpoint `protobuf:"bytes,1,rep,name=endpoints,proto3" json:"endpoints"`
+}
+
+func (m *QueryEndpointsResponse) Reset()         { *m = QueryEndpointsResponse{} }
+func (m *QueryEndpointsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEndpointsResponse) ProtoMessage()    {}
+func (*QueryEndpointsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_bd0014939014ac9c, []int{24}
+}
+func (m *QueryEndpointsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEndpointsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEndpointsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEndpointsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEndpointsResponse.Merge(m, src)
+}
+func (m *QueryEndpointsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEndpointsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEndpointsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEndpointsResponse proto.InternalMessageInfo
+
+func (m *QueryEndpointsResponse) GetEndpoints() []Endpoint {
+	if m != nil {
+		return m.Endpoints
+	}
+	return nil
+}
+
 type QueryInvariantsRequest struct {
 }
 
@@ -870,7 +1319,7 @@ func (m *QueryInvariantsRequest) Reset()         { *m = QueryInvariantsRequest{}
 func (m *QueryInvariantsRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsRequest) ProtoMessage()    {}
 func (*QueryInvariantsRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{17}
+	return fileDescriptor_bd0014939014ac9c, []int{25}
 }
 func (m *QueryInvariantsRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -910,7 +1359,7 @@ func (m *QueryInvariantsResponse) Reset()         { *m = QueryInvariantsResponse
 func (m *QueryInvariantsResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryInvariantsResponse) ProtoMessage()    {}
 func (*QueryInvariantsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_bd0014939014ac9c, []int{18}
+	return fileDescriptor_bd0014939014ac9c, []int{26}
 }
 func (m *QueryInvariantsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -985,6 +1434,14 @@ func init() {
 	proto.RegisterType((*QueryPendingRequest)(nil), "fog.jobs.v1.QueryPendingRequest")
 	proto.RegisterType((*PendingSlice)(nil), "fog.jobs.v1.PendingSlice")
 	proto.RegisterType((*QueryPendingResponse)(nil), "fog.jobs.v1.QueryPendingResponse")
+	proto.RegisterType((*QueryServicesRequest)(nil), "fog.jobs.v1.QueryServicesRequest")
+	proto.RegisterType((*RunningSlice)(nil), "fog.jobs.v1.RunningSlice")
+	proto.RegisterType((*QueryServicesResponse)(nil), "fog.jobs.v1.QueryServicesResponse")
+	proto.RegisterType((*QueryServiceClockRequest)(nil), "fog.jobs.v1.QueryServiceClockRequest")
+	proto.RegisterType((*QueryServiceClockResponse)(nil), "fog.jobs.v1.QueryServiceClockResponse")
+	proto.RegisterType((*QueryEndpointsRequest)(nil), "fog.jobs.v1.QueryEndpointsRequest")
+	proto.RegisterType((*Endpoint)(nil), "fog.jobs.v1.Endpoint")
+	proto.RegisterType((*QueryEndpointsResponse)(nil), "fog.jobs.v1.QueryEndpointsResponse")
 	proto.RegisterType((*QueryInvariantsRequest)(nil), "fog.jobs.v1.QueryInvariantsRequest")
 	proto.RegisterType((*QueryInvariantsResponse)(nil), "fog.jobs.v1.QueryInvariantsResponse")
 }
@@ -992,70 +1449,92 @@ func init() {
 func init() { proto.RegisterFile("fog/jobs/v1/query.proto", fileDescriptor_bd0014939014ac9c) }
 
 var fileDescriptor_bd0014939014ac9c = []byte{
-	// 1003 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x4f, 0x6f, 0x1b, 0x45,
-	0x14, 0xcf, 0xfa, 0x5f, 0xca, 0x0b, 0x94, 0xf6, 0xc5, 0xb1, 0xd7, 0x4b, 0xea, 0xa4, 0x4b, 0x28,
-	0x21, 0x82, 0x5d, 0x6c, 0x4e, 0x48, 0x08, 0x89, 0x08, 0x15, 0x12, 0x71, 0x28, 0xce, 0x0d, 0x09,
-	0x95, 0xdd, 0xec, 0x76, 0xb3, 0x21, 0xd9, 0x71, 0x77, 0xd6, 0xa1, 0x55, 0x1b, 0x0e, 0x48, 0x48,
-	0x1c, 0x38, 0x54, 0x70, 0x41, 0x7c, 0x0e, 0x4e, 0x7c, 0x82, 0x1e, 0x2b, 0xb8, 0x70, 0x42, 0x28,
-	0xe1, 0x83, 0x54, 0x33, 0xf3, 0xec, 0xdd, 0x8d, 0xd7, 0x76, 0x14, 0xf9, 0x64, 0xcf, 0x9b, 0xdf,
-	0xbe, 0xdf, 0xef, 0xfd, 0x99, 0x37, 0x03, 0xcd, 0x07, 0x2c, 0xb0, 0x0f, 0x99, 0xcb, 0xed, 0x93,
-	0x8e, 0xfd, 0x70, 0xe0, 0xc7, 0x8f, 0xad, 0x7e, 0xcc, 0x12, 0x86, 0x4b, 0x0f, 0x58, 0x60, 0x89,
-	0x0d, 0xeb, 0xa4, 0x63, 0x6c, 0xed, 0x33, 0x7e, 0xcc, 0xb8, 0xed, 0x3a, 0xdc, 0x57, 0x28, 0xfb,
-	0xa4, 0xe3, 0xfa, 0x89, 0xd3, 0xb1, 0xfb, 0x4e, 0x10, 0x46, 0x4e, 0x12, 0xb2, 0x48, 0x7d, 0x68,
-	0xb4, 0x14, 0xf6, 0xbe, 0x5c, 0xd9, 0x6a, 0x41, 0x5b, 0x8d, 0x2c, 0x99, 0xf4, 0xad, 0xec, 0x46,
-	0xd6, 0xde, 0xf7, 0xe3, 0x90, 0x79, 0xe1, 0x3e, 0xed, 0xd5, 0x03, 0x16, 0x30, 0xe5, 0x4b, 0xfc,
-	0x23, 0xeb, 0x6a, 0xc0, 0x58, 0x70, 0xe4, 0xdb, 0x4e, 0x3f, 0xb4, 0x9d, 0x28, 0x62, 0x89, 0x54,
-	0x40, 0xfe, 0xcc, 0x3a, 0xe0, 0x97, 0x42, 0xe4, 0x3d, 0x27, 0x76, 0x8e, 0x79, 0xcf, 0x7f, 0x38,
-	0xf0, 0x79, 0x62, 0x7e, 0x0e, 0xcb, 0x39, 0x2b, 0xef, 0xb3, 0x88, 0xfb, 0xd8, 0x81, 0x5a, 0x5f,
-	0x5a, 0x74, 0x6d, 0x5d, 0xdb, 0x5c, 0xea, 0x2e, 0x5b, 0x99, 0xc8, 0x2d, 0x05, 0xde, 0xae, 0x3c,
-	0xff, 0x77, 0x6d, 0xa1, 0x47, 0x40, 0xf3, 0x36, 0xbc, 0x2e, 0x3d, 0xed, 0x32, 0x97, 0x9c, 0xe3,
-	0x75, 0x28, 0x85, 0x9e, 0xf4, 0xf0, 0x4a, 0xaf, 0x14, 0x7a, 0xe6, 0x47, 0x70, 0x23, 0x85, 0x10,
-	0xd3, 0x26, 0x94, 0x0f, 0x99, 0x4b, 0x34, 0x37, 0x72, 0x34, 0xbb, 0xcc, 0x25, 0x0e, 0x01, 0x31,
-	0xff, 0xd4, 0xd2, 0xcf, 0x87, 0xfa, 0xd1, 0x82, 0x2a, 0xfb, 0x2e, 0xf2, 0x63, 0xc5, 0xb2, 0xad,
-	0xff, 0xf5, 0xc7, 0x7b, 0x75, 0x4a, 0xef, 0x27, 0x9e, 0x17, 0xfb, 0x9c, 0xef, 0x25, 0x71, 0x18,
-	0x05, 0x3d, 0x05, 0x43, 0x0b, 0x6a, 0x3c, 0x71, 0x92, 0x01, 0xd7, 0x4b, 0xeb, 0xda, 0xe6, 0xf5,
-	0x6e, 0xe3, 0x22, 0xe3, 0x9e, 0xdc, 0xed, 0x11, 0x0a, 0xef, 0x02, 0xa4, 0xc5, 0xd4, 0xcb, 0x52,
-	0xe5, 0x1d, 0x8b, 0x18, 0x44, 0xe5, 0x2d, 0xd5, 0x1f, 0x54, 0x79, 0xeb, 0x9e, 0x13, 0xf8, 0xa4,
-	0xad, 0x97, 0xf9, 0xd2, 0xfc, 0x49, 0x83, 0x9b, 0x19, 0xf1, 0x14, 0xfc, 0x16, 0x54, 0x04, 0xb5,
-	0xae, 0xad, 0x97, 0xa7, 0x44, 0x2f, 0x31, 0xf8, 0x59, 0x4e, 0x49, 0x49, 0x2a, 0x79, 0x7b, 0xa6,
-	0x12, 0x45, 0x94, 0x93, 0xf2, 0x0e, 0x34, 0x55, 0xc9, 0xa9, 0xa7, 0xa6, 0x14, 0xec, 0x0b, 0xd0,
-	0xc7, 0xa1, 0xa4, 0xfd, 0xfd, 0x6c, 0xe1, 0xf4, 0x7c, 0x7f, 0xa4, 0xf0, 0x6c, 0x01, 0x7f, 0xd1,
-	0xc6, 0xdd, 0x5d, 0xb9, 0x90, 0x77, 0x0b, 0xd2, 0x71, 0x95, 0xc2, 0xfc, 0xa6, 0x41, 0xab, 0x40,
-	0x14, 0x05, 0xd9, 0xcd, 0x15, 0x68, 0x56, 0x94, 0x73, 0x2e, 0xd4, 0x36, 0xb5, 0xcc, 0xde, 0x51,
-	0xb8, 0x3f, 0xd4, 0x8e, 0x2b, 0x50, 0x3b, 0x64, 0xee, 0xfd, 0x51, 0x99, 0xaa, 0x87, 0xcc, 0xdd,
-	0xf1, 0xb0, 0x01, 0xb5, 0x68, 0x70, 0xec, 0xfa, 0xb1, 0x24, 0x7c, 0xad, 0x47, 0x2b, 0xf3, 0x53,
-	0x3a, 0xf5, 0xe4, 0x83, 0xc2, 0xb2, 0xa0, 0xca, 0x85, 0x81, 0xaa, 0x87, 0xb9, 0xb8, 0x24, 0x94,
-	0x22, 0x52, 0x30, 0xf3, 0x67, 0x2d, 0xeb, 0x86, 0xcf, 0xd0, 0xd2, 0x84, 0xc5, 0x88, 0x79, 0xbe,
-	0xb0, 0x97, 0xa4, 0xbd, 0x26, 0x96, 0x3b, 0xde, 0xdc, 0x0e, 0xd3, 0x33, 0x8d, 0xa6, 0xd6, 0x50,
-	0xce, 0xa8, 0x25, 0x6b, 0x52, 0xef, 0xb0, 0x5e, 0x93, 0xe3, 0x22, 0xdc, 0xfc, 0x6a, 0xf5, 0xf5,
-	0x70, 0x8e, 0xfa, 0x91, 0x27, 0xba, 0x94, 0x32, 0x94, 0x8f, 0x58, 0xbb, 0x72, 0xc4, 0x07, 0xf0,
-	0x2a, 0x79, 0x96, 0x51, 0x5c, 0x7e, 0x6a, 0xa6, 0xa5, 0x2e, 0x5d, 0xae, 0xd4, 0xbf, 0x6b, 0x50,
-	0xcf, 0x47, 0x42, 0xc9, 0xfd, 0x10, 0x16, 0xfb, 0xca, 0x44, 0xd9, 0x6d, 0x5d, 0x38, 0x0d, 0xa9,
-	0x3c, 0xf2, 0x38, 0xc4, 0xcf, 0x2f, 0xcb, 0x3a, 0x34, 0xa4, 0xb6, 0x9d, 0xe8, 0xc4, 0x89, 0x43,
-	0x27, 0x4a, 0x46, 0xf7, 0x18, 0xa7, 0xa1, 0x96, 0xdd, 0x21, 0xe1, 0x75, 0xa8, 0x1e, 0xb0, 0x23,
-	0x4f, 0x5d, 0x65, 0xd7, 0x7a, 0x6a, 0x21, 0x0e, 0x8c, 0x1b, 0xb3, 0x6f, 0x7d, 0xa1, 0xa7, 0x2c,
-	0x7a, 0x54, 0xad, 0x10, 0xe9, 0xc4, 0x8b, 0xee, 0xac, 0xd0, 0x89, 0x6e, 0x8c, 0xfa, 0xaa, 0x22,
-	0xad, 0xb4, 0xea, 0xfe, 0x78, 0x0d, 0xaa, 0x92, 0x15, 0x0f, 0xa0, 0xa6, 0x2e, 0x45, 0x5c, 0xcb,
-	0x65, 0x65, 0xfc, 0xc6, 0x35, 0xd6, 0x27, 0x03, 0x94, 0x60, 0xf3, 0x8d, 0x1f, 0xfe, 0xfe, 0xff,
-	0xd7, 0xd2, 0x0a, 0x2e, 0xdb, 0xb9, 0x27, 0x80, 0xf2, 0xef, 0x42, 0x79, 0x97, 0xb9, 0xb8, 0x3a,
-	0xee, 0x25, 0x9d, 0xe3, 0xc6, 0xad, 0x09, 0xbb, 0x44, 0xd0, 0x96, 0x04, 0x3a, 0x36, 0xec, 0x8b,
-	0x6f, 0x0f, 0xfb, 0x49, 0xe8, 0x9d, 0xe2, 0x37, 0x50, 0x11, 0x53, 0x10, 0x8b, 0xdd, 0x8c, 0x22,
-	0x69, 0x4f, 0xda, 0x26, 0x9a, 0x96, 0xa4, 0x59, 0xc6, 0x9b, 0x63, 0x34, 0xf8, 0x3d, 0x2c, 0x65,
-	0xc6, 0x27, 0x6e, 0x14, 0xe4, 0x64, 0xec, 0x76, 0x32, 0xde, 0x9a, 0x81, 0x22, 0x5a, 0x53, 0xd2,
-	0xae, 0xa2, 0x61, 0x17, 0xbd, 0xa0, 0x54, 0x84, 0x4f, 0xc5, 0x79, 0x4a, 0xe7, 0x3d, 0x4e, 0x77,
-	0x3d, 0x8a, 0xf8, 0xce, 0x2c, 0x18, 0x49, 0xb8, 0x25, 0x25, 0x34, 0x71, 0xa5, 0x50, 0x02, 0x3e,
-	0x85, 0xaa, 0x3a, 0xc6, 0x05, 0x19, 0xcc, 0x0e, 0x7b, 0x63, 0x6d, 0xe2, 0x3e, 0x11, 0x75, 0x25,
-	0xd1, 0xbb, 0xb8, 0x55, 0x50, 0x49, 0x35, 0x9a, 0x4f, 0x6d, 0xd5, 0xac, 0xf6, 0x13, 0x75, 0x23,
-	0x9c, 0x8a, 0x5e, 0x55, 0x73, 0x13, 0x27, 0xb9, 0x9f, 0xd6, 0xab, 0xf9, 0x91, 0x3b, 0xa1, 0x57,
-	0x69, 0xba, 0x1e, 0xc1, 0x22, 0x8d, 0x05, 0x2c, 0xea, 0xfa, 0xdc, 0xa8, 0x34, 0x6e, 0x4f, 0x41,
-	0x10, 0xd9, 0xaa, 0x24, 0x6b, 0x60, 0xfd, 0x42, 0x5a, 0x15, 0xc5, 0x23, 0x80, 0xf4, 0xf4, 0xe3,
-	0x9b, 0xe3, 0xee, 0xc6, 0xa6, 0x86, 0xb1, 0x31, 0x1d, 0x44, 0xb4, 0x6b, 0x92, 0xb6, 0x85, 0xcd,
-	0x1c, 0x6d, 0x38, 0x02, 0x6e, 0x7f, 0xfc, 0xfc, 0xac, 0xad, 0xbd, 0x38, 0x6b, 0x6b, 0xff, 0x9d,
-	0xb5, 0xb5, 0x67, 0xe7, 0xed, 0x85, 0x17, 0xe7, 0xed, 0x85, 0x7f, 0xce, 0xdb, 0x0b, 0x5f, 0x6d,
-	0x04, 0x61, 0x72, 0x30, 0x70, 0xad, 0x7d, 0x76, 0x2c, 0x3e, 0x0e, 0xe2, 0xd0, 0x13, 0xbf, 0x9e,
-	0xfd, 0x48, 0xf9, 0x49, 0x1e, 0xf7, 0x7d, 0xee, 0xd6, 0xe4, 0x0b, 0xfd, 0x83, 0x97, 0x01, 0x00,
-	0x00, 0xff, 0xff, 0xc6, 0xab, 0x6a, 0x8e, 0x78, 0x0c, 0x00, 0x00,
+	// 1358 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x58, 0x5f, 0x6f, 0xdb, 0x54,
+	0x14, 0xaf, 0xd3, 0x26, 0x4d, 0x4f, 0xd6, 0xb1, 0xdd, 0xa6, 0xa9, 0x6b, 0xba, 0xb4, 0x35, 0x65,
+	0x94, 0x69, 0xb3, 0x69, 0x11, 0x0f, 0x08, 0x09, 0x89, 0x02, 0x83, 0x4d, 0x3c, 0x0c, 0x17, 0x5e,
+	0x90, 0x20, 0xd8, 0xf1, 0x5d, 0xe2, 0x2e, 0xf1, 0xf5, 0x6c, 0x27, 0x6c, 0xda, 0x86, 0x60, 0x4f,
+	0x3c, 0xf0, 0x30, 0xc1, 0x0b, 0x42, 0xe2, 0x5b, 0xf0, 0x80, 0xf8, 0x04, 0x7b, 0x9c, 0xe0, 0x85,
+	0x27, 0x84, 0x36, 0x3e, 0x08, 0xf2, 0xbd, 0xc7, 0xff, 0x12, 0x27, 0x81, 0x2a, 0xe2, 0x69, 0xbb,
+	0xe7, 0xfe, 0xee, 0xf9, 0x9d, 0x7f, 0x3e, 0xe7, 0xa4, 0xb0, 0x71, 0x93, 0x75, 0xf4, 0x13, 0x66,
+	0x05, 0xfa, 0xf0, 0x40, 0xbf, 0x3d, 0xa0, 0xfe, 0x5d, 0xcd, 0xf3, 0x59, 0xc8, 0x48, 0xed, 0x26,
+	0xeb, 0x68, 0xd1, 0x85, 0x36, 0x3c, 0x50, 0x2e, 0xb5, 0x59, 0xd0, 0x67, 0x81, 0x6e, 0x99, 0x01,
+	0x15, 0x28, 0x7d, 0x78, 0x60, 0xd1, 0xd0, 0x3c, 0xd0, 0x3d, 0xb3, 0xe3, 0xb8, 0x66, 0xe8, 0x30,
+	0x57, 0x3c, 0x54, 0x36, 0x05, 0xb6, 0xc5, 0x4f, 0xba, 0x38, 0xe0, 0x55, 0x23, 0x4b, 0xc6, 0x75,
+	0x0b, 0xb9, 0x92, 0x95, 0x7b, 0xd4, 0x77, 0x98, 0xed, 0xb4, 0xf1, 0xae, 0xde, 0x61, 0x1d, 0x26,
+	0x74, 0x45, 0xff, 0x43, 0xe9, 0x56, 0x87, 0xb1, 0x4e, 0x8f, 0xea, 0xa6, 0xe7, 0xe8, 0xa6, 0xeb,
+	0xb2, 0x90, 0x5b, 0x80, 0xfa, 0xd4, 0x3a, 0x90, 0x0f, 0x23, 0x23, 0x6f, 0x98, 0xbe, 0xd9, 0x0f,
+	0x0c, 0x7a, 0x7b, 0x40, 0x83, 0x50, 0x7d, 0x1f, 0xd6, 0x72, 0xd2, 0xc0, 0x63, 0x6e, 0x40, 0xc9,
+	0x01, 0x54, 0x3c, 0x2e, 0x91, 0xa5, 0x1d, 0x69, 0xbf, 0x76, 0xb8, 0xa6, 0x65, 0x3c, 0xd7, 0x04,
+	0xf8, 0x68, 0xe9, 0xf1, 0x9f, 0xdb, 0x0b, 0x06, 0x02, 0xd5, 0x5d, 0x78, 0x8e, 0x6b, 0xba, 0xce,
+	0x2c, 0x54, 0x4e, 0xce, 0x42, 0xc9, 0xb1, 0xb9, 0x86, 0x15, 0xa3, 0xe4, 0xd8, 0x6a, 0x0b, 0xce,
+	0xa5, 0x10, 0x64, 0xda, 0x87, 0xc5, 0x13, 0x66, 0x21, 0xcd, 0xb9, 0x1c, 0xcd, 0x75, 0x66, 0x21,
+	0x47, 0x04, 0x21, 0xbb, 0x70, 0xe6, 0xe6, 0xc0, 0xb5, 0xa9, 0xdd, 0x1a, 0xb8, 0xa1, 0xd3, 0x93,
+	0x4b, 0x3b, 0xd2, 0xfe, 0xa2, 0x51, 0x13, 0xb2, 0x8f, 0x23, 0x91, 0xfa, 0xab, 0x94, 0x32, 0xc4,
+	0x2e, 0x12, 0x0d, 0xca, 0xec, 0x0b, 0x97, 0xfa, 0xc2, 0x90, 0x23, 0xf9, 0xb7, 0x9f, 0xaf, 0xd4,
+	0x31, 0x03, 0x6f, 0xd9, 0xb6, 0x4f, 0x83, 0xe0, 0x38, 0xf4, 0x1d, 0xb7, 0x63, 0x08, 0x18, 0xd1,
+	0xa0, 0x12, 0x84, 0x66, 0x38, 0x08, 0x38, 0xc3, 0xd9, 0xc3, 0xc6, 0xa8, 0x51, 0xc7, 0xfc, 0xd6,
+	0x40, 0x14, 0xb9, 0x0a, 0x90, 0xe6, 0x5b, 0x5e, 0xe4, 0x8e, 0x5c, 0xd4, 0x90, 0x21, 0x2a, 0x0e,
+	0x4d, 0x94, 0x10, 0x16, 0x87, 0x76, 0xc3, 0xec, 0x50, 0xb4, 0xcd, 0xc8, 0xbc, 0x54, 0xbf, 0x91,
+	0xe0, 0x7c, 0xc6, 0x78, 0x8c, 0xcf, 0x25, 0x58, 0x8a, 0xa8, 0x65, 0x69, 0x67, 0x71, 0x4a, 0x80,
+	0x38, 0x86, 0xbc, 0x97, 0xb3, 0xa4, 0xc4, 0x2d, 0x79, 0x69, 0xa6, 0x25, 0x82, 0x28, 0x67, 0xca,
+	0xcb, 0xb0, 0x21, 0xaa, 0x02, 0xcb, 0x6e, 0x4a, 0x4e, 0x3f, 0x00, 0x79, 0x1c, 0x8a, 0xb6, 0xbf,
+	0x92, 0xcd, 0xad, 0x9c, 0x2f, 0xa1, 0x14, 0x9e, 0xc9, 0xb1, 0xfa, 0x9d, 0x34, 0xae, 0xee, 0xd4,
+	0x89, 0xbc, 0x5a, 0x10, 0x8e, 0xd3, 0x24, 0xe6, 0x07, 0x09, 0x36, 0x0b, 0x8c, 0x42, 0x27, 0x0f,
+	0x73, 0x09, 0x9a, 0xe5, 0xe5, 0x9c, 0x13, 0x75, 0x84, 0x25, 0x73, 0xdc, 0x73, 0xda, 0xb1, 0xed,
+	0x64, 0x1d, 0x2a, 0x27, 0xcc, 0x6a, 0x25, 0x69, 0x2a, 0x9f, 0x30, 0xeb, 0x9a, 0x4d, 0x1a, 0x50,
+	0x71, 0x07, 0x7d, 0x8b, 0xfa, 0x9c, 0x70, 0xd5, 0xc0, 0x93, 0xfa, 0x0e, 0x36, 0x06, 0xd4, 0x81,
+	0x6e, 0x69, 0x50, 0x0e, 0x22, 0x01, 0x66, 0x8f, 0xe4, 0xfc, 0xe2, 0x50, 0xf4, 0x48, 0xc0, 0xd4,
+	0x6f, 0xa5, 0xac, 0x9a, 0x60, 0x86, 0x2d, 0x1b, 0xb0, 0xec, 0x32, 0x9b, 0x46, 0xf2, 0x12, 0x97,
+	0x57, 0xa2, 0xe3, 0x35, 0x7b, 0x6e, 0x1f, 0xd3, 0x23, 0x09, 0x1b, 0x5b, 0x6c, 0x4e, 0x52, 0x92,
+	0x15, 0x6e, 0x6f, 0x9c, 0xaf, 0xc9, 0x7e, 0x21, 0x6e, 0x7e, 0xb9, 0xfa, 0x34, 0x6e, 0xb5, 0xd4,
+	0xb5, 0xa3, 0x2a, 0xc5, 0x08, 0xe5, 0x3d, 0x96, 0x4e, 0xed, 0x71, 0x17, 0xce, 0xa0, 0x66, 0xee,
+	0xc5, 0x7f, 0x68, 0xac, 0x49, 0xaa, 0x4b, 0xff, 0x2e, 0xd5, 0x3f, 0x4a, 0x50, 0xcf, 0x7b, 0x82,
+	0xc1, 0x7d, 0x1d, 0x96, 0x3d, 0x21, 0xc2, 0xe8, 0x6e, 0x8e, 0x7c, 0x0d, 0xa9, 0x79, 0xa8, 0x31,
+	0xc6, 0xcf, 0x2f, 0xca, 0x9f, 0xa1, 0x6d, 0xc7, 0xd4, 0x1f, 0x66, 0x0b, 0x71, 0x8e, 0x61, 0x36,
+	0x06, 0xae, 0xfb, 0x3f, 0x84, 0xf9, 0x27, 0x09, 0xd6, 0x47, 0x5c, 0xc1, 0x38, 0xbf, 0x01, 0xd5,
+	0x00, 0x65, 0x85, 0x81, 0xce, 0x1a, 0x88, 0x3a, 0x93, 0x07, 0xf3, 0x8b, 0xb4, 0x82, 0xad, 0x1a,
+	0xcd, 0x7b, 0xbb, 0xc7, 0xda, 0xb7, 0xe2, 0xb5, 0xc2, 0xc0, 0x8e, 0x99, 0xbf, 0x43, 0xf3, 0x5f,
+	0x83, 0x72, 0x3b, 0x12, 0x60, 0xd0, 0xf2, 0xb6, 0x67, 0x5f, 0xc4, 0xf1, 0xe0, 0x68, 0x55, 0xc3,
+	0x70, 0xbc, 0xeb, 0xda, 0x1e, 0x73, 0xdc, 0x70, 0x46, 0x8f, 0x51, 0x7f, 0x29, 0x41, 0x35, 0xc6,
+	0x12, 0x19, 0x96, 0x7d, 0xea, 0xf5, 0x9c, 0xb6, 0xc9, 0x41, 0xab, 0x46, 0x7c, 0x24, 0xf5, 0x6c,
+	0x5a, 0x56, 0x31, 0xf8, 0x44, 0x81, 0xaa, 0x4f, 0x87, 0x4e, 0x10, 0x77, 0xa1, 0x55, 0x23, 0x39,
+	0x67, 0x9b, 0xd7, 0x52, 0xae, 0x79, 0xc9, 0xb0, 0x6c, 0x8a, 0x41, 0x24, 0x97, 0xf9, 0x45, 0x7c,
+	0x24, 0x57, 0xa0, 0xec, 0x31, 0x3f, 0x0c, 0xe4, 0x0a, 0x4f, 0xd7, 0xf9, 0xfc, 0x77, 0xc1, 0xfc,
+	0x30, 0x76, 0x95, 0xa3, 0xa2, 0x55, 0x27, 0x08, 0x4d, 0x3f, 0xa4, 0x76, 0x2b, 0x74, 0xfa, 0x54,
+	0x5e, 0x16, 0xab, 0x0e, 0xca, 0x3e, 0x72, 0xfa, 0x94, 0x6c, 0xc1, 0xca, 0xc0, 0xed, 0x52, 0xb3,
+	0x17, 0x76, 0xef, 0xca, 0x55, 0x6e, 0x61, 0x2a, 0x20, 0xdb, 0x50, 0x73, 0x59, 0xd8, 0xf2, 0x45,
+	0x21, 0xc8, 0x2b, 0xfc, 0x1e, 0x5c, 0x16, 0x62, 0x69, 0x44, 0xcf, 0x83, 0x41, 0xbb, 0x4d, 0x83,
+	0x80, 0xf9, 0x32, 0xec, 0x48, 0xfb, 0x55, 0x23, 0x15, 0xa8, 0xc7, 0xd0, 0x18, 0x0d, 0x75, 0xf2,
+	0x89, 0xaf, 0xd0, 0x58, 0x88, 0xb5, 0xb7, 0x9e, 0x73, 0x26, 0x7e, 0x82, 0x0e, 0xa5, 0x68, 0x55,
+	0x46, 0xa5, 0xd7, 0xdc, 0xa1, 0xe9, 0x3b, 0x66, 0x9a, 0x40, 0x35, 0xc0, 0x75, 0x23, 0x7b, 0x83,
+	0x7c, 0x75, 0x28, 0x77, 0x59, 0xcf, 0x16, 0x7b, 0x68, 0xd5, 0x10, 0x87, 0x68, 0x94, 0x59, 0x3e,
+	0xbb, 0x45, 0xa3, 0xfa, 0x5d, 0x8c, 0x12, 0x20, 0x4e, 0x84, 0xe0, 0x2c, 0x8e, 0x32, 0xb6, 0x84,
+	0xb3, 0xb6, 0x91, 0x74, 0xfc, 0x25, 0x2e, 0xc5, 0xd3, 0xe1, 0x57, 0x35, 0x28, 0x73, 0x56, 0xd2,
+	0x85, 0x8a, 0xd8, 0x68, 0xc9, 0x76, 0xce, 0x95, 0xf1, 0x75, 0x59, 0xd9, 0x99, 0x0c, 0x10, 0x06,
+	0xab, 0xcf, 0x3f, 0xfc, 0xfd, 0xef, 0xef, 0x4b, 0xeb, 0x64, 0x4d, 0xcf, 0xed, 0xef, 0x42, 0xbf,
+	0x05, 0x8b, 0xd7, 0x99, 0x45, 0xb6, 0xc6, 0xb5, 0xa4, 0x1b, 0x96, 0x72, 0x61, 0xc2, 0x2d, 0x12,
+	0x34, 0x39, 0x81, 0x4c, 0x1a, 0xfa, 0xe8, 0x0f, 0x07, 0xfd, 0x9e, 0x63, 0x3f, 0x20, 0x9f, 0xc3,
+	0x52, 0xb4, 0x9f, 0x90, 0x62, 0x35, 0x89, 0x27, 0xcd, 0x49, 0xd7, 0x48, 0xb3, 0xc9, 0x69, 0xd6,
+	0xc8, 0xf9, 0x31, 0x1a, 0xf2, 0x25, 0xd4, 0x32, 0x8b, 0x0d, 0xd9, 0x2b, 0x88, 0xc9, 0xd8, 0xde,
+	0xa8, 0xbc, 0x38, 0x03, 0x85, 0xb4, 0x2a, 0xa7, 0xdd, 0x22, 0x8a, 0x5e, 0xf4, 0xf3, 0x47, 0x78,
+	0x78, 0x3f, 0x9a, 0x74, 0xe9, 0x26, 0x46, 0xa6, 0xab, 0x4e, 0x3c, 0xbe, 0x38, 0x0b, 0x86, 0x26,
+	0x5c, 0xe0, 0x26, 0x6c, 0x90, 0xf5, 0x42, 0x13, 0xc8, 0x7d, 0x28, 0x8b, 0xce, 0x5f, 0x10, 0xc1,
+	0xec, 0x1a, 0xa6, 0x6c, 0x4f, 0xbc, 0x47, 0xa2, 0x43, 0x4e, 0x74, 0x99, 0x5c, 0x2a, 0xc8, 0xa4,
+	0x68, 0x68, 0x0f, 0x74, 0x51, 0xac, 0xfa, 0x3d, 0xb1, 0xab, 0x3d, 0x88, 0x6a, 0x55, 0x6c, 0x34,
+	0x64, 0x92, 0xfa, 0x69, 0xb5, 0x9a, 0x5f, 0x86, 0x26, 0xd4, 0x2a, 0xee, 0x3d, 0x1e, 0x54, 0xe3,
+	0xc1, 0x43, 0x76, 0x0b, 0x54, 0xe5, 0xe7, 0xab, 0xa2, 0x4e, 0x83, 0x4c, 0x8d, 0x6c, 0x32, 0x99,
+	0xbe, 0x96, 0xe0, 0x4c, 0xb6, 0xfd, 0x17, 0x25, 0xb6, 0x60, 0xd8, 0x14, 0x25, 0xb6, 0x68, 0xee,
+	0x4c, 0xa8, 0x2d, 0xa4, 0x6f, 0xf1, 0x21, 0x43, 0x1e, 0x4a, 0xb0, 0x92, 0x74, 0x3d, 0x52, 0xe0,
+	0xd4, 0xe8, 0xf4, 0x51, 0x5e, 0x98, 0x8a, 0x41, 0xea, 0xcb, 0x9c, 0xfa, 0x22, 0xd9, 0x9b, 0x92,
+	0xea, 0xa4, 0x53, 0x92, 0x1e, 0x2c, 0xe3, 0xae, 0x44, 0x8a, 0x1a, 0x4e, 0x6e, 0x7f, 0x54, 0x76,
+	0xa7, 0x20, 0x90, 0x7d, 0x8b, 0xb3, 0x37, 0x48, 0x7d, 0xa4, 0xa2, 0x05, 0xc5, 0x1d, 0x80, 0xb4,
+	0xf1, 0x92, 0x02, 0x77, 0xc6, 0x1a, 0xb6, 0xb2, 0x37, 0x1d, 0x84, 0xb4, 0xdb, 0x9c, 0x76, 0x93,
+	0x6c, 0xe4, 0x68, 0x9d, 0x04, 0x78, 0xf4, 0xe6, 0xe3, 0xa7, 0x4d, 0xe9, 0xc9, 0xd3, 0xa6, 0xf4,
+	0xd7, 0xd3, 0xa6, 0xf4, 0xe8, 0x59, 0x73, 0xe1, 0xc9, 0xb3, 0xe6, 0xc2, 0x1f, 0xcf, 0x9a, 0x0b,
+	0x9f, 0xec, 0x75, 0x9c, 0xb0, 0x3b, 0xb0, 0xb4, 0x36, 0xeb, 0x47, 0x8f, 0x3b, 0xbe, 0x63, 0x47,
+	0xff, 0xda, 0xfa, 0x1d, 0xa1, 0x27, 0xbc, 0xeb, 0xd1, 0xc0, 0xaa, 0xf0, 0xbf, 0x6c, 0xbc, 0xfa,
+	0x4f, 0x00, 0x00, 0x00, 0xff, 0xff, 0x35, 0xd5, 0xa1, 0xb3, 0xb0, 0x11, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1084,6 +1563,12 @@ type QueryClient interface {
 	Slice(ctx context.Context, in *QuerySliceRequest, opts ...grpc.CallOption) (*QuerySliceResponse, error)
 	// Slices lists the slices of a job, or the running (MATCHED) slices of a node.
 	Slices(ctx context.Context, in *QuerySlicesRequest, opts ...grpc.CallOption) (*QuerySlicesResponse, error)
+	// Services lists the slices of services that are on nodes, each with its job: what the oracles judge each epoch.
+	Services(ctx context.Context, in *QueryServicesRequest, opts ...grpc.CallOption) (*QueryServicesResponse, error)
+	// ServiceClock returns the present epoch of services.
+	ServiceClock(ctx context.Context, in *QueryServiceClockRequest, opts ...grpc.CallOption) (*QueryServiceClockResponse, error)
+	// Endpoints returns where the replicas of a service are reached.
+	Endpoints(ctx context.Context, in *QueryEndpointsRequest, opts ...grpc.CallOption) (*QueryEndpointsResponse, error)
 	// Pending lists what waits for a match, in the order of the queue, each with its job.
 	Pending(ctx context.Context, in *QueryPendingRequest, opts ...grpc.CallOption) (*QueryPendingResponse, error)
 	// Invariants recomputes counters, queue entries and money from all jobs and slices and compares.
@@ -1161,6 +1646,33 @@ func (c *queryClient) Slices(ctx context.Context, in *QuerySlicesRequest, opts .
 	return out, nil
 }
 
+func (c *queryClient) Services(ctx context.Context, in *QueryServicesRequest, opts ...grpc.CallOption) (*QueryServicesResponse, error) {
+	out := new(QueryServicesResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/Services", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) ServiceClock(ctx context.Context, in *QueryServiceClockRequest, opts ...grpc.CallOption) (*QueryServiceClockResponse, error) {
+	out := new(QueryServiceClockResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/ServiceClock", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Endpoints(ctx context.Context, in *QueryEndpointsRequest, opts ...grpc.CallOption) (*QueryEndpointsResponse, error) {
+	out := new(QueryEndpointsResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/Endpoints", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryClient) Pending(ctx context.Context, in *QueryPendingRequest, opts ...grpc.CallOption) (*QueryPendingResponse, error) {
 	out := new(QueryPendingResponse)
 	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Query/Pending", in, out, opts...)
@@ -1195,6 +1707,12 @@ type QueryServer interface {
 	Slice(context.Context, *QuerySliceRequest) (*QuerySliceResponse, error)
 	// Slices lists the slices of a job, or the running (MATCHED) slices of a node.
 	Slices(context.Context, *QuerySlicesRequest) (*QuerySlicesResponse, error)
+	// Services lists the slices of services that are on nodes, each with its job: what the oracles judge each epoch.
+	Services(context.Context, *QueryServicesRequest) (*QueryServicesResponse, error)
+	// ServiceClock returns the present epoch of services.
+	ServiceClock(context.Context, *QueryServiceClockRequest) (*QueryServiceClockResponse, error)
+	// Endpoints returns where the replicas of a service are reached.
+	Endpoints(context.Context, *QueryEndpointsRequest) (*QueryEndpointsResponse, error)
 	// Pending lists what waits for a match, in the order of the queue, each with its job.
 	Pending(context.Context, *QueryPendingRequest) (*QueryPendingResponse, error)
 	// Invariants recomputes counters, queue entries and money from all jobs and slices and compares.
@@ -1225,6 +1743,15 @@ func (*UnimplementedQueryServer) Slice(ctx context.Context, req *QuerySliceReque
 }
 func (*UnimplementedQueryServer) Slices(ctx context.Context, req *QuerySlicesRequest) (*QuerySlicesResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Slices not implemented")
+}
+func (*UnimplementedQueryServer) Services(ctx context.Context, req *QueryServicesRequest) (*QueryServicesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Services not implemented")
+}
+func (*UnimplementedQueryServer) ServiceClock(ctx context.Context, req *QueryServiceClockRequest) (*QueryServiceClockResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ServiceClock not implemented")
+}
+func (*UnimplementedQueryServer) Endpoints(ctx context.Context, req *QueryEndpointsRequest) (*QueryEndpointsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Endpoints not implemented")
 }
 func (*UnimplementedQueryServer) Pending(ctx context.Context, req *QueryPendingRequest) (*QueryPendingResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Pending not implemented")
@@ -1363,6 +1890,60 @@ func _Query_Slices_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Services_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryServicesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Services(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Query/Services",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Services(ctx, req.(*QueryServicesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_ServiceClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryServiceClockRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).ServiceClock(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Query/ServiceClock",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).ServiceClock(ctx, req.(*QueryServiceClockRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Endpoints_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEndpointsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Endpoints(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Query/Endpoints",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Endpoints(ctx, req.(*QueryEndpointsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Query_Pending_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryPendingRequest)
 	if err := dec(in); err != nil {
@@ -1431,6 +2012,18 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Slices",
 			Handler:    _Query_Slices_Handler,
+		},
+		{
+			MethodName: "Services",
+			Handler:    _Query_Services_Handler,
+		},
+		{
+			MethodName: "ServiceClock",
+			Handler:    _Query_ServiceClock_Handler,
+		},
+		{
+			MethodName: "Endpoints",
+			Handler:    _Query_Endpoints_Handler,
 		},
 		{
 			MethodName: "Pending",
@@ -1551,6 +2144,11 @@ func (m *QueryJobResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.FundedUntil != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.FundedUntil))
+		i--
+		dAtA[i] = 0x10
+	}
 	{
 		size, err := m.Job.MarshalToSizedBuffer(dAtA[:i])
 		if err != nil {
@@ -2107,6 +2705,347 @@ func (m *QueryPendingResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryServicesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryServicesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryServicesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RunningSlice) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RunningSlice) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RunningSlice) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Slice.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	{
+		size, err := m.Job.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryServicesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryServicesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryServicesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Services) > 0 {
+		for iNdEx := len(m.Services) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Services[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryServiceClockRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryServiceClockRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryServiceClockRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryServiceClockResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryServiceClockResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryServiceClockResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Clock.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEndpointsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEndpointsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEndpointsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Endpoint) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Endpoint) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Endpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Successor {
+		i--
+		if m.Successor {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.NotRunning != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.NotRunning))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Unhealthy != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Unhealthy))
+		i--
+		dAtA[i] = 0x40
+	}
+	if m.StartedTime != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.StartedTime))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.Ports) > 0 {
+		for iNdEx := len(m.Ports) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Ports[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x32
+		}
+	}
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.NodeId) > 0 {
+		i -= len(m.NodeId)
+		copy(dAtA[i:], m.NodeId)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.NodeId)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Revision != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Revision))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Replica != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Replica))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEndpointsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEndpointsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEndpointsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Endpoints) > 0 {
+		for iNdEx := len(m.Endpoints) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Endpoints[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *QueryInvariantsRequest) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -2234,6 +3173,9 @@ func (m *QueryJobResponse) Size() (n int) {
 	_ = l
 	l = m.Job.Size()
 	n += 1 + l + sovQuery(uint64(l))
+	if m.FundedUntil != 0 {
+		n += 1 + sovQuery(uint64(m.FundedUntil))
+	}
 	return n
 }
 
@@ -2444,6 +3386,143 @@ func (m *QueryPendingResponse) Size() (n int) {
 	if m.Pagination != nil {
 		l = m.Pagination.Size()
 		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryServicesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *RunningSlice) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Job.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = m.Slice.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryServicesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Services) > 0 {
+		for _, e := range m.Services {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryServiceClockRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *QueryServiceClockResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Clock.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryEndpointsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *Endpoint) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Replica != 0 {
+		n += 1 + sovQuery(uint64(m.Replica))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovQuery(uint64(m.Slice))
+	}
+	if m.Revision != 0 {
+		n += 1 + sovQuery(uint64(m.Revision))
+	}
+	l = len(m.NodeId)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if len(m.Ports) > 0 {
+		for _, e := range m.Ports {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.StartedTime != 0 {
+		n += 1 + sovQuery(uint64(m.StartedTime))
+	}
+	if m.Unhealthy != 0 {
+		n += 1 + sovQuery(uint64(m.Unhealthy))
+	}
+	if m.NotRunning != 0 {
+		n += 1 + sovQuery(uint64(m.NotRunning))
+	}
+	if m.Successor {
+		n += 2
+	}
+	return n
+}
+
+func (m *QueryEndpointsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Endpoints) > 0 {
+		for _, e := range m.Endpoints {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
 	}
 	return n
 }
@@ -2764,6 +3843,25 @@ func (m *QueryJobResponse) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FundedUntil", wireType)
+			}
+			m.FundedUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FundedUntil |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -4197,6 +5295,909 @@ func (m *QueryPendingResponse) Unmarshal(dAtA []byte) error {
 				m.Pagination = &query.PageResponse{}
 			}
 			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryServicesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryServicesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryServicesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RunningSlice) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RunningSlice: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RunningSlice: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Job", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Job.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Slice.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryServicesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryServicesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryServicesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Services", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Services = append(m.Services, RunningSlice{})
+			if err := m.Services[len(m.Services)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryServiceClockRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryServiceClockRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryServiceClockRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryServiceClockResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryServiceClockResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryServiceClockResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Clock", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Clock.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEndpointsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEndpointsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEndpointsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Endpoint) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Endpoint: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Endpoint: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Replica", wireType)
+			}
+			m.Replica = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Replica |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revision", wireType)
+			}
+			m.Revision = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Revision |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NodeId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NodeId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ports", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Ports = append(m.Ports, Port{})
+			if err := m.Ports[len(m.Ports)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StartedTime", wireType)
+			}
+			m.StartedTime = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.StartedTime |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Unhealthy", wireType)
+			}
+			m.Unhealthy = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Unhealthy |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NotRunning", wireType)
+			}
+			m.NotRunning = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NotRunning |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Successor", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Successor = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEndpointsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEndpointsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEndpointsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Endpoints", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Endpoints = append(m.Endpoints, Endpoint{})
+			if err := m.Endpoints[len(m.Endpoints)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

@@ -33,7 +33,8 @@ var _ = math.Inf
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
 // MsgSubmitJob submits N equal tasks. The budget, cap × max_duration × tasks + fee, is taken from the owner's wallet. A periodic job is that at
-// each time of its schedule; its account gets the budget of so many runs and is free to be topped up or withdrawn from.
+// each time of its schedule; its account gets the budget of so many runs and is free to be topped up or withdrawn from. A service has replicas instead
+// of tasks and a funded_time instead of a max_duration; it runs until it is cancelled or its money ends.
 type MsgSubmitJob struct {
 	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
 	// salt makes the id: at most 32 bytes, unique for this owner.
@@ -53,9 +54,9 @@ type MsgSubmitJob struct {
 	Deadline uint64 `protobuf:"varint,12,opt,name=deadline,proto3" json:"deadline,omitempty"`
 	// min_success tasks make the job COMPLETED; zero means all.
 	MinSuccess uint32 `protobuf:"varint,13,opt,name=min_success,json=minSuccess,proto3" json:"min_success,omitempty"`
-	// replicas above 1 are refused yet.
+	// replicas of a service; its tasks and min_success are left out.
 	Replicas uint32 `protobuf:"varint,14,opt,name=replicas,proto3" json:"replicas,omitempty"`
-	// ports are refused yet.
+	// ports of a service.
 	Ports []Port `protobuf:"bytes,15,rep,name=ports,proto3" json:"ports"`
 	// schedule of a periodic job: minute, hour, day of the month, month, day of the week as in cron.
 	Schedule string `protobuf:"bytes,16,opt,name=schedule,proto3" json:"schedule,omitempty"`
@@ -66,6 +67,8 @@ type MsgSubmitJob struct {
 	Overlap  Overlap `protobuf:"varint,19,opt,name=overlap,proto3,enum=fog.jobs.v1.Overlap" json:"overlap,omitempty"`
 	// runs of a periodic job to put the budget of, and the run fee, into its account now.
 	Runs uint32 `protobuf:"varint,20,opt,name=runs,proto3" json:"runs,omitempty"`
+	// funded_time in seconds that a service is paid for now, for each replica; its max_duration is left out.
+	FundedTime uint64 `protobuf:"varint,21,opt,name=funded_time,json=fundedTime,proto3" json:"funded_time,omitempty"`
 }
 
 func (m *MsgSubmitJob) Reset()         { *m = MsgSubmitJob{} }
@@ -241,6 +244,13 @@ func (m *MsgSubmitJob) GetRuns() uint32 {
 	return 0
 }
 
+func (m *MsgSubmitJob) GetFundedTime() uint64 {
+	if m != nil {
+		return m.FundedTime
+	}
+	return 0
+}
+
 type MsgSubmitJobResponse struct {
 	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
 	// account is the job's escrow account.
@@ -400,7 +410,7 @@ func (m *MsgCancelJobResponse) GetOpenSlices() uint32 {
 	return 0
 }
 
-// MsgTopUpJob moves money from the owner's wallet to the account of a periodic job.
+// MsgTopUpJob moves money from the owner's wallet to the account of a periodic job or a service.
 type MsgTopUpJob struct {
 	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
 	JobId string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
@@ -463,8 +473,10 @@ func (m *MsgTopUpJob) GetAmount() uint64 {
 }
 
 type MsgTopUpJobResponse struct {
-	// next_time is the Unix second of the next run.
+	// next_time is the Unix second of the next run of a periodic job; zero for services.
 	NextTime int64 `protobuf:"varint,1,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	// funded_until is the Unix second until which the replicas wanted are paid for; zero for periodic jobs.
+	FundedUntil int64 `protobuf:"varint,2,opt,name=funded_until,json=fundedUntil,proto3" json:"funded_until,omitempty"`
 }
 
 func (m *MsgTopUpJobResponse) Reset()         { *m = MsgTopUpJobResponse{} }
@@ -507,6 +519,224 @@ func (m *MsgTopUpJobResponse) GetNextTime() int64 {
 	return 0
 }
 
+func (m *MsgTopUpJobResponse) GetFundedUntil() int64 {
+	if m != nil {
+		return m.FundedUntil
+	}
+	return 0
+}
+
+// MsgUpdateService makes the next revision of a service its target: one replica takes it over, and when it has been healthy for an epoch
+// the others follow one by one, each running until the one that takes over is seen healthy. Resources, ports and price stay as they are.
+type MsgUpdateService struct {
+	Owner       string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	JobId       string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	SpecDigest  string `protobuf:"bytes,3,opt,name=spec_digest,json=specDigest,proto3" json:"spec_digest,omitempty"`
+	ImageDigest string `protobuf:"bytes,4,opt,name=image_digest,json=imageDigest,proto3" json:"image_digest,omitempty"`
+}
+
+func (m *MsgUpdateService) Reset()         { *m = MsgUpdateService{} }
+func (m *MsgUpdateService) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateService) ProtoMessage()    {}
+func (*MsgUpdateService) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{6}
+}
+func (m *MsgUpdateService) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateService) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateService.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateService) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateService.Merge(m, src)
+}
+func (m *MsgUpdateService) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateService) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateService.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateService proto.InternalMessageInfo
+
+func (m *MsgUpdateService) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgUpdateService) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *MsgUpdateService) GetSpecDigest() string {
+	if m != nil {
+		return m.SpecDigest
+	}
+	return ""
+}
+
+func (m *MsgUpdateService) GetImageDigest() string {
+	if m != nil {
+		return m.ImageDigest
+	}
+	return ""
+}
+
+type MsgUpdateServiceResponse struct {
+	Revision uint32 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
+}
+
+func (m *MsgUpdateServiceResponse) Reset()         { *m = MsgUpdateServiceResponse{} }
+func (m *MsgUpdateServiceResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateServiceResponse) ProtoMessage()    {}
+func (*MsgUpdateServiceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{7}
+}
+func (m *MsgUpdateServiceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateServiceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateServiceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateServiceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateServiceResponse.Merge(m, src)
+}
+func (m *MsgUpdateServiceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateServiceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateServiceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateServiceResponse proto.InternalMessageInfo
+
+func (m *MsgUpdateServiceResponse) GetRevision() uint32 {
+	if m != nil {
+		return m.Revision
+	}
+	return 0
+}
+
+// MsgScaleService sets the number of replicas. Those with the highest numbers are ended first.
+type MsgScaleService struct {
+	Owner    string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	JobId    string `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	Replicas uint32 `protobuf:"varint,3,opt,name=replicas,proto3" json:"replicas,omitempty"`
+}
+
+func (m *MsgScaleService) Reset()         { *m = MsgScaleService{} }
+func (m *MsgScaleService) String() string { return proto.CompactTextString(m) }
+func (*MsgScaleService) ProtoMessage()    {}
+func (*MsgScaleService) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{8}
+}
+func (m *MsgScaleService) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgScaleService) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgScaleService.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgScaleService) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgScaleService.Merge(m, src)
+}
+func (m *MsgScaleService) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgScaleService) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgScaleService.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgScaleService proto.InternalMessageInfo
+
+func (m *MsgScaleService) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgScaleService) GetJobId() string {
+	if m != nil {
+		return m.JobId
+	}
+	return ""
+}
+
+func (m *MsgScaleService) GetReplicas() uint32 {
+	if m != nil {
+		return m.Replicas
+	}
+	return 0
+}
+
+type MsgScaleServiceResponse struct {
+}
+
+func (m *MsgScaleServiceResponse) Reset()         { *m = MsgScaleServiceResponse{} }
+func (m *MsgScaleServiceResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgScaleServiceResponse) ProtoMessage()    {}
+func (*MsgScaleServiceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{9}
+}
+func (m *MsgScaleServiceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgScaleServiceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgScaleServiceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgScaleServiceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgScaleServiceResponse.Merge(m, src)
+}
+func (m *MsgScaleServiceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgScaleServiceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgScaleServiceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgScaleServiceResponse proto.InternalMessageInfo
+
 // MsgAcceptResult settles reported slices of a job. Numbers are 32 bits wide; the field is wider because AutoCLI cannot read a
 // list of uint32.
 type MsgAcceptResult struct {
@@ -520,7 +750,7 @@ func (m *MsgAcceptResult) Reset()         { *m = MsgAcceptResult{} }
 func (m *MsgAcceptResult) String() string { return proto.CompactTextString(m) }
 func (*MsgAcceptResult) ProtoMessage()    {}
 func (*MsgAcceptResult) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{6}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{10}
 }
 func (m *MsgAcceptResult) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -578,7 +808,7 @@ func (m *MsgAcceptResultResponse) Reset()         { *m = MsgAcceptResultResponse
 func (m *MsgAcceptResultResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgAcceptResultResponse) ProtoMessage()    {}
 func (*MsgAcceptResultResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{7}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{11}
 }
 func (m *MsgAcceptResultResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -626,7 +856,7 @@ func (m *MsgClaimTimeout) Reset()         { *m = MsgClaimTimeout{} }
 func (m *MsgClaimTimeout) String() string { return proto.CompactTextString(m) }
 func (*MsgClaimTimeout) ProtoMessage()    {}
 func (*MsgClaimTimeout) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{8}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{12}
 }
 func (m *MsgClaimTimeout) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -684,7 +914,7 @@ func (m *MsgClaimTimeoutResponse) Reset()         { *m = MsgClaimTimeoutResponse
 func (m *MsgClaimTimeoutResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgClaimTimeoutResponse) ProtoMessage()    {}
 func (*MsgClaimTimeoutResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{9}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{13}
 }
 func (m *MsgClaimTimeoutResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -729,7 +959,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{10}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{14}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -779,7 +1009,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{11}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{15}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -821,7 +1051,7 @@ func (m *MsgRecordMatches) Reset()         { *m = MsgRecordMatches{} }
 func (m *MsgRecordMatches) String() string { return proto.CompactTextString(m) }
 func (*MsgRecordMatches) ProtoMessage()    {}
 func (*MsgRecordMatches) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{12}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{16}
 }
 func (m *MsgRecordMatches) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -887,7 +1117,7 @@ func (m *MsgRecordMatchesResponse) Reset()         { *m = MsgRecordMatchesRespon
 func (m *MsgRecordMatchesResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgRecordMatchesResponse) ProtoMessage()    {}
 func (*MsgRecordMatchesResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{13}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{17}
 }
 func (m *MsgRecordMatchesResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -948,7 +1178,7 @@ func (m *MsgRecordOutcomes) Reset()         { *m = MsgRecordOutcomes{} }
 func (m *MsgRecordOutcomes) String() string { return proto.CompactTextString(m) }
 func (*MsgRecordOutcomes) ProtoMessage()    {}
 func (*MsgRecordOutcomes) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{14}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{18}
 }
 func (m *MsgRecordOutcomes) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1040,7 +1270,7 @@ func (m *MsgRecordOutcomesResponse) Reset()         { *m = MsgRecordOutcomesResp
 func (m *MsgRecordOutcomesResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgRecordOutcomesResponse) ProtoMessage()    {}
 func (*MsgRecordOutcomesResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_b5a3dd5cf372f3b4, []int{15}
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{19}
 }
 func (m *MsgRecordOutcomesResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1069,6 +1299,145 @@ func (m *MsgRecordOutcomesResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgRecordOutcomesResponse proto.InternalMessageInfo
 
+// MsgRecordServices executes what the oracles saw of services in one epoch; an item counts if a quorum names it.
+type MsgRecordServices struct {
+	Authority    string               `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	Epoch        uint64               `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Observations []ServiceObservation `protobuf:"bytes,3,rep,name=observations,proto3" json:"observations"`
+	Quorum       uint32               `protobuf:"varint,4,opt,name=quorum,proto3" json:"quorum,omitempty"`
+	// voters who gave the observations, sorted.
+	Voters []string `protobuf:"bytes,5,rep,name=voters,proto3" json:"voters,omitempty"`
+}
+
+func (m *MsgRecordServices) Reset()         { *m = MsgRecordServices{} }
+func (m *MsgRecordServices) String() string { return proto.CompactTextString(m) }
+func (*MsgRecordServices) ProtoMessage()    {}
+func (*MsgRecordServices) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{20}
+}
+func (m *MsgRecordServices) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRecordServices) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRecordServices.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRecordServices) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRecordServices.Merge(m, src)
+}
+func (m *MsgRecordServices) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRecordServices) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRecordServices.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRecordServices proto.InternalMessageInfo
+
+func (m *MsgRecordServices) GetAuthority() string {
+	if m != nil {
+		return m.Authority
+	}
+	return ""
+}
+
+func (m *MsgRecordServices) GetEpoch() uint64 {
+	if m != nil {
+		return m.Epoch
+	}
+	return 0
+}
+
+func (m *MsgRecordServices) GetObservations() []ServiceObservation {
+	if m != nil {
+		return m.Observations
+	}
+	return nil
+}
+
+func (m *MsgRecordServices) GetQuorum() uint32 {
+	if m != nil {
+		return m.Quorum
+	}
+	return 0
+}
+
+func (m *MsgRecordServices) GetVoters() []string {
+	if m != nil {
+		return m.Voters
+	}
+	return nil
+}
+
+type MsgRecordServicesResponse struct {
+	// started, unhealthy and not_running slices that were noted.
+	Started    uint32 `protobuf:"varint,1,opt,name=started,proto3" json:"started,omitempty"`
+	Unhealthy  uint32 `protobuf:"varint,2,opt,name=unhealthy,proto3" json:"unhealthy,omitempty"`
+	NotRunning uint32 `protobuf:"varint,3,opt,name=not_running,json=notRunning,proto3" json:"not_running,omitempty"`
+}
+
+func (m *MsgRecordServicesResponse) Reset()         { *m = MsgRecordServicesResponse{} }
+func (m *MsgRecordServicesResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgRecordServicesResponse) ProtoMessage()    {}
+func (*MsgRecordServicesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_b5a3dd5cf372f3b4, []int{21}
+}
+func (m *MsgRecordServicesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRecordServicesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRecordServicesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRecordServicesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRecordServicesResponse.Merge(m, src)
+}
+func (m *MsgRecordServicesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRecordServicesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRecordServicesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRecordServicesResponse proto.InternalMessageInfo
+
+func (m *MsgRecordServicesResponse) GetStarted() uint32 {
+	if m != nil {
+		return m.Started
+	}
+	return 0
+}
+
+func (m *MsgRecordServicesResponse) GetUnhealthy() uint32 {
+	if m != nil {
+		return m.Unhealthy
+	}
+	return 0
+}
+
+func (m *MsgRecordServicesResponse) GetNotRunning() uint32 {
+	if m != nil {
+		return m.NotRunning
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*MsgSubmitJob)(nil), "fog.jobs.v1.MsgSubmitJob")
 	proto.RegisterType((*MsgSubmitJobResponse)(nil), "fog.jobs.v1.MsgSubmitJobResponse")
@@ -1076,6 +1445,10 @@ func init() {
 	proto.RegisterType((*MsgCancelJobResponse)(nil), "fog.jobs.v1.MsgCancelJobResponse")
 	proto.RegisterType((*MsgTopUpJob)(nil), "fog.jobs.v1.MsgTopUpJob")
 	proto.RegisterType((*MsgTopUpJobResponse)(nil), "fog.jobs.v1.MsgTopUpJobResponse")
+	proto.RegisterType((*MsgUpdateService)(nil), "fog.jobs.v1.MsgUpdateService")
+	proto.RegisterType((*MsgUpdateServiceResponse)(nil), "fog.jobs.v1.MsgUpdateServiceResponse")
+	proto.RegisterType((*MsgScaleService)(nil), "fog.jobs.v1.MsgScaleService")
+	proto.RegisterType((*MsgScaleServiceResponse)(nil), "fog.jobs.v1.MsgScaleServiceResponse")
 	proto.RegisterType((*MsgAcceptResult)(nil), "fog.jobs.v1.MsgAcceptResult")
 	proto.RegisterType((*MsgAcceptResultResponse)(nil), "fog.jobs.v1.MsgAcceptResultResponse")
 	proto.RegisterType((*MsgClaimTimeout)(nil), "fog.jobs.v1.MsgClaimTimeout")
@@ -1086,94 +1459,113 @@ func init() {
 	proto.RegisterType((*MsgRecordMatchesResponse)(nil), "fog.jobs.v1.MsgRecordMatchesResponse")
 	proto.RegisterType((*MsgRecordOutcomes)(nil), "fog.jobs.v1.MsgRecordOutcomes")
 	proto.RegisterType((*MsgRecordOutcomesResponse)(nil), "fog.jobs.v1.MsgRecordOutcomesResponse")
+	proto.RegisterType((*MsgRecordServices)(nil), "fog.jobs.v1.MsgRecordServices")
+	proto.RegisterType((*MsgRecordServicesResponse)(nil), "fog.jobs.v1.MsgRecordServicesResponse")
 }
 
 func init() { proto.RegisterFile("fog/jobs/v1/tx.proto", fileDescriptor_b5a3dd5cf372f3b4) }
 
 var fileDescriptor_b5a3dd5cf372f3b4 = []byte{
-	// 1311 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x57, 0x4f, 0x6f, 0xd4, 0x46,
-	0x14, 0x8f, 0xd9, 0x3f, 0xc9, 0xbe, 0x4d, 0x80, 0x0c, 0x5b, 0x32, 0xd9, 0xc0, 0xb2, 0x58, 0x80,
-	0xb6, 0x69, 0xd9, 0x2d, 0x41, 0xa2, 0x6d, 0x0e, 0x55, 0x49, 0xa0, 0x12, 0x48, 0x2b, 0x90, 0x03,
-	0x6a, 0xc5, 0x65, 0xe5, 0xb5, 0x27, 0x8e, 0xe9, 0xda, 0x63, 0x79, 0xc6, 0x21, 0x54, 0xaa, 0x54,
-	0xf5, 0xd8, 0x53, 0xa5, 0x1e, 0x7a, 0xa8, 0xd4, 0x73, 0x0f, 0x3d, 0xe4, 0xd0, 0x0f, 0x81, 0xd4,
-	0x0b, 0xea, 0xa9, 0xa7, 0xaa, 0x0a, 0x07, 0xbe, 0x46, 0x35, 0x33, 0xb6, 0x77, 0xbc, 0xbb, 0xfc,
-	0x29, 0xca, 0x25, 0xf1, 0x7b, 0xbf, 0xf7, 0x9e, 0xdf, 0xef, 0xbd, 0x79, 0x6f, 0xbc, 0xd0, 0xd8,
-	0xa5, 0x5e, 0xef, 0x31, 0x1d, 0xb2, 0xde, 0xfe, 0xb5, 0x1e, 0x3f, 0xe8, 0x46, 0x31, 0xe5, 0x14,
-	0xd5, 0x77, 0xa9, 0xd7, 0x15, 0xda, 0xee, 0xfe, 0xb5, 0xe6, 0xb2, 0x1d, 0xf8, 0x21, 0xed, 0xc9,
-	0xbf, 0x0a, 0x6f, 0xae, 0x38, 0x94, 0x05, 0x94, 0xf5, 0x02, 0xe6, 0x09, 0xbf, 0x80, 0x79, 0x29,
-	0xb0, 0xaa, 0x80, 0x81, 0x94, 0x7a, 0x4a, 0x48, 0xa1, 0xb3, 0xfa, 0x9b, 0x64, 0x6c, 0xa5, 0xc7,
-	0xba, 0x3e, 0x26, 0x11, 0x8d, 0xb9, 0x8e, 0x84, 0xd4, 0x25, 0x12, 0x92, 0x0f, 0x29, 0xd2, 0xf0,
-	0xa8, 0x47, 0xd5, 0x3b, 0xc4, 0x93, 0xd2, 0x9a, 0xbf, 0x57, 0x61, 0xb1, 0xcf, 0xbc, 0x9d, 0x64,
-	0x18, 0xf8, 0xfc, 0x2e, 0x1d, 0xa2, 0x2e, 0x54, 0xe8, 0x93, 0x90, 0xc4, 0xd8, 0x68, 0x1b, 0x9d,
-	0xda, 0x16, 0xfe, 0xeb, 0x8f, 0xab, 0x8d, 0x34, 0xa7, 0x9b, 0xae, 0x1b, 0x13, 0xc6, 0x76, 0x78,
-	0xec, 0x87, 0x9e, 0xa5, 0xcc, 0x10, 0x82, 0x32, 0xb3, 0x47, 0x1c, 0x9f, 0x10, 0xe6, 0x96, 0x7c,
-	0x46, 0x1d, 0x28, 0xf3, 0xa7, 0x11, 0xc1, 0xa5, 0xb6, 0xd1, 0x39, 0xb9, 0xd1, 0xe8, 0x6a, 0x95,
-	0xe9, 0xde, 0xa5, 0xc3, 0x07, 0x4f, 0x23, 0x62, 0x49, 0x0b, 0xf4, 0x21, 0x54, 0x49, 0xe8, 0xf9,
-	0x21, 0xc1, 0x65, 0xcd, 0x56, 0xa5, 0xbd, 0x7f, 0xad, 0x7b, 0x5b, 0x62, 0x56, 0x6a, 0x83, 0x2e,
-	0x40, 0x9d, 0x45, 0xc4, 0x19, 0xb8, 0xbe, 0x47, 0x18, 0xc7, 0x15, 0xf9, 0x4a, 0x10, 0xaa, 0x5b,
-	0x52, 0x83, 0x2e, 0xc2, 0xa2, 0x1f, 0xd8, 0x1e, 0xc9, 0x2c, 0xaa, 0xd2, 0xa2, 0x2e, 0x75, 0xa9,
-	0x49, 0x03, 0x2a, 0xdc, 0x66, 0x5f, 0x33, 0x3c, 0xdf, 0x36, 0x3a, 0x4b, 0x96, 0x12, 0xd0, 0xe7,
-	0x50, 0x8b, 0x09, 0xa3, 0x49, 0xec, 0x10, 0x86, 0x17, 0xda, 0x46, 0xa7, 0xbe, 0xb1, 0x52, 0x4c,
-	0xc5, 0xca, 0xe0, 0xad, 0xda, 0xb3, 0x7f, 0x2e, 0xcc, 0xfd, 0xf6, 0xf2, 0x70, 0xdd, 0xb0, 0xc6,
-	0x4e, 0xe8, 0x36, 0xd4, 0x1d, 0x1a, 0x32, 0x1e, 0xdb, 0x7e, 0xc8, 0x19, 0xae, 0xc9, 0x18, 0xb8,
-	0x40, 0x7d, 0x7b, 0x8c, 0xeb, 0x41, 0x74, 0x3f, 0xb4, 0x06, 0xb5, 0x28, 0xf6, 0x1d, 0x32, 0x70,
-	0xec, 0x08, 0x43, 0xdb, 0xe8, 0x94, 0xad, 0x05, 0xa9, 0xd8, 0xb6, 0x23, 0x41, 0x2f, 0xb0, 0x0f,
-	0x06, 0x6e, 0x12, 0xdb, 0xdc, 0xa7, 0x21, 0xae, 0x4b, 0xbc, 0x1e, 0xd8, 0x07, 0xb7, 0x52, 0x15,
-	0x6a, 0xc2, 0x82, 0x4b, 0x6c, 0x77, 0x24, 0x4a, 0xba, 0xa8, 0xdc, 0x33, 0x59, 0x94, 0x2f, 0xf0,
-	0xc3, 0x01, 0x4b, 0x1c, 0x87, 0x30, 0x86, 0x97, 0x64, 0x01, 0x20, 0xf0, 0xc3, 0x1d, 0xa5, 0x11,
-	0xce, 0x31, 0x89, 0x46, 0xbe, 0x63, 0x33, 0x7c, 0x52, 0xa2, 0xb9, 0x8c, 0x36, 0xa0, 0x22, 0x8e,
-	0x19, 0xc3, 0xa7, 0xda, 0xa5, 0x4e, 0x7d, 0x63, 0xb9, 0xc0, 0xec, 0x3e, 0x8d, 0xb9, 0x4e, 0x49,
-	0x99, 0x8a, 0x78, 0xcc, 0xd9, 0x23, 0x6e, 0x32, 0x22, 0xf8, 0xb4, 0x6c, 0x45, 0x2e, 0xa3, 0x0f,
-	0xa0, 0xfa, 0xc4, 0x67, 0x7b, 0x84, 0xe1, 0x65, 0x59, 0xaa, 0x33, 0x85, 0x80, 0x5f, 0x4a, 0xc8,
-	0x4a, 0x4d, 0x44, 0x55, 0xb8, 0x1f, 0x90, 0xc1, 0x37, 0x34, 0x24, 0x18, 0xa9, 0x48, 0x42, 0xf1,
-	0x88, 0x86, 0x04, 0x75, 0x61, 0x9e, 0xee, 0x93, 0x78, 0x64, 0x47, 0xf8, 0xcc, 0x8c, 0x03, 0x77,
-	0x4f, 0x61, 0x56, 0x66, 0x24, 0x4e, 0x6c, 0x9c, 0x84, 0x0c, 0x37, 0x24, 0x43, 0xf9, 0xbc, 0x79,
-	0xe5, 0xfb, 0x97, 0x87, 0xeb, 0xea, 0x44, 0xff, 0xf0, 0xf2, 0x70, 0x7d, 0x45, 0x4c, 0xd1, 0x81,
-	0x9a, 0x30, 0x7d, 0x3a, 0xcc, 0x01, 0x34, 0x74, 0xd9, 0x22, 0x2c, 0xa2, 0x21, 0x23, 0xe8, 0x3d,
-	0xa8, 0x3e, 0xa6, 0xc3, 0x81, 0xef, 0xaa, 0xb1, 0xb1, 0x2a, 0x8f, 0xe9, 0xf0, 0x8e, 0x8b, 0x30,
-	0xcc, 0xdb, 0x8e, 0x43, 0x93, 0x30, 0x9b, 0x8f, 0x4c, 0x44, 0x67, 0xa1, 0xba, 0x9b, 0x84, 0x2e,
-	0x71, 0xe5, 0x90, 0x94, 0xad, 0x54, 0x32, 0xbf, 0x95, 0xe3, 0xb8, 0x6d, 0x87, 0x0e, 0x19, 0xbd,
-	0xcb, 0x38, 0x8e, 0x13, 0x39, 0xa1, 0x25, 0xf2, 0x06, 0x7e, 0xf9, 0xeb, 0xcc, 0x8f, 0x25, 0xbf,
-	0x5c, 0xce, 0xf9, 0x5d, 0x80, 0x3a, 0x8d, 0x48, 0x38, 0x60, 0x23, 0x5f, 0x4c, 0x88, 0xa1, 0x8e,
-	0x8e, 0x50, 0xed, 0x48, 0x8d, 0xf9, 0x93, 0x01, 0xf5, 0x3e, 0xf3, 0x1e, 0xd0, 0xe8, 0x61, 0x74,
-	0x7c, 0x79, 0x8b, 0x32, 0xd9, 0x81, 0xac, 0x5f, 0x5a, 0x26, 0x25, 0x6d, 0x5e, 0x2e, 0xf2, 0x39,
-	0x5b, 0xe4, 0x93, 0x65, 0x61, 0x6e, 0xc0, 0x19, 0x4d, 0xcc, 0xd9, 0xac, 0x41, 0x2d, 0x24, 0x07,
-	0x7c, 0x20, 0x8e, 0x90, 0x4c, 0xb0, 0x64, 0x2d, 0x08, 0xc5, 0x03, 0x3f, 0x20, 0xe6, 0x2f, 0x06,
-	0x9c, 0xea, 0x33, 0xef, 0xa6, 0xe3, 0x90, 0x88, 0x5b, 0x84, 0x25, 0x23, 0x7e, 0x8c, 0x6c, 0xd2,
-	0x02, 0x96, 0xda, 0x25, 0xc1, 0x46, 0x49, 0x9b, 0xef, 0x17, 0xd9, 0x34, 0x8b, 0x6c, 0xf4, 0x4c,
-	0xcc, 0xeb, 0xb0, 0x32, 0xa1, 0xca, 0x59, 0x61, 0x98, 0x67, 0x84, 0xf3, 0x11, 0x71, 0xd3, 0xfe,
-	0x64, 0xa2, 0xf9, 0xab, 0xa2, 0xb4, 0x3d, 0xb2, 0xfd, 0x40, 0x70, 0xa4, 0x09, 0x47, 0x1f, 0x41,
-	0x95, 0x91, 0xd0, 0x7d, 0x0b, 0x4e, 0xa9, 0xdd, 0xff, 0x25, 0xb5, 0x2e, 0x48, 0xa5, 0xbe, 0x33,
-	0x58, 0xe9, 0xc9, 0xa4, 0xac, 0x74, 0xd5, 0x5b, 0xb0, 0x3a, 0x54, 0xac, 0x1e, 0x46, 0xae, 0xcd,
-	0xc9, 0x7d, 0x3b, 0xb6, 0x03, 0x86, 0x6e, 0x40, 0xcd, 0x4e, 0xf8, 0x1e, 0x8d, 0x7d, 0xfe, 0xf4,
-	0x8d, 0xc4, 0xc6, 0xa6, 0xe8, 0x06, 0x54, 0x23, 0x19, 0x41, 0x72, 0x9b, 0xdc, 0x46, 0x2a, 0xb8,
-	0xbe, 0xe0, 0x52, 0xeb, 0xcd, 0xab, 0x82, 0xe4, 0x38, 0xce, 0x0c, 0x9e, 0x7a, 0x7a, 0xe6, 0xaa,
-	0xe4, 0xa9, 0xab, 0x32, 0x9e, 0xe6, 0x91, 0x01, 0xa7, 0xfb, 0xcc, 0xb3, 0x88, 0x43, 0x63, 0xb7,
-	0x6f, 0x73, 0x47, 0xec, 0xbd, 0x77, 0xa5, 0xd3, 0x80, 0x4a, 0x4c, 0x93, 0x50, 0x75, 0xaa, 0x6c,
-	0x29, 0x01, 0x7d, 0x02, 0x95, 0xa1, 0x08, 0x2c, 0x67, 0x29, 0xbb, 0xe0, 0x32, 0x8e, 0xf2, 0x95,
-	0x5b, 0xf2, 0x8f, 0xbe, 0xc8, 0xa5, 0x83, 0xe8, 0xf1, 0x3e, 0xe5, 0x24, 0x66, 0xb8, 0xdc, 0x2e,
-	0x75, 0x6a, 0x56, 0x2a, 0x6d, 0x76, 0xa7, 0xe9, 0xaf, 0x15, 0xe9, 0x17, 0xf8, 0x98, 0x77, 0x01,
-	0x4f, 0xea, 0xf4, 0x46, 0x07, 0x52, 0x95, 0x37, 0x3a, 0x15, 0x05, 0x1b, 0xc6, 0xed, 0x11, 0x91,
-	0x6c, 0x96, 0x2c, 0x25, 0x98, 0x7f, 0x9e, 0x80, 0xe5, 0x3c, 0xd8, 0xbd, 0x84, 0x3b, 0x34, 0x38,
-	0xf6, 0x8a, 0x8d, 0x8f, 0x7c, 0x49, 0x3f, 0xf2, 0x22, 0x21, 0x71, 0xc8, 0xe5, 0x47, 0x8b, 0x48,
-	0x48, 0x08, 0x72, 0xd9, 0x73, 0x4e, 0x82, 0x48, 0x7d, 0x99, 0x2c, 0x59, 0x99, 0x88, 0x3e, 0x85,
-	0x79, 0xaa, 0x12, 0x94, 0x5f, 0x24, 0xf5, 0xc9, 0x1b, 0x4a, 0x61, 0x7a, 0xdd, 0x33, 0x7b, 0x74,
-	0x1e, 0x20, 0x20, 0x9c, 0xc4, 0xc4, 0x1d, 0x04, 0xea, 0x9b, 0xa5, 0x6c, 0xd5, 0x52, 0x4d, 0x9f,
-	0x69, 0x8d, 0x59, 0x28, 0x34, 0xa6, 0x37, 0xdd, 0x98, 0x73, 0xb3, 0x1a, 0x93, 0xd5, 0xcd, 0x5c,
-	0x83, 0xd5, 0x29, 0x65, 0xd6, 0x9a, 0x8d, 0x9f, 0x2b, 0x50, 0xea, 0x33, 0x0f, 0xdd, 0x81, 0xda,
-	0xf8, 0x43, 0x71, 0xb5, 0x78, 0x7c, 0xb4, 0x5b, 0xb1, 0x79, 0xf1, 0x95, 0x50, 0xde, 0xed, 0x3b,
-	0x50, 0x1b, 0x5f, 0x72, 0x53, 0xa1, 0x72, 0x68, 0x3a, 0xd4, 0xf4, 0xdd, 0x64, 0xc1, 0x62, 0x61,
-	0x59, 0x9f, 0x9b, 0x74, 0xd1, 0xd1, 0xe6, 0xa5, 0xd7, 0xa1, 0x79, 0xcc, 0x2f, 0x60, 0x21, 0xbf,
-	0xca, 0xf0, 0xa4, 0x47, 0x86, 0x34, 0xdb, 0xaf, 0x42, 0xf4, 0xdc, 0x0a, 0x5b, 0x77, 0x2a, 0x37,
-	0x1d, 0x9d, 0xce, 0x6d, 0xe6, 0x46, 0xb4, 0x60, 0xb1, 0xb0, 0xf3, 0xa6, 0x62, 0xea, 0xe8, 0x74,
-	0xcc, 0x59, 0xdb, 0x07, 0x3d, 0x84, 0xa5, 0xe2, 0xe6, 0x39, 0x3f, 0xe9, 0x56, 0x80, 0x9b, 0x97,
-	0x5f, 0x0b, 0xe7, 0x61, 0xbf, 0x82, 0x93, 0x13, 0xf3, 0xd9, 0x9a, 0xed, 0x98, 0xe1, 0xcd, 0x2b,
-	0xaf, 0xc7, 0xb3, 0xc8, 0xcd, 0xca, 0x77, 0x62, 0x4e, 0xb6, 0x3e, 0x7b, 0x76, 0xd4, 0x32, 0x9e,
-	0x1f, 0xb5, 0x8c, 0x7f, 0x8f, 0x5a, 0xc6, 0x8f, 0x2f, 0x5a, 0x73, 0xcf, 0x5f, 0xb4, 0xe6, 0xfe,
-	0x7e, 0xd1, 0x9a, 0x7b, 0x74, 0xc9, 0xf3, 0xf9, 0x5e, 0x32, 0xec, 0x3a, 0x34, 0xe8, 0xed, 0x52,
-	0xcf, 0x8b, 0x7d, 0x57, 0xfc, 0x77, 0xb3, 0x11, 0x10, 0x3f, 0x3f, 0xd8, 0xb0, 0x2a, 0x7f, 0x05,
-	0x5d, 0xff, 0x2f, 0x00, 0x00, 0xff, 0xff, 0x10, 0x30, 0x22, 0xa3, 0xd3, 0x0d, 0x00, 0x00,
+	// 1570 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x58, 0x4f, 0x6f, 0xdb, 0xc6,
+	0x12, 0x37, 0xa3, 0x3f, 0xb6, 0x56, 0x76, 0x12, 0x33, 0x4a, 0x4c, 0xcb, 0x8e, 0xad, 0x10, 0x49,
+	0xa0, 0xe7, 0xf7, 0x22, 0xbd, 0x38, 0x40, 0xde, 0xab, 0x0f, 0x45, 0x63, 0x27, 0x05, 0x12, 0xc0,
+	0x4d, 0x40, 0xc7, 0x68, 0x91, 0x8b, 0x40, 0x91, 0x6b, 0x8a, 0x29, 0xb9, 0xcb, 0x72, 0x97, 0x8a,
+	0x5d, 0xa0, 0x40, 0xd1, 0x63, 0x4f, 0x45, 0x7b, 0x6c, 0xd1, 0x5e, 0x7b, 0xf4, 0xa1, 0x1f, 0x22,
+	0x45, 0x51, 0x20, 0xe8, 0xa9, 0xa7, 0xa2, 0x70, 0x0e, 0xf9, 0x1a, 0xc5, 0xfe, 0x21, 0xb5, 0x14,
+	0xe5, 0x38, 0x4d, 0x7d, 0x51, 0x38, 0xf3, 0x9b, 0x9d, 0x9d, 0xdf, 0xec, 0xcc, 0xec, 0xc6, 0xa0,
+	0xb1, 0x87, 0xbd, 0xee, 0x53, 0xdc, 0x27, 0xdd, 0xe1, 0xcd, 0x2e, 0xdd, 0xef, 0x44, 0x31, 0xa6,
+	0x58, 0xaf, 0xef, 0x61, 0xaf, 0xc3, 0xb4, 0x9d, 0xe1, 0xcd, 0xe6, 0xbc, 0x1d, 0xfa, 0x08, 0x77,
+	0xf9, 0xaf, 0xc0, 0x9b, 0x0b, 0x0e, 0x26, 0x21, 0x26, 0xdd, 0x90, 0x78, 0x6c, 0x5d, 0x48, 0x3c,
+	0x09, 0x2c, 0x0a, 0xa0, 0xc7, 0xa5, 0xae, 0x10, 0x24, 0x74, 0x49, 0xdd, 0x89, 0xfb, 0x16, 0x7a,
+	0x43, 0xd5, 0xc7, 0x30, 0xc2, 0x31, 0x55, 0x11, 0x84, 0x5d, 0xc8, 0x21, 0xfe, 0x21, 0x91, 0x86,
+	0x87, 0x3d, 0x2c, 0xf6, 0x60, 0x5f, 0x42, 0x6b, 0xfe, 0x5a, 0x05, 0xb3, 0xdb, 0xc4, 0xdb, 0x49,
+	0xfa, 0xa1, 0x4f, 0x1f, 0xe0, 0xbe, 0xde, 0x01, 0x15, 0xfc, 0x0c, 0xc1, 0xd8, 0xd0, 0x5a, 0x5a,
+	0xbb, 0xb6, 0x69, 0xfc, 0xf6, 0xd3, 0x8d, 0x86, 0x8c, 0xe9, 0x8e, 0xeb, 0xc6, 0x90, 0x90, 0x1d,
+	0x1a, 0xfb, 0xc8, 0xb3, 0x84, 0x99, 0xae, 0x83, 0x32, 0xb1, 0x03, 0x6a, 0x9c, 0x61, 0xe6, 0x16,
+	0xff, 0xd6, 0xdb, 0xa0, 0x4c, 0x0f, 0x22, 0x68, 0x94, 0x5a, 0x5a, 0xfb, 0xec, 0x7a, 0xa3, 0xa3,
+	0x64, 0xa6, 0xf3, 0x00, 0xf7, 0x1f, 0x1f, 0x44, 0xd0, 0xe2, 0x16, 0xfa, 0x7f, 0x40, 0x15, 0x22,
+	0xcf, 0x47, 0xd0, 0x28, 0x2b, 0xb6, 0x22, 0xec, 0xe1, 0xcd, 0xce, 0x3d, 0x8e, 0x59, 0xd2, 0x46,
+	0x5f, 0x05, 0x75, 0x12, 0x41, 0xa7, 0xe7, 0xfa, 0x1e, 0x24, 0xd4, 0xa8, 0xf0, 0x2d, 0x01, 0x53,
+	0xdd, 0xe5, 0x1a, 0xfd, 0x0a, 0x98, 0xf5, 0x43, 0xdb, 0x83, 0xa9, 0x45, 0x95, 0x5b, 0xd4, 0xb9,
+	0x4e, 0x9a, 0x34, 0x40, 0x85, 0xda, 0xe4, 0x63, 0x62, 0x4c, 0xb7, 0xb4, 0xf6, 0x9c, 0x25, 0x04,
+	0xfd, 0x3d, 0x50, 0x8b, 0x21, 0xc1, 0x49, 0xec, 0x40, 0x62, 0xcc, 0xb4, 0xb4, 0x76, 0x7d, 0x7d,
+	0x21, 0x1f, 0x8a, 0x95, 0xc2, 0x9b, 0xb5, 0xe7, 0x7f, 0xac, 0x4e, 0xfd, 0xf8, 0xea, 0x70, 0x4d,
+	0xb3, 0x46, 0x8b, 0xf4, 0x7b, 0xa0, 0xee, 0x60, 0x44, 0x68, 0x6c, 0xfb, 0x88, 0x12, 0xa3, 0xc6,
+	0x7d, 0x18, 0x39, 0xea, 0x5b, 0x23, 0x5c, 0x75, 0xa2, 0xae, 0xd3, 0x97, 0x40, 0x2d, 0x8a, 0x7d,
+	0x07, 0xf6, 0x1c, 0x3b, 0x32, 0x40, 0x4b, 0x6b, 0x97, 0xad, 0x19, 0xae, 0xd8, 0xb2, 0x23, 0x46,
+	0x2f, 0xb4, 0xf7, 0x7b, 0x6e, 0x12, 0xdb, 0xd4, 0xc7, 0xc8, 0xa8, 0x73, 0xbc, 0x1e, 0xda, 0xfb,
+	0x77, 0xa5, 0x4a, 0x6f, 0x82, 0x19, 0x17, 0xda, 0x6e, 0xc0, 0x52, 0x3a, 0x2b, 0x96, 0xa7, 0x32,
+	0x4b, 0x5f, 0xe8, 0xa3, 0x1e, 0x49, 0x1c, 0x07, 0x12, 0x62, 0xcc, 0xf1, 0x04, 0x80, 0xd0, 0x47,
+	0x3b, 0x42, 0xc3, 0x16, 0xc7, 0x30, 0x0a, 0x7c, 0xc7, 0x26, 0xc6, 0x59, 0x8e, 0x66, 0xb2, 0xbe,
+	0x0e, 0x2a, 0xac, 0xcc, 0x88, 0x71, 0xae, 0x55, 0x6a, 0xd7, 0xd7, 0xe7, 0x73, 0xcc, 0x1e, 0xe1,
+	0x98, 0xaa, 0x94, 0x84, 0x29, 0xf3, 0x47, 0x9c, 0x01, 0x74, 0x93, 0x00, 0x1a, 0xe7, 0xf9, 0x51,
+	0x64, 0xb2, 0xfe, 0x6f, 0x50, 0x7d, 0xe6, 0x93, 0x01, 0x24, 0xc6, 0x3c, 0x4f, 0xd5, 0x85, 0x9c,
+	0xc3, 0x0f, 0x39, 0x64, 0x49, 0x13, 0x96, 0x15, 0xea, 0x87, 0xb0, 0xf7, 0x29, 0x46, 0xd0, 0xd0,
+	0x85, 0x27, 0xa6, 0x78, 0x82, 0x11, 0xd4, 0x3b, 0x60, 0x1a, 0x0f, 0x61, 0x1c, 0xd8, 0x91, 0x71,
+	0x61, 0x42, 0xc1, 0x3d, 0x14, 0x98, 0x95, 0x1a, 0xb1, 0x8a, 0x8d, 0x13, 0x44, 0x8c, 0x06, 0x67,
+	0xc8, 0xbf, 0x59, 0x6a, 0xf6, 0x12, 0xe4, 0x42, 0xb7, 0xc7, 0xdc, 0x1a, 0x17, 0x79, 0xe6, 0x80,
+	0x50, 0x3d, 0xf6, 0x43, 0xb8, 0x71, 0xfd, 0x8b, 0x57, 0x87, 0x6b, 0xa2, 0xe4, 0xbf, 0x7c, 0x75,
+	0xb8, 0xb6, 0xc0, 0xda, 0x6c, 0x5f, 0xb4, 0xa0, 0xda, 0x3e, 0x66, 0x0f, 0x34, 0x54, 0xd9, 0x82,
+	0x24, 0xc2, 0x88, 0x40, 0xfd, 0x22, 0xa8, 0x3e, 0xc5, 0xfd, 0x9e, 0xef, 0x8a, 0xbe, 0xb2, 0x2a,
+	0x4f, 0x71, 0xff, 0xbe, 0xab, 0x1b, 0x60, 0xda, 0x76, 0x1c, 0x9c, 0xa0, 0xb4, 0x81, 0x52, 0x51,
+	0xbf, 0x04, 0xaa, 0x62, 0x7b, 0xde, 0x45, 0x65, 0x4b, 0x4a, 0xe6, 0x67, 0xbc, 0x5f, 0xb7, 0x6c,
+	0xe4, 0xc0, 0xe0, 0x6d, 0xfa, 0x75, 0x14, 0xc8, 0x19, 0x25, 0x90, 0x13, 0xf8, 0x65, 0xdb, 0x99,
+	0xff, 0xe3, 0xfc, 0x32, 0x39, 0xe3, 0xb7, 0x0a, 0xea, 0x38, 0x82, 0xa8, 0x47, 0x02, 0x9f, 0xb5,
+	0x90, 0x26, 0x6a, 0x8b, 0xa9, 0x76, 0xb8, 0xc6, 0xfc, 0x46, 0x03, 0xf5, 0x6d, 0xe2, 0x3d, 0xc6,
+	0xd1, 0x6e, 0x74, 0x7a, 0x71, 0xb3, 0x34, 0xd9, 0x21, 0xcf, 0x9f, 0x4c, 0x93, 0x90, 0x36, 0xae,
+	0xe5, 0xf9, 0x5c, 0xca, 0xf3, 0x49, 0xa3, 0x30, 0x77, 0xc1, 0x05, 0x45, 0xcc, 0xd8, 0x2c, 0x81,
+	0x1a, 0x82, 0xfb, 0x54, 0x14, 0x03, 0x0b, 0xb0, 0x64, 0xcd, 0x30, 0x05, 0x2b, 0x05, 0xd6, 0x85,
+	0xb2, 0x56, 0x12, 0x44, 0xfd, 0x80, 0xc7, 0x53, 0xb2, 0x64, 0xfd, 0xec, 0x32, 0x95, 0xf9, 0xb3,
+	0x06, 0xce, 0x6f, 0x13, 0x6f, 0x37, 0x72, 0x6d, 0x0a, 0x77, 0x60, 0x3c, 0xf4, 0x1d, 0x78, 0x5a,
+	0x8c, 0xc7, 0x86, 0x60, 0xe9, 0xc4, 0x21, 0x58, 0x2e, 0x0c, 0xc1, 0x8d, 0xb5, 0x7c, 0x76, 0x96,
+	0xf2, 0xd9, 0xc9, 0x85, 0x6d, 0xde, 0x06, 0xc6, 0xb8, 0x2e, 0xcb, 0x13, 0x1f, 0x18, 0x43, 0x9f,
+	0xb0, 0x61, 0xa4, 0xa5, 0x03, 0x43, 0xc8, 0xe6, 0x0f, 0x1a, 0x38, 0xc7, 0x5a, 0xc1, 0xb1, 0x83,
+	0xd3, 0x4e, 0x81, 0x3a, 0xa7, 0x4a, 0xf9, 0x39, 0xb5, 0xf1, 0xaf, 0x3c, 0xb5, 0xe6, 0x58, 0xa3,
+	0x2a, 0xd1, 0x98, 0x8b, 0x60, 0x61, 0x4c, 0x95, 0x12, 0x33, 0xbf, 0x15, 0xc1, 0xdf, 0x71, 0x1c,
+	0x18, 0x51, 0x0b, 0x92, 0x24, 0xa0, 0xa7, 0x58, 0xb1, 0xb2, 0x49, 0x4a, 0xad, 0x12, 0xab, 0x58,
+	0x21, 0x9d, 0x10, 0xb8, 0x1a, 0x89, 0x79, 0x8b, 0x07, 0xae, 0xaa, 0xb2, 0x13, 0x31, 0xc0, 0x34,
+	0x81, 0x94, 0x06, 0xd0, 0x95, 0x07, 0x92, 0x8a, 0xe6, 0xf7, 0x82, 0xd2, 0x56, 0x60, 0xfb, 0x21,
+	0xab, 0x63, 0x9c, 0x50, 0xfd, 0xbf, 0xa0, 0x4a, 0x20, 0x72, 0xdf, 0x80, 0x93, 0xb4, 0xfb, 0xbb,
+	0xa4, 0x78, 0xa1, 0xc9, 0xb5, 0x13, 0x58, 0xa9, 0xc1, 0x48, 0x56, 0xaa, 0xea, 0x0d, 0x58, 0x1d,
+	0x0a, 0x56, 0xa2, 0x3c, 0x1f, 0xd9, 0xb1, 0x1d, 0x12, 0xfd, 0x36, 0xa8, 0xd9, 0x09, 0x1d, 0xe0,
+	0xd8, 0xa7, 0x07, 0x27, 0x12, 0x1b, 0x99, 0xea, 0xb7, 0x41, 0x35, 0xe2, 0x1e, 0x38, 0xb7, 0xf1,
+	0x2b, 0x49, 0x38, 0x57, 0x6f, 0x39, 0x69, 0xbd, 0x71, 0x83, 0x91, 0x1c, 0xf9, 0x99, 0xc0, 0x53,
+	0x0d, 0x4f, 0x96, 0x9d, 0xaa, 0xca, 0xca, 0xee, 0x48, 0xcc, 0x0d, 0x0b, 0x3a, 0x38, 0x76, 0xb7,
+	0x6d, 0xea, 0xb0, 0xcb, 0xef, 0x6d, 0xe9, 0x34, 0x40, 0x25, 0xc6, 0x09, 0x12, 0x27, 0x55, 0xb6,
+	0x84, 0xa0, 0xff, 0x1f, 0x54, 0xfa, 0xcc, 0x31, 0x6f, 0x9c, 0xf4, 0x95, 0x93, 0x72, 0xe4, 0x5b,
+	0x6e, 0xf2, 0x1f, 0xf5, 0x36, 0xe7, 0x0b, 0xd8, 0x19, 0x0f, 0x31, 0x85, 0x31, 0x31, 0xca, 0xad,
+	0x52, 0xbb, 0x66, 0x49, 0x69, 0xa3, 0x53, 0xa4, 0x3f, 0x36, 0x50, 0x72, 0x7c, 0xcc, 0x07, 0x7c,
+	0xa0, 0xe4, 0x74, 0xea, 0x41, 0x87, 0x5c, 0x95, 0x1d, 0xb4, 0x14, 0x19, 0x1b, 0x42, 0xed, 0x00,
+	0x72, 0x36, 0x73, 0x96, 0x10, 0xcc, 0x5f, 0xce, 0x80, 0xf9, 0xcc, 0xd9, 0xc3, 0x84, 0x3a, 0x38,
+	0x3c, 0xf5, 0x8c, 0x8d, 0x4a, 0xbe, 0xa4, 0x96, 0x3c, 0x0b, 0x88, 0x15, 0x39, 0x9f, 0xaf, 0x2c,
+	0x20, 0x26, 0xf0, 0x0b, 0x9d, 0x52, 0x18, 0x46, 0xe2, 0x79, 0x3a, 0x67, 0xa5, 0xa2, 0xfe, 0x0e,
+	0x98, 0xc6, 0x22, 0x40, 0xfe, 0x2c, 0xad, 0x8f, 0x3f, 0x53, 0x04, 0xa6, 0xe6, 0x3d, 0xb5, 0xd7,
+	0x2f, 0x03, 0x10, 0x42, 0x0a, 0x63, 0xe8, 0xf6, 0x42, 0xf1, 0x70, 0x2d, 0x5b, 0x35, 0xa9, 0xd9,
+	0x26, 0xca, 0xc1, 0xcc, 0xe4, 0x0e, 0xa6, 0x5b, 0x3c, 0x98, 0xe5, 0x49, 0x07, 0x93, 0xe6, 0xcd,
+	0x5c, 0x02, 0x8b, 0x05, 0x65, 0x56, 0x9b, 0x5f, 0xab, 0xa9, 0x96, 0xf3, 0xf2, 0x1f, 0xa5, 0x1a,
+	0x46, 0xd8, 0x19, 0xa4, 0xa9, 0xe6, 0x82, 0xfe, 0x01, 0x98, 0xc5, 0x7d, 0x02, 0xe3, 0x21, 0x7f,
+	0xcc, 0x8a, 0x61, 0x52, 0x5f, 0x5f, 0xcd, 0x25, 0x4a, 0x6e, 0xfd, 0x70, 0x64, 0xa7, 0xe6, 0x2c,
+	0xb7, 0x9e, 0x65, 0xe6, 0x93, 0x04, 0xc7, 0x49, 0x28, 0x0f, 0x49, 0x4a, 0x4a, 0xc6, 0x2a, 0x6f,
+	0x95, 0xb1, 0x94, 0xbe, 0x49, 0x95, 0x8c, 0xa5, 0xca, 0xdc, 0xd4, 0xa2, 0x76, 0x4c, 0x95, 0xa9,
+	0x25, 0x44, 0x7d, 0x19, 0xd4, 0x12, 0x34, 0x80, 0x76, 0x40, 0x07, 0x07, 0xb2, 0xa0, 0x47, 0x0a,
+	0x76, 0xc3, 0x23, 0x4c, 0x7b, 0x71, 0x82, 0x90, 0x8f, 0x3c, 0x79, 0xc3, 0x01, 0x84, 0xa9, 0x25,
+	0x34, 0xeb, 0xdf, 0x4d, 0x83, 0xd2, 0x36, 0xf1, 0xf4, 0xfb, 0xa0, 0x36, 0xfa, 0x8f, 0xdb, 0x62,
+	0xbe, 0x93, 0x95, 0x47, 0x68, 0xf3, 0xca, 0xb1, 0x50, 0x16, 0xeb, 0x7d, 0x50, 0x1b, 0xbd, 0x29,
+	0x0b, 0xae, 0x32, 0xa8, 0xe8, 0xaa, 0xf8, 0x14, 0xb4, 0xc0, 0x6c, 0xee, 0xde, 0x5c, 0x1e, 0x5f,
+	0xa2, 0xa2, 0xcd, 0xab, 0xaf, 0x43, 0x33, 0x9f, 0xef, 0x83, 0x99, 0xec, 0xe5, 0x68, 0x8c, 0xaf,
+	0x48, 0x91, 0x66, 0xeb, 0x38, 0x44, 0x8d, 0x2d, 0x77, 0x01, 0x16, 0x62, 0x53, 0xd1, 0x62, 0x6c,
+	0x13, 0x2f, 0xa7, 0x5d, 0x30, 0x97, 0x7f, 0xe8, 0x5d, 0x1e, 0x5f, 0x96, 0x83, 0x9b, 0xd7, 0x5e,
+	0x0b, 0xab, 0xa1, 0xe6, 0xde, 0x4e, 0x85, 0x50, 0x55, 0xb4, 0x18, 0xea, 0xa4, 0x67, 0x0d, 0xf3,
+	0x99, 0xbb, 0x29, 0x97, 0x27, 0x87, 0x22, 0xd0, 0xa2, 0xcf, 0x49, 0x77, 0x16, 0xa3, 0x9f, 0xbf,
+	0xaf, 0x0a, 0xf4, 0x73, 0x70, 0x91, 0xfe, 0xe4, 0x9b, 0xe0, 0x23, 0x70, 0x76, 0x6c, 0xaa, 0xaf,
+	0x4c, 0x5e, 0x98, 0xe2, 0xcd, 0xeb, 0xaf, 0xc7, 0x8b, 0x9e, 0xb3, 0x21, 0x76, 0x8c, 0xe7, 0x14,
+	0x3f, 0xce, 0xf3, 0x78, 0xc3, 0x37, 0x2b, 0x9f, 0xb3, 0x19, 0xb4, 0xf9, 0xee, 0xf3, 0xa3, 0x15,
+	0xed, 0xc5, 0xd1, 0x8a, 0xf6, 0xe7, 0xd1, 0x8a, 0xf6, 0xd5, 0xcb, 0x95, 0xa9, 0x17, 0x2f, 0x57,
+	0xa6, 0x7e, 0x7f, 0xb9, 0x32, 0xf5, 0xe4, 0xaa, 0xe7, 0xd3, 0x41, 0xd2, 0xef, 0x38, 0x38, 0xec,
+	0xee, 0x61, 0xcf, 0x8b, 0x7d, 0x97, 0xfd, 0xeb, 0xa6, 0x03, 0x86, 0x1e, 0x44, 0x90, 0xf4, 0xab,
+	0xfc, 0x4f, 0x33, 0xb7, 0xfe, 0x0a, 0x00, 0x00, 0xff, 0xff, 0xa1, 0x8b, 0xaa, 0x96, 0x68, 0x12,
+	0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1194,16 +1586,22 @@ type MsgClient interface {
 	CancelJob(ctx context.Context, in *MsgCancelJob, opts ...grpc.CallOption) (*MsgCancelJobResponse, error)
 	// AcceptResult settles reported slices before their window is over.
 	AcceptResult(ctx context.Context, in *MsgAcceptResult, opts ...grpc.CallOption) (*MsgAcceptResultResponse, error)
-	// TopUpJob adds money to a periodic job and starts it again if it was suspended.
+	// TopUpJob adds money to a service, or to a periodic job, which it starts again if it was suspended.
 	TopUpJob(ctx context.Context, in *MsgTopUpJob, opts ...grpc.CallOption) (*MsgTopUpJobResponse, error)
 	// ClaimTimeout settles slices whose time is over, should the queue not have reached them.
 	ClaimTimeout(ctx context.Context, in *MsgClaimTimeout, opts ...grpc.CallOption) (*MsgClaimTimeoutResponse, error)
+	// UpdateService gives a service another revision, replica by replica. The digests of an earlier one take it back.
+	UpdateService(ctx context.Context, in *MsgUpdateService, opts ...grpc.CallOption) (*MsgUpdateServiceResponse, error)
+	// ScaleService changes the number of a service's replicas.
+	ScaleService(ctx context.Context, in *MsgScaleService, opts ...grpc.CallOption) (*MsgScaleServiceResponse, error)
 	// UpdateParams is for governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 	// RecordMatches is executed by x/oracle only.
 	RecordMatches(ctx context.Context, in *MsgRecordMatches, opts ...grpc.CallOption) (*MsgRecordMatchesResponse, error)
 	// RecordOutcomes is executed by x/oracle only.
 	RecordOutcomes(ctx context.Context, in *MsgRecordOutcomes, opts ...grpc.CallOption) (*MsgRecordOutcomesResponse, error)
+	// RecordServices is executed by x/oracle only.
+	RecordServices(ctx context.Context, in *MsgRecordServices, opts ...grpc.CallOption) (*MsgRecordServicesResponse, error)
 }
 
 type msgClient struct {
@@ -1259,6 +1657,24 @@ func (c *msgClient) ClaimTimeout(ctx context.Context, in *MsgClaimTimeout, opts 
 	return out, nil
 }
 
+func (c *msgClient) UpdateService(ctx context.Context, in *MsgUpdateService, opts ...grpc.CallOption) (*MsgUpdateServiceResponse, error) {
+	out := new(MsgUpdateServiceResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Msg/UpdateService", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) ScaleService(ctx context.Context, in *MsgScaleService, opts ...grpc.CallOption) (*MsgScaleServiceResponse, error) {
+	out := new(MsgScaleServiceResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Msg/ScaleService", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Msg/UpdateParams", in, out, opts...)
@@ -1286,6 +1702,15 @@ func (c *msgClient) RecordOutcomes(ctx context.Context, in *MsgRecordOutcomes, o
 	return out, nil
 }
 
+func (c *msgClient) RecordServices(ctx context.Context, in *MsgRecordServices, opts ...grpc.CallOption) (*MsgRecordServicesResponse, error) {
+	out := new(MsgRecordServicesResponse)
+	err := c.cc.Invoke(ctx, "/fog.jobs.v1.Msg/RecordServices", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
 	// SubmitJob funds a job and queues its tasks.
@@ -1294,16 +1719,22 @@ type MsgServer interface {
 	CancelJob(context.Context, *MsgCancelJob) (*MsgCancelJobResponse, error)
 	// AcceptResult settles reported slices before their window is over.
 	AcceptResult(context.Context, *MsgAcceptResult) (*MsgAcceptResultResponse, error)
-	// TopUpJob adds money to a periodic job and starts it again if it was suspended.
+	// TopUpJob adds money to a service, or to a periodic job, which it starts again if it was suspended.
 	TopUpJob(context.Context, *MsgTopUpJob) (*MsgTopUpJobResponse, error)
 	// ClaimTimeout settles slices whose time is over, should the queue not have reached them.
 	ClaimTimeout(context.Context, *MsgClaimTimeout) (*MsgClaimTimeoutResponse, error)
+	// UpdateService gives a service another revision, replica by replica. The digests of an earlier one take it back.
+	UpdateService(context.Context, *MsgUpdateService) (*MsgUpdateServiceResponse, error)
+	// ScaleService changes the number of a service's replicas.
+	ScaleService(context.Context, *MsgScaleService) (*MsgScaleServiceResponse, error)
 	// UpdateParams is for governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 	// RecordMatches is executed by x/oracle only.
 	RecordMatches(context.Context, *MsgRecordMatches) (*MsgRecordMatchesResponse, error)
 	// RecordOutcomes is executed by x/oracle only.
 	RecordOutcomes(context.Context, *MsgRecordOutcomes) (*MsgRecordOutcomesResponse, error)
+	// RecordServices is executed by x/oracle only.
+	RecordServices(context.Context, *MsgRecordServices) (*MsgRecordServicesResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
@@ -1325,6 +1756,12 @@ func (*UnimplementedMsgServer) TopUpJob(ctx context.Context, req *MsgTopUpJob) (
 func (*UnimplementedMsgServer) ClaimTimeout(ctx context.Context, req *MsgClaimTimeout) (*MsgClaimTimeoutResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method ClaimTimeout not implemented")
 }
+func (*UnimplementedMsgServer) UpdateService(ctx context.Context, req *MsgUpdateService) (*MsgUpdateServiceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method UpdateService not implemented")
+}
+func (*UnimplementedMsgServer) ScaleService(ctx context.Context, req *MsgScaleService) (*MsgScaleServiceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ScaleService not implemented")
+}
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
 }
@@ -1333,6 +1770,9 @@ func (*UnimplementedMsgServer) RecordMatches(ctx context.Context, req *MsgRecord
 }
 func (*UnimplementedMsgServer) RecordOutcomes(ctx context.Context, req *MsgRecordOutcomes) (*MsgRecordOutcomesResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method RecordOutcomes not implemented")
+}
+func (*UnimplementedMsgServer) RecordServices(ctx context.Context, req *MsgRecordServices) (*MsgRecordServicesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method RecordServices not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
@@ -1429,6 +1869,42 @@ func _Msg_ClaimTimeout_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_UpdateService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgUpdateService)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).UpdateService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Msg/UpdateService",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).UpdateService(ctx, req.(*MsgUpdateService))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_ScaleService_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgScaleService)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).ScaleService(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Msg/ScaleService",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).ScaleService(ctx, req.(*MsgScaleService))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MsgUpdateParams)
 	if err := dec(in); err != nil {
@@ -1483,6 +1959,24 @@ func _Msg_RecordOutcomes_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_RecordServices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgRecordServices)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).RecordServices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/fog.jobs.v1.Msg/RecordServices",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).RecordServices(ctx, req.(*MsgRecordServices))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "fog.jobs.v1.Msg",
@@ -1509,6 +2003,14 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 			Handler:    _Msg_ClaimTimeout_Handler,
 		},
 		{
+			MethodName: "UpdateService",
+			Handler:    _Msg_UpdateService_Handler,
+		},
+		{
+			MethodName: "ScaleService",
+			Handler:    _Msg_ScaleService_Handler,
+		},
+		{
 			MethodName: "UpdateParams",
 			Handler:    _Msg_UpdateParams_Handler,
 		},
@@ -1519,6 +2021,10 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordOutcomes",
 			Handler:    _Msg_RecordOutcomes_Handler,
+		},
+		{
+			MethodName: "RecordServices",
+			Handler:    _Msg_RecordServices_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -1545,6 +2051,13 @@ func (m *MsgSubmitJob) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.FundedTime != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.FundedTime))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa8
+	}
 	if m.Runs != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.Runs))
 		i--
@@ -1865,11 +2378,160 @@ func (m *MsgTopUpJobResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.FundedUntil != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.FundedUntil))
+		i--
+		dAtA[i] = 0x10
+	}
 	if m.NextTime != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.NextTime))
 		i--
 		dAtA[i] = 0x8
 	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUpdateService) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateService) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateService) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.ImageDigest) > 0 {
+		i -= len(m.ImageDigest)
+		copy(dAtA[i:], m.ImageDigest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.ImageDigest)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.SpecDigest) > 0 {
+		i -= len(m.SpecDigest)
+		copy(dAtA[i:], m.SpecDigest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.SpecDigest)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUpdateServiceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateServiceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateServiceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Revision != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Revision))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgScaleService) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgScaleService) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgScaleService) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Replicas != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Replicas))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.JobId) > 0 {
+		i -= len(m.JobId)
+		copy(dAtA[i:], m.JobId)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.JobId)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgScaleServiceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgScaleServiceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgScaleServiceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
 	return len(dAtA) - i, nil
 }
 
@@ -2288,6 +2950,107 @@ func (m *MsgRecordOutcomesResponse) MarshalToSizedBuffer(dAtA []byte) (int, erro
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgRecordServices) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRecordServices) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRecordServices) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Voters) > 0 {
+		for iNdEx := len(m.Voters) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Voters[iNdEx])
+			copy(dAtA[i:], m.Voters[iNdEx])
+			i = encodeVarintTx(dAtA, i, uint64(len(m.Voters[iNdEx])))
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if m.Quorum != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Quorum))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Observations) > 0 {
+		for iNdEx := len(m.Observations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Observations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintTx(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if m.Epoch != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Epoch))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Authority) > 0 {
+		i -= len(m.Authority)
+		copy(dAtA[i:], m.Authority)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Authority)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRecordServicesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRecordServicesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRecordServicesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.NotRunning != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.NotRunning))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Unhealthy != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Unhealthy))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Started != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Started))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintTx(dAtA []byte, offset int, v uint64) int {
 	offset -= sovTx(v)
 	base := offset
@@ -2373,6 +3136,9 @@ func (m *MsgSubmitJob) Size() (n int) {
 	if m.Runs != 0 {
 		n += 2 + sovTx(uint64(m.Runs))
 	}
+	if m.FundedTime != 0 {
+		n += 2 + sovTx(uint64(m.FundedTime))
+	}
 	return n
 }
 
@@ -2454,6 +3220,75 @@ func (m *MsgTopUpJobResponse) Size() (n int) {
 	if m.NextTime != 0 {
 		n += 1 + sovTx(uint64(m.NextTime))
 	}
+	if m.FundedUntil != 0 {
+		n += 1 + sovTx(uint64(m.FundedUntil))
+	}
+	return n
+}
+
+func (m *MsgUpdateService) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.SpecDigest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.ImageDigest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgUpdateServiceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Revision != 0 {
+		n += 1 + sovTx(uint64(m.Revision))
+	}
+	return n
+}
+
+func (m *MsgScaleService) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.JobId)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Replicas != 0 {
+		n += 1 + sovTx(uint64(m.Replicas))
+	}
+	return n
+}
+
+func (m *MsgScaleServiceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
 	return n
 }
 
@@ -2635,6 +3470,55 @@ func (m *MsgRecordOutcomesResponse) Size() (n int) {
 	}
 	var l int
 	_ = l
+	return n
+}
+
+func (m *MsgRecordServices) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Authority)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Epoch != 0 {
+		n += 1 + sovTx(uint64(m.Epoch))
+	}
+	if len(m.Observations) > 0 {
+		for _, e := range m.Observations {
+			l = e.Size()
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	if m.Quorum != 0 {
+		n += 1 + sovTx(uint64(m.Quorum))
+	}
+	if len(m.Voters) > 0 {
+		for _, s := range m.Voters {
+			l = len(s)
+			n += 1 + l + sovTx(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *MsgRecordServicesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Started != 0 {
+		n += 1 + sovTx(uint64(m.Started))
+	}
+	if m.Unhealthy != 0 {
+		n += 1 + sovTx(uint64(m.Unhealthy))
+	}
+	if m.NotRunning != 0 {
+		n += 1 + sovTx(uint64(m.NotRunning))
+	}
 	return n
 }
 
@@ -3191,6 +4075,25 @@ func (m *MsgSubmitJob) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 21:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FundedTime", wireType)
+			}
+			m.FundedTime = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FundedTime |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -3709,6 +4612,455 @@ func (m *MsgTopUpJobResponse) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FundedUntil", wireType)
+			}
+			m.FundedUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FundedUntil |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateService) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateService: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateService: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SpecDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.SpecDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ImageDigest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ImageDigest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateServiceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateServiceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateServiceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revision", wireType)
+			}
+			m.Revision = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Revision |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgScaleService) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgScaleService: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgScaleService: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JobId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.JobId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Replicas", wireType)
+			}
+			m.Replicas = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Replicas |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgScaleServiceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgScaleServiceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgScaleServiceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -4951,6 +6303,299 @@ func (m *MsgRecordOutcomesResponse) Unmarshal(dAtA []byte) error {
 			return fmt.Errorf("proto: MsgRecordOutcomesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRecordServices) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRecordServices: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRecordServices: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Authority", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Authority = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Epoch", wireType)
+			}
+			m.Epoch = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Epoch |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Observations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Observations = append(m.Observations, ServiceObservation{})
+			if err := m.Observations[len(m.Observations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Quorum", wireType)
+			}
+			m.Quorum = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Quorum |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voters", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Voters = append(m.Voters, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRecordServicesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRecordServicesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRecordServicesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Started", wireType)
+			}
+			m.Started = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Started |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Unhealthy", wireType)
+			}
+			m.Unhealthy = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Unhealthy |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NotRunning", wireType)
+			}
+			m.NotRunning = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NotRunning |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])

@@ -30,7 +30,7 @@ func BenchmarkSlice(b *testing.B) {
 				if err != nil {
 					return err
 				}
-				if err := w.k.Reserve(w.Ctx, id, n, task, 10); err != nil {
+				if err := w.k.Reserve(w.Ctx, id, n, task, 10, nil); err != nil {
 					return err
 				}
 				return w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 10, Done: done})

@@ -8,9 +8,9 @@ import (
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
-// Reserve takes resources of an ACTIVE node for tasks. The caller has read the node in the same context and has not changed it
+// Reserve takes resources and ports of an ACTIVE node for tasks. The caller has read the node in the same context and has not changed it
 // since. A node's first tasks come one at a time.
-func (k Keeper) Reserve(ctx context.Context, id escrowtypes.ID, n types.Node, total types.Resources, tasks uint32) error {
+func (k Keeper) Reserve(ctx context.Context, id escrowtypes.ID, n types.Node, total types.Resources, tasks uint32, ports []uint32) error {
 	switch {
 	case n.Status != types.NODE_STATUS_ACTIVE:
 		return types.ErrWrongStatus.Wrapf("%s is %s; only an ACTIVE node takes work", n.Id, n.Status)
@@ -28,6 +28,9 @@ func (k Keeper) Reserve(ctx context.Context, id escrowtypes.ID, n types.Node, to
 	}
 	n.Reserved = reserved
 	n.RunningTasks += tasks
+	if err := n.TakePorts(ports); err != nil {
+		return err
+	}
 	if err := k.checkProbation(ctx, n); err != nil {
 		return err
 	}
@@ -62,6 +65,9 @@ func (k Keeper) EndWork(ctx context.Context, id escrowtypes.ID, work types.Work)
 		return escrowtypes.ErrUnderflow.Wrapf("%s runs %d tasks, %d cannot end", n.Id, n.RunningTasks, work.Tasks)
 	}
 	n.RunningTasks -= work.Tasks
+	if err := n.ReleasePorts(work.Ports); err != nil {
+		return err
+	}
 	n.Statistics.Add(work.Done)
 	if err := k.rate(ctx, id, &n, work.Outcomes); err != nil {
 		return err

@@ -41,9 +41,33 @@ func TestReserveAndRelease(t *testing.T) {
 	require.Zero(t, n.Reserved)
 	require.Zero(t, n.RunningTasks)
 	require.Equal(t, types.Statistics{Tasks: 13, Successes: 2, Failures: 1, Lost: 5, Paid: 70, WorkMs: 9}, n.Statistics)
-	require.NoError(t, w.k.Reserve(w.Ctx, id, n, capacity, 1))
+	require.NoError(t, w.k.Reserve(w.Ctx, id, n, capacity, 1, nil))
 	require.Equal(t, capacity, w.node(id).Reserved, "all of it can be reserved")
 	w.check()
+}
+
+// A port has one holder, and the range keeps those that are held.
+func TestPortsAreReserved(t *testing.T) {
+	w := newWorld(t)
+	id := w.active(w.rich("alice", 5*fog, 100*fog), "one")
+	w.edit(id, func(n *types.Node) { n.Statistics.Tasks = 10 })
+	task := types.Resources{CpuMilli: 1_000}
+	n := w.node(id)
+	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, n, task, 1, []uint32{2_001}), types.ErrNoCapacity, "it declares none")
+	require.ErrorContains(t, w.send(&types.MsgUpdateNode{Owner: n.Owner, NodeId: n.Id, Ports: &types.PortRange{From: 2_000, To: 2_001}}), "without an address")
+	require.NoError(t, w.send(&types.MsgUpdateNode{
+		Owner: n.Owner, NodeId: n.Id, Address: "a.example", Ports: &types.PortRange{From: 2_000, To: 2_003},
+	}))
+	require.NoError(t, w.k.Reserve(w.Ctx, id, w.node(id), task, 1, []uint32{2_002, 2_000}))
+	require.Equal(t, []uint32{2_000, 2_002}, w.node(id).PortsInUse)
+	require.ErrorIs(t, w.k.Reserve(w.Ctx, id, w.node(id), task, 1, []uint32{2_002}), types.ErrNoCapacity)
+	require.ErrorIs(t, w.send(&types.MsgUpdateNode{Owner: n.Owner, NodeId: n.Id, Ports: &types.PortRange{}}), types.ErrInUse)
+	require.NoError(t, w.send(&types.MsgUpdateNode{Owner: n.Owner, NodeId: n.Id, Address: "b.example"}), "a machine may move")
+	w.check()
+	require.ErrorIs(t, w.k.EndWork(w.Ctx, id, types.Work{Ports: []uint32{2_001}}), types.ErrInvalidField, "not in use")
+	require.NoError(t, w.k.EndWork(w.Ctx, id, types.Work{Released: task, Tasks: 1, Ports: []uint32{2_000, 2_002}}))
+	require.Empty(t, w.node(id).PortsInUse)
+	require.NoError(t, w.send(&types.MsgUpdateNode{Owner: n.Owner, NodeId: n.Id, Ports: &types.PortRange{}}))
 }
 
 // A node that is not ACTIVE takes no work, but what it has can always end.

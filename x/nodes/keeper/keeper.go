@@ -131,6 +131,12 @@ func (k Keeper) LostGrace(ctx context.Context) (uint64, error) {
 	return p.LostGrace, err
 }
 
+// MaxDrain is for how many seconds a node that drains keeps its services.
+func (k Keeper) MaxDrain(ctx context.Context) (uint64, error) {
+	p, err := k.Params.Get(ctx)
+	return p.MaxDrain, err
+}
+
 // owned returns a node that belongs to the signer.
 func (k Keeper) owned(ctx context.Context, owner, nodeID string) (escrowtypes.ID, types.Node, error) {
 	id, err := types.ParseNodeID(nodeID)

@@ -56,7 +56,7 @@ func (k Keeper) register(ctx context.Context, owner sdk.AccAddress, msg *types.M
 		Id: id.Bech32(types.NodeHRP), Owner: ownerText, Status: types.NODE_STATUS_PENDING, AgentKey: msg.AgentKey,
 		Region: msg.Region, Datacenter: msg.Datacenter, Capacity: msg.Capacity, Hardware: msg.Hardware, Declared: msg.Declared,
 		Attributes: msg.Attributes, Prices: msg.Prices, Deposit: msg.Deposit, Boot: msg.Boot,
-		Location: msg.Location, Engines: msg.Engines,
+		Location: msg.Location, Engines: msg.Engines, Address: msg.Address, Ports: msg.Ports,
 		StatusSince: blockSeconds(ctx), RegisteredHeight: sdk.UnwrapSDKContext(ctx).BlockHeight(),
 	}
 	if err := k.askBenchmark(ctx, id, &n); err != nil {

@@ -27,6 +27,12 @@ func (k Keeper) update(ctx context.Context, msg *types.MsgUpdateNode) (bool, err
 	if len(msg.Engines) > 0 {
 		n.Engines = msg.Engines
 	}
+	if msg.Address != "" {
+		n.Address = msg.Address
+	}
+	if msg.Ports != nil {
+		n.Ports = *msg.Ports
+	}
 	if msg.ReplaceAttributes {
 		n.Attributes = msg.Attributes
 	}

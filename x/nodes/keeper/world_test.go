@@ -411,5 +411,5 @@ func (w *world) reserve(id escrowtypes.ID, total types.Resources, tasks uint32) 
 	if err != nil {
 		return err
 	}
-	return w.k.Reserve(w.Ctx, id, n, total, tasks)
+	return w.k.Reserve(w.Ctx, id, n, total, tasks, nil)
 }

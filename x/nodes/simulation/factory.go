@@ -55,6 +55,8 @@ func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgReg
 			},
 			Prices:         randomPrices(r),
 			Engines:        simsx.OneOf(r, engines),
+			Address:        salt + ".example",
+			Ports:          types.PortRange{From: 20_000, To: 20_000 + r.Uint32InRange(1, 100)},
 			Deposit:        p.MinDeposit,
 			AgentSignature: ed25519.Sign(agent, types.RegistrationBytes(owner.Address, salt)),
 		}

@@ -9,8 +9,8 @@ import (
 
 // A node that did well may go bad, and one that is bad may recover. The doubt of a node is the chance that it is bad now, by
 // Bayes' rule over the two states (Shiryaev, On optimum methods in quickest detection problems, 1963). Failures that began a
-// doubt leave the counts as far as the doubt proves right, so the record comes back when the node does. offchain/match has
-// the same for one node without developers.
+// doubt leave the counts as far as the doubt proves right, so the record comes back when the node does; for those who choose
+// nodes they fade while the node is idle. offchain/match has the same for one node without developers.
 
 const (
 	// onset is the chance in units of 2^-32 that a node goes bad between two outcomes, one in 8,192.
@@ -23,6 +23,8 @@ const (
 	// which the odds of the doubt halve for those who choose nodes: a trial costs little beside never hearing that a node is well.
 	recoverySeconds = 21_600
 	retrySeconds    = 450
+	// forgetSeconds are a quarter of the six hours in which the suspects of an idle node halve for them.
+	forgetSeconds = 5_400
 	// Witnesses is the number of newest outcomes that moved the doubt whose developers do not move it again: of any five no
 	// two are of one developer, so that none counts for more than a fifth.
 	Witnesses = 4
@@ -41,6 +43,18 @@ func retried(doubt, seconds uint64) uint64 {
 	return mulDiv(left, 1<<32, 1<<32-doubt+left)
 }
 
+// excused are the suspects that a good record speaks for: what was never good has nothing to come back to.
+func (r Rating) excused() uint64 { return min(r.Suspects, r.Trials-r.Successes, r.Successes) }
+
+// forget takes out the suspects that those who choose nodes have forgotten some seconds after the newest outcome.
+func (r Rating) forget(seconds uint64) Rating {
+	gone := r.excused()
+	gone -= quarters(gone, seconds/forgetSeconds)
+	r.Suspects -= gone
+	r.Trials -= gone
+	return r
+}
+
 // heeds reports whether an outcome of a developer moves the doubt, and remembers that it did.
 func (rs *Ratings) heeds(developer []byte) bool {
 	if slices.ContainsFunc(rs.Witnesses, func(w []byte) bool { return bytes.Equal(w, developer) }) {
@@ -53,11 +67,12 @@ func (rs *Ratings) heeds(developer []byte) bool {
 	return true
 }
 
-// judge moves the doubt by an outcome that is not counted yet: the part of the work that was finished.
+// judge moves the doubt by an outcome that is not counted yet: the part of the work that was finished. What a well node does is its
+// record without the suspects, which would wear it down before the doubt is sure.
 func (rs *Ratings) judge(success uint64) {
 	const one = 1 << 32
 	sum := rs.Sum()
-	p := mulDiv(sum.Successes+RatingOne, one, sum.Trials+2*RatingOne)
+	p := mulDiv(sum.Successes+RatingOne, one, sum.Trials-sum.excused()+2*RatingOne)
 	likely := func(p uint64) uint64 { return (success*p + (RatingOne-success)*(one-p)) / RatingOne }
 	before := rs.Doubt + mulQ32(one-rs.Doubt, onset)
 	well, bad := mulQ32(likely(p), one-before), mulQ32(likely(p/fault), before)
@@ -68,7 +83,7 @@ func (rs *Ratings) judge(success uint64) {
 func (rs *Ratings) forgive() {
 	sum := rs.Sum()
 	failures := sum.Trials - sum.Successes
-	rs.Suspects = min(rs.Suspects, failures)
+	rs.Suspects = sum.Suspects
 	gone := mulQ32(rs.Suspects, rs.Doubt)
 	if gone == 0 {
 		return

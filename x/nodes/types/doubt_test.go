@@ -85,11 +85,14 @@ func TestDoubtProperties(t *testing.T) {
 			sum := rs.Sum()
 			require.NoError(t, sum.Validate())
 			require.Equal(t, rs.Doubt, sum.Doubt)
+			require.LessOrEqual(t, sum.Suspects, rs.Suspects)
 			if o.Success == types.RatingOne {
 				require.LessOrEqual(t, rs.Doubt, before+1<<19, "a success adds no more than the chance of going bad")
 			}
 			later := rapid.Int64Range(0, 1_000_000).Draw(t, "later")
 			require.LessOrEqual(t, sum.Idle(later).Doubt, sum.Doubt)
+			require.NoError(t, sum.Idle(later).Validate())
+			require.LessOrEqual(t, sum.Idle(later).Trials, sum.Trials)
 		}
 	})
 }

@@ -78,6 +78,9 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 	if err := validateEngines(m.Engines); err != nil {
 		return err
 	}
+	if err := validateReach(m.Address, m.Ports); err != nil {
+		return err
+	}
 	// The SDK's verification accepts the same signatures on every machine (ZIP-215), the standard library's need not.
 	key := sdked25519.PubKey{Key: m.AgentKey}
 	if len(m.AgentSignature) != ed25519.SignatureSize || !key.VerifySignature(RegistrationBytes(owner, m.Salt), m.AgentSignature) {
@@ -88,8 +91,11 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 
 // Validate checks the message against the node that it changes.
 func (m *MsgUpdateNode) Validate(node Node) error {
-	if m.Prices == nil && !m.ReplaceAttributes && m.Capacity == nil && m.Declared == nil && m.Location == nil && len(m.Engines) == 0 {
-		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared, location or engines")
+	if m.empty() {
+		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared, location, engines, address or ports")
+	}
+	if err := m.validateReach(node); err != nil {
+		return err
 	}
 	if err := m.Location.Validate(); err != nil {
 		return err
@@ -126,6 +132,31 @@ func (m *MsgUpdateNode) Validate(node Node) error {
 	}
 	if err := node.Reserved.FitsIn(capacity); err != nil {
 		return ErrInUse.Wrapf("capacity cannot go below what is reserved: %s", err)
+	}
+	return nil
+}
+
+func (m *MsgUpdateNode) empty() bool {
+	return m.Prices == nil && !m.ReplaceAttributes && m.Capacity == nil && m.Declared == nil && m.Location == nil && len(m.Engines) == 0 &&
+		m.Address == "" && m.Ports == nil
+}
+
+// validateReach checks address and ports as they will be.
+func (m *MsgUpdateNode) validateReach(node Node) error {
+	if m.Address != "" {
+		node.Address = m.Address
+	}
+	if m.Ports == nil {
+		return validateAddress(node.Address)
+	}
+	node.Ports = *m.Ports
+	if err := validateReach(node.Address, node.Ports); err != nil {
+		return err
+	}
+	for _, port := range node.PortsInUse {
+		if !node.Ports.Has(port) {
+			return ErrInUse.Wrapf("port %d is in use and must stay in the range", port)
+		}
 	}
 	return nil
 }

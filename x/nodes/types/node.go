@@ -39,6 +39,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.Location.Validate,
 		n.Network.Validate,
 		func() error { return validateEngines(n.Engines) },
+		n.validatePorts,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -43,7 +43,7 @@ func (r Rating) Idle(seconds int64) Rating {
 		return r
 	}
 	r.Doubt = retried(r.Doubt, uint64(seconds))
-	return r.fade(seconds)
+	return r.forget(uint64(seconds)).fade(seconds)
 }
 
 // fade is the rating with the counts as they weigh after so many seconds.
@@ -56,7 +56,7 @@ func (r Rating) fade(seconds int64) Rating {
 	halvings := days / 7 // a shift by 64 or more is zero
 	return Rating{
 		Successes: r.Successes >> halvings, Trials: r.Trials >> halvings,
-		Speed: r.Speed >> halvings, SpeedTrials: r.SpeedTrials >> halvings, Doubt: r.Doubt,
+		Speed: r.Speed >> halvings, SpeedTrials: r.SpeedTrials >> halvings, Doubt: r.Doubt, Suspects: r.Suspects >> halvings,
 	}
 }
 
@@ -64,7 +64,7 @@ func (r Rating) fade(seconds int64) Rating {
 func (r Rating) scale(f uint64) Rating {
 	return Rating{
 		Successes: mulQ32(r.Successes, f), Trials: mulQ32(r.Trials, f),
-		Speed: mulQ32(r.Speed, f), SpeedTrials: mulQ32(r.SpeedTrials, f), Doubt: r.Doubt,
+		Speed: mulQ32(r.Speed, f), SpeedTrials: mulQ32(r.SpeedTrials, f), Doubt: r.Doubt, Suspects: mulQ32(r.Suspects, f),
 	}
 }
 
@@ -93,7 +93,7 @@ func (rs Ratings) Sum() Rating {
 	for _, d := range rs.Developers {
 		sum = sum.plus(d.Rating)
 	}
-	sum.Doubt = rs.Doubt
+	sum.Doubt, sum.Suspects = rs.Doubt, min(rs.Suspects, sum.Trials-sum.Successes)
 	return sum
 }
 
@@ -195,14 +195,19 @@ func (r Rating) Validate() error {
 		return ErrInvalidField.Wrapf("speed: %d; at most %d", r.Speed, maxTrials*MaxRatedSpeed)
 	case r.Doubt > MaxDoubt:
 		return ErrInvalidField.Wrapf("doubt: %d; at most %d", r.Doubt, uint64(MaxDoubt))
+	case r.Suspects > r.Trials-r.Successes:
+		return ErrInvalidField.Wrapf("suspects: %d of %d failures", r.Suspects, r.Trials-r.Successes)
 	}
 	return nil
 }
 
-// validatePart is Validate for a part of a rating, which has no doubt of its own.
+// validatePart is Validate for a part of a rating, which has no doubt and no suspects of its own.
 func (r Rating) validatePart() error {
 	if r.Doubt != 0 {
 		return ErrInvalidField.Wrapf("doubt: %d; it is of the whole", r.Doubt)
+	}
+	if r.Suspects != 0 {
+		return ErrInvalidField.Wrapf("suspects: %d; they are of the whole", r.Suspects)
 	}
 	return r.Validate()
 }

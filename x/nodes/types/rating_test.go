@@ -34,6 +34,13 @@ func TestRatingFades(t *testing.T) {
 	require.InDelta(t, 1<<32/3, r.Idle(1800).Doubt, 1, "the odds halve every half hour")
 	require.Equal(t, r, r.Idle(449), "whole quarters of it count")
 	require.Equal(t, r, r.Idle(-5), "nothing comes back")
+	r = types.Rating{Successes: 8 << 16, Trials: 10 << 16, Suspects: 1 << 16}
+	require.Equal(t, r, r.Idle(5399), "whole quarters of six hours count")
+	require.InDelta(t, 1<<15, r.Idle(6*3600).Suspects, 1, "suspects of an idle node halve in six hours")
+	require.InDelta(t, 19<<15, r.Idle(6*3600).Trials, 1, "and leave the trials")
+	require.Equal(t, uint64(8<<16), r.Idle(6*3600).Successes)
+	r.Successes = 0
+	require.Equal(t, r, r.Idle(day-1), "what was never good has nothing to come back to")
 
 	var rs types.Ratings
 	rs.Add(types.Outcome{Developer: developer(0), Success: types.RatingOne})
@@ -94,6 +101,7 @@ func TestRatingsProperties(t *testing.T) {
 }
 
 func TestRatingsValidate(t *testing.T) {
+	require.ErrorContains(t, types.Rating{Trials: 9, Successes: 7, Suspects: 3}.Validate(), "suspects: 3 of 2 failures")
 	var rs types.Ratings
 	rs.Add(types.Outcome{Developer: developer(0), Success: types.RatingOne, Speed: types.RatingOne})
 	for name, spoil := range map[string]func(*types.Ratings){
@@ -105,6 +113,7 @@ func TestRatingsValidate(t *testing.T) {
 		"others: speed_trials":         func(r *types.Ratings) { r.Others.SpeedTrials = 1 << 40 },
 		"others: speed:":               func(r *types.Ratings) { r.Others.Speed = 1 << 40 },
 		"others: doubt":                func(r *types.Ratings) { r.Others.Doubt = 1 },
+		"others: suspects: 1; they":    func(r *types.Ratings) { r.Others = types.Rating{Trials: 1, Suspects: 1} },
 		"doubt: 4294967295":            func(r *types.Ratings) { r.Doubt = 1<<32 - 1 },
 		"suspects":                     func(r *types.Ratings) { r.Suspects = 1 << 40 },
 		"witnesses: 5":                 func(r *types.Ratings) { r.Witnesses = make([][]byte, 5) },

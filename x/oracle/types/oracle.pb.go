@@ -527,7 +527,7 @@ func (m *RecordedVote) GetHeight() int64 {
 // Round is one question to the oracles.
 type Round struct {
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// kind is benchmark, liveness, model, matches or outcome.
+	// kind is benchmark, liveness, model, matches, outcome or services.
 	Kind    string      `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	Rule    RoundRule   `protobuf:"varint,3,opt,name=rule,proto3,enum=fog.oracle.v1.RoundRule" json:"rule,omitempty"`
 	Subject []byte      `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`

@@ -15,6 +15,7 @@ const (
 	KindLiveness  = "liveness"
 	KindMatches   = "matches"
 	KindOutcome   = "outcome"
+	KindServices  = "services"
 )
 
 // ObservedVote is one voter's body in a merge round.

@@ -20,6 +20,7 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/jobs":                   s.listJobs,
 		"GET /v1/job/{id}":               s.readJob,
 		"DELETE /v1/job/{id}":            s.deregister,
+		"PUT /v1/job/{id}/plan":          s.plan,
 		"GET /v1/job/{id}/allocations":   s.jobAllocations,
 		"GET /v1/job/{id}/evaluations":   s.jobEvaluations,
 		"GET /v1/allocations":            s.listAllocations,
@@ -84,6 +85,22 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	s.registrations++
 	s.schedule()
 	s.answer(w, api.JobRegisterResponse{JobModifyIndex: index, EvalID: s.evals[key].ID})
+}
+
+// plan says whether there would be room.
+func (s *Server) plan(w http.ResponseWriter, r *http.Request) {
+	var req api.JobPlanRequest
+	if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var resp api.JobPlanResponse
+	if n, why := s.choose(req.Job); n == nil {
+		resp.FailedTGAllocs = map[string]*api.AllocationMetric{*req.Job.TaskGroups[0].Name: why}
+	}
+	s.answer(w, resp)
 }
 
 func (s *Server) readJob(w http.ResponseWriter, r *http.Request) {

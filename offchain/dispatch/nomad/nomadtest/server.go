@@ -75,15 +75,8 @@ func New(t testing.TB, opts Options) *Server {
 		jobs: map[jobKey]*api.Job{}, evals: map[jobKey]*api.Evaluation{}, streams: map[*stream]bool{},
 	}
 	s.base, s.end = context.WithCancel(context.Background())
-	for i, name := range opts.Nodes {
-		n := &node{stub: shapes.node, name: name}
-		n.stub.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", i+1)
-		resources := *shapes.node.NodeResources
-		resources.Cpu.CpuShares, resources.Cpu.TotalCpuCores = int64(opts.MHz), uint16(opts.Cores)
-		resources.Memory.MemoryMB = int64(opts.MemoryMiB)
-		n.stub.NodeResources = &resources
-		n.stub.ReservedResources = nil
-		s.nodes = append(s.nodes, n)
+	for _, name := range opts.Nodes {
+		s.Serve(name)
 	}
 	s.http = httptest.NewServer(s.handler())
 	s.URL = s.http.URL
@@ -94,6 +87,20 @@ func New(t testing.TB, opts Options) *Server {
 		s.runs.Wait()
 	})
 	return s
+}
+
+// Serve adds a client that serves a node of the chain.
+func (s *Server) Serve(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := &node{stub: s.shapes.node, name: name}
+	n.stub.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", len(s.nodes)+1)
+	resources := *s.shapes.node.NodeResources
+	resources.Cpu.CpuShares, resources.Cpu.TotalCpuCores = int64(s.opts.MHz), uint16(s.opts.Cores)
+	resources.Memory.MemoryMB = int64(s.opts.MemoryMiB)
+	n.stub.NodeResources = &resources
+	n.stub.ReservedResources = nil
+	s.nodes = append(s.nodes, n)
 }
 
 // next gives a change its index. The caller holds mu.

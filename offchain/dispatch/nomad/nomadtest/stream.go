@@ -29,9 +29,10 @@ func (s *Server) publish(a *allocation) {
 	if err != nil {
 		panic(err) // a structure of the API that is no JSON
 	}
+	raw = append(raw, '\n')
 	for st := range s.streams {
 		select {
-		case st.lines <- append(raw, '\n'):
+		case st.lines <- raw:
 		default: // a slow reader loses events, as with the real one
 		}
 	}

@@ -70,6 +70,8 @@ func run(command string, args []string) error {
 		return fill(command)
 	case "escape":
 		return escape()
+	case "serve":
+		return serve()
 	case "attack":
 		return attack(args[0])
 	default:

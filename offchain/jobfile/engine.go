@@ -1,17 +1,16 @@
-package jobclient
+package jobfile
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/foggrid/fogd/offchain/jobfile"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 // engineNames are the names of the chain's engines in job files and on command lines.
 var engineNames = map[nodestypes.Engine]string{
-	nodestypes.ENGINE_WASM: jobfile.EngineWASM, nodestypes.ENGINE_DOCKER: jobfile.EngineDocker,
+	nodestypes.ENGINE_WASM: EngineWASM, nodestypes.ENGINE_DOCKER: EngineDocker,
 }
 
 // EngineName is an engine's name in job files.
@@ -41,7 +40,7 @@ func ParseEngine(name string) (nodestypes.Engine, error) {
 			return e, nil
 		}
 	}
-	return 0, fmt.Errorf("engine %q is not known; use %s or %s", name, jobfile.EngineWASM, jobfile.EngineDocker)
+	return 0, fmt.Errorf("engine %q is not known; use %s or %s", name, EngineWASM, EngineDocker)
 }
 
 // ParseEngines reads names of engines into the form that the chain takes: in order, each once.

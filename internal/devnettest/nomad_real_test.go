@@ -1,0 +1,153 @@
+//go:build linux
+
+package devnettest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/devnet"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+)
+
+// realNomad starts a server with a client on the loopback, without ACLs, or skips the test and says so loudly.
+func realNomad(t *testing.T) nomad.Region {
+	t.Helper()
+	why := ""
+	if _, err := exec.LookPath("nomad"); err != nil {
+		why = "there is no nomad on PATH"
+	} else if out, err := exec.Command("docker", "info", "--format", "{{.ServerVersion}}").CombinedOutput(); err != nil {
+		why = "the docker daemon does not answer: " + string(out)
+	} else if os.Geteuid() != 0 {
+		why = "a Nomad client needs root"
+	}
+	if why != "" {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED %s: not tested against a real Nomad, since %s ***\n\n", t.Name(), why)
+		t.Skip(why)
+	}
+	dir, err := os.MkdirTemp("", "nomad-") // short, for the sockets in it
+	require.NoError(t, err)
+	var ports [3]int
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+		require.NoError(t, l.Close())
+	}
+	config := filepath.Join(dir, "nomad.hcl")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
+data_dir = %q
+bind_addr = "127.0.0.1"
+advertise {
+  http = "127.0.0.1"
+  rpc = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+ports {
+  http = %d
+  rpc = %d
+  serf = %d
+}
+disable_update_check = true
+server {
+  enabled = true
+  bootstrap_expect = 1
+}
+client {
+  enabled = true
+  servers = ["127.0.0.1:%d"]
+  network_interface = "lo"
+  options {
+    "driver.allowlist" = "docker"
+    "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault"
+  }
+}
+`, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], ports[1]), 0o600))
+	log, err := os.Create(filepath.Join(dir, "nomad.log"))
+	require.NoError(t, err)
+	cmd := exec.Command("nomad", "agent", "-config", config)
+	cmd.Stdout, cmd.Stderr = log, log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { endNomad(t, cmd, log, dir) })
+	r := nomad.Region{Name: "global", Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0])}
+	until(t, "Nomad's client to have Docker", func() bool {
+		out, err := exec.Command("nomad", "node", "status", "-address", r.Address, "-self", "-json").Output()
+		var node struct {
+			Status  string
+			Drivers map[string]struct{ Healthy bool }
+		}
+		return err == nil && json.Unmarshal(out, &node) == nil && node.Status == "ready" && node.Drivers["docker"].Healthy
+	})
+	return r
+}
+
+// endNomad ends the agent and takes away the folders that it leaves mounted.
+func endNomad(t *testing.T, cmd *exec.Cmd, log *os.File, dir string) {
+	if t.Failed() {
+		if raw, err := os.ReadFile(log.Name()); err == nil {
+			t.Logf("the end of Nomad's log:\n%s", raw[max(0, len(raw)-4000):])
+		}
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Error(err)
+	}
+	require.Error(t, cmd.Wait())
+	require.NoError(t, log.Close())
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); strings.HasPrefix(fields[1], dir+"/") {
+			require.NoError(t, syscall.Unmount(fields[1], 0))
+		}
+	}
+	require.NoError(t, os.RemoveAll(dir))
+}
+
+// TestRealNomad: a node's tasks run in containers of a real Nomad, while oracles are killed, and are paid.
+func TestRealNomad(t *testing.T) {
+	region := realNomad(t)
+	runner := filepath.Join(t.TempDir(), "fog-runner")
+	build(t, runner, "github.com/foggrid/fogd/cmd/fog-runner", "CGO_ENABLED=0")
+	fog := filepath.Join(programs(t), "fog")
+	g := newGrid(t, devnet.Options{
+		Validators: 1, Oracles: 4,
+		OracleArgs: func(_ context.Context, registry string) ([]string, error) {
+			push := exec.Command(fog, "--home", t.TempDir(), "--registry", registry, "oracle", "push-runner", runner)
+			push.Stderr = os.Stderr
+			image, err := push.Output()
+			return []string{nomadFlag, "nomad", "--nomad-addr", region.Address, "--nomad-runner", strings.TrimSpace(string(image))}, err
+		},
+	})
+	var out struct {
+		NodeID string `json:"node_id"`
+	}
+	g.run(t, g.net.ProviderHome(), &out, append(registration("test", "100FOG"), "--nomad-region", region.Name)...)
+	g.node = out.NodeID
+	require.NoError(t, nomad.Claim(t.Context(), region, g.node))
+	require.NoError(t, g.net.StartAgent(nomadFlag, "nomad"))
+	g.active(t)
+
+	id := g.submit(t, job{name: "pi", module: "pi.wasm", args: `"-samples", "1000"`, tasks: 4, cap: "5FOG", deadline: 3600})
+	for i := range 4 {
+		g.running(t, id)
+		require.NoError(t, g.net.StopOracle(t.Context(), i, true))
+		time.Sleep(time.Second) // so that the chain goes on without it for a while
+		require.NoError(t, g.net.StartOracle(i))
+	}
+	g.developer(t, nil, "job", "watch", "--results", id)
+	g.settle(t, id, filepath.Join(g.work, "results"))
+	listed, err := exec.Command("nomad", "job", "status", "-address", region.Address).Output()
+	require.NoError(t, err)
+	require.Equal(t, len(g.slices(t, id)), strings.Count(string(listed), "fog-"+id), "jobs on Nomad:\n%s", listed)
+}

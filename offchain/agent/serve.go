@@ -1,0 +1,115 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/handover"
+	"github.com/foggrid/fogd/offchain/link"
+)
+
+// serve keeps a slice of a service up until the chain does not want it any more, and tells the oracles how it is. The chain decides what
+// follows from that: this agent never gives up by itself.
+func (r *run) serve(ctx context.Context) error {
+	r.state.Store(uint32(link.ProgressDown))
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		r.pulse(ctx)
+	}()
+	defer func() { <-beating }()
+	pause := r.agent.pause()
+	for {
+		err := r.host(ctx)
+		var job *handover.JobError
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, dispatch.ErrClosed):
+			r.become(link.ProgressDown)
+			return err
+		case errors.As(err, &job), errors.Is(err, dispatch.ErrInvalidAssignment):
+			r.become(link.ProgressUnhealthy)
+		default:
+			r.become(link.ProgressDown)
+		}
+		r.complain(err)
+		if err := pause.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// host starts the service, or joins it if it runs, and returns why it has ended.
+func (r *run) host(ctx context.Context) error {
+	d, ok := r.agent.cfg.Dispatcher.(dispatch.Services)
+	if !ok {
+		return fmt.Errorf("%w: this agent's dispatcher runs no services", dispatch.ErrInvalidAssignment)
+	}
+	a, held, err := r.agent.prepare(ctx, r.slice, func() {})
+	if err != nil {
+		return err
+	}
+	defer held.all()
+	if err := d.Start(ctx, a); err != nil {
+		if !errors.Is(err, dispatch.ErrConflict) {
+			return fmt.Errorf("start: %w", err)
+		}
+		// Files of another chain, whose job happened to have this id.
+		return errors.Join(err, d.Remove(ctx, r.id))
+	}
+	last, err := d.States(ctx, r.id, func(s dispatch.ServiceState) {
+		r.log.Info("service", "phase", s.Phase, "reason", s.Reason, "restarts", s.Restarts, "message", s.Message)
+		r.become(stateOf(s))
+	})
+	if err != nil {
+		return fmt.Errorf("states: %w", err)
+	}
+	// The chain is the authority: what has stopped while it is wanted is made anew.
+	return errors.Join(fmt.Errorf("the service stopped: %s %s", last.Reason, last.Message), d.Remove(ctx, r.id))
+}
+
+// stateOf is what oracles are told. A service that ended by its own fault and starts again is unhealthy, at its developer's cost; one that the node
+// cannot run is down, at the provider's.
+func stateOf(s dispatch.ServiceState) link.ProgressState {
+	switch s.Phase {
+	case dispatch.ServiceHealthy:
+		return link.ProgressServing
+	case dispatch.ServiceRunning:
+		return link.ProgressRunning
+	case dispatch.ServiceUnhealthy:
+		return link.ProgressUnhealthy
+	case dispatch.ServiceRestarting, dispatch.ServiceStopped:
+		if s.Reason != dispatch.ReasonNode && s.Reason != dispatch.ReasonStopped {
+			return link.ProgressUnhealthy
+		}
+	}
+	return link.ProgressDown
+}
+
+func (r *run) become(state link.ProgressState) {
+	if r.state.Swap(uint32(state)) != uint32(state) {
+		r.kick()
+	}
+}
+
+// pulse tells the oracles the state of the service, at each change and from time to time, since hints may be lost.
+func (r *run) pulse(ctx context.Context) {
+	ticker := time.NewTicker(r.agent.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		r.hint(link.ProgressState(r.state.Load()))
+		if sleep(ctx, min(progressGap, r.agent.cfg.Heartbeat)) != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-r.kicked:
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/link"
+)
+
+// errNotHere says that the chain does not have an attempt on this node, or that it has not begun.
+var errNotHere = errors.New("the task does not run here now")
+
+// source shows oracles the tasks that the chain has on this node. Oracles show them to the jobs' owners.
+type source struct {
+	agent    *Agent
+	observer dispatch.Observer
+}
+
+// attempt finds the attempt of a task, if it is under way.
+func (s source) attempt(t link.TaskRef) (dispatch.AttemptID, error) {
+	id := dispatch.AttemptID{Job: t.JobID, Slice: t.Slice, Attempt: t.Attempt}
+	if !s.agent.isUnderWay(id) {
+		return id, fmt.Errorf("task %d of %s: %w", t.Task, id, errNotHere)
+	}
+	return id, nil
+}
+
+// Follow implements link.Source.
+func (s source) Follow(ctx context.Context, t link.TaskRef, from uint64, emit func(offset uint64, piece []byte) error) error {
+	id, err := s.attempt(t)
+	if err != nil {
+		return err
+	}
+	return s.observer.Follow(ctx, id, t.Task, from, emit)
+}
+
+// Stats implements link.Source.
+func (s source) Stats(ctx context.Context, t link.TaskRef) (link.Stats, bool, error) {
+	id, err := s.attempt(t)
+	if err != nil {
+		return link.Stats{}, false, err
+	}
+	d, err := s.observer.Stats(ctx, id, t.Task)
+	return link.Stats{
+		At: d.At, Started: d.Started, Running: d.Running, Measured: d.Measured, CPUNanos: d.CPUNanos, Memory: d.Memory,
+		MemoryLimit: d.MemoryLimit, Processes: d.Processes, Received: d.Received, Sent: d.Sent,
+	}, d.Over, err
+}

@@ -1,0 +1,274 @@
+package direct
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
+)
+
+const (
+	// serviceFile holds the last state of a service that has stopped.
+	serviceFile = "service.json"
+	// keptStates is how far a watcher may fall behind before it misses states.
+	keptStates = 64
+)
+
+// service is an attempt's service: what an attempt without one does not have.
+type service struct {
+	assignment  dispatch.Assignment
+	fingerprint artifact.Digest
+	dir         string // of the attempt
+	logLimit    int64
+
+	mu      sync.Mutex
+	life    lifecycle
+	states  []dispatch.ServiceState // the newest
+	dropped int                     // states before those
+	changed chan struct{}           // closed and replaced at each state
+}
+
+func newService(a dispatch.Assignment, fingerprint artifact.Digest, dir string, opts Options) *service {
+	s := &service{
+		assignment: a, fingerprint: fingerprint, dir: dir, logLimit: opts.LogLimit, changed: make(chan struct{}),
+		life: lifecycle{grace: a.Service.Health.Grace, minPause: opts.RestartMin, maxPause: opts.RestartMax},
+	}
+	s.change(func(l *lifecycle) bool { l.begin(time.Now().UTC()); return true })
+	return s
+}
+
+// change lets the lifecycle take an event, and tells watchers the new state if it reports one.
+func (s *service) change(event func(*lifecycle) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !event(&s.life) {
+		return
+	}
+	if len(s.states) == keptStates {
+		s.states = append(s.states[:0], s.states[1:]...)
+		s.dropped++
+	}
+	s.states = append(s.states, s.life.state)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *service) phase() dispatch.ServicePhase {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.life.state.Phase
+}
+
+// news returns the states after the first seen ones of all, how many there were, and a channel that is closed when there are more.
+func (s *service) news(seen int) (fresh []dispatch.ServiceState, all int, more <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all = s.dropped + len(s.states)
+	from := max(seen-s.dropped, 0)
+	return append(fresh, s.states[from:]...), all, s.changed
+}
+
+// serve is run for a service: it keeps it up until it is stopped, cannot run, or the dispatcher closes.
+func (t *attempt) serve(ctx context.Context, g *gate, e engines) {
+	defer close(t.done)
+	s := t.service
+	var last dispatch.ServiceState
+	if err := readRecord(filepath.Join(t.dir, serviceFile), &last); err == nil {
+		s.change(func(l *lifecycle) bool { l.state = last; return true })
+		t.publish(s.outcome(last))
+		return
+	}
+	ended := s.live(ctx, g, e)
+	if errors.Is(context.Cause(ctx), errAbandoned) {
+		t.mu.Lock()
+		t.err = dispatch.ErrClosed
+		t.mu.Unlock()
+		return
+	}
+	var f *dispatch.Failure
+	if !errors.As(ended, &f) {
+		f = dispatch.NodeFailure("keep the service up", ended)
+	}
+	s.change(func(l *lifecycle) bool { l.stop(time.Now().UTC(), f.Reason, f.Message); return true })
+	s.mu.Lock()
+	last = s.life.state
+	s.mu.Unlock()
+	if err := writeRecord(filepath.Join(t.dir, serviceFile), last); err != nil {
+		last.Message += fmt.Sprintf("; this could not be recorded: %v", err)
+	}
+	t.publish(s.outcome(last))
+}
+
+// outcome is that of the service's only task.
+func (s *service) outcome(last dispatch.ServiceState) dispatch.TaskOutcome {
+	return dispatch.TaskOutcome{
+		Task: s.assignment.FirstTask, Reason: last.Reason, Message: last.Message, Result: artifact.EmptyDigest, Finished: last.Since,
+	}
+}
+
+// live starts the service and starts it again each time that it ends, and returns why it does not any more. It leaves nothing in the
+// engine, or if the dispatcher only closes, what the next process goes on with.
+func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
+	if e.docker == nil {
+		return dispatch.NodeFailure("run a container", docker.ErrNone)
+	}
+	if err := g.enter(ctx, s.assignment); err != nil {
+		return errors.Join(context.Cause(ctx), s.end(ctx, e.docker))
+	}
+	defer g.leave(s.assignment)
+	log, err := openSegments(taskDir(s.dir, s.assignment.FirstTask), s.logLimit)
+	if err != nil {
+		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
+	}
+	c, err := s.load(ctx, e)
+	if err == nil {
+		err = s.keepUp(ctx, c, log)
+	}
+	err = errors.Join(err, s.end(ctx, e.docker))
+	if c != nil {
+		err = errors.Join(err, c.close(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(err, log.close())
+}
+
+// task is what the engine runs.
+func (s *service) task() docker.Task {
+	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask}
+}
+
+func (s *service) end(ctx context.Context, e *docker.Engine) error {
+	abandoned := errors.Is(context.Cause(ctx), errAbandoned)
+	ctx = context.WithoutCancel(ctx)
+	err := e.StopService(ctx, s.task())
+	if !abandoned {
+		err = errors.Join(err, e.Remove(ctx, s.assignment.ID))
+	}
+	if err != nil {
+		return dispatch.NodeFailure("clear the service away", err)
+	}
+	return nil
+}
+
+// load makes the image ready, however often the engine fails.
+func (s *service) load(ctx context.Context, e engines) (*container, error) {
+	for {
+		p, err := e.load(ctx, s.assignment, s.fingerprint)
+		if err == nil {
+			return p.(*container), nil
+		}
+		if err := s.pause(ctx, err, 0, nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// keepUp runs the service again and again.
+func (s *service) keepUp(ctx context.Context, c *container, log *segments) error {
+	t := s.task()
+	t.Image, t.Log = c.image, log
+	since := log.newest() // what an earlier process had copied
+	for {
+		exit, err := s.runOnce(ctx, c.engine, t, since)
+		since = time.Now() // all that the run wrote is in the log
+		if err := s.pause(ctx, err, exit.Code, log); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *service) runOnce(ctx context.Context, e *docker.Engine, t docker.Task, since time.Time) (docker.Exit, error) {
+	if err := e.Prepare(ctx, t); err != nil {
+		return docker.Exit{}, err
+	}
+	run, err := e.StartService(ctx, t)
+	if err != nil {
+		return docker.Exit{}, err
+	}
+	s.change(func(l *lifecycle) bool { l.up(time.Now().UTC(), run.Started); return true })
+	checking, stop := context.WithCancel(ctx)
+	var checks sync.WaitGroup
+	if h := s.assignment.Service.Health; h.Kind == dispatch.HealthNone {
+		s.change(func(l *lifecycle) bool { return l.check(time.Now().UTC(), nil) })
+	} else if port, ok := s.assignment.Service.Port(h.Port); ok {
+		checks.Go(func() { s.watchHealth(checking, e.Dial(port)) })
+	}
+	exit, err := e.WaitService(ctx, t, since)
+	stop()
+	checks.Wait()
+	return exit, err
+}
+
+// pause waits before another start; its error says why there is none.
+func (s *service) pause(ctx context.Context, err error, code uint32, log *segments) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	reason, message := dispatch.ReasonOK, "it ended by itself"
+	if code != 0 {
+		reason, message = dispatch.ReasonExit, fmt.Sprintf("exit code %d", code)
+	}
+	var f *dispatch.Failure
+	if err != nil && !errors.As(err, &f) {
+		f = dispatch.NodeFailure("run the service", err)
+	}
+	if f != nil {
+		reason, message = f.Reason, f.Message
+	}
+	if reason == dispatch.ReasonBadImage {
+		return f
+	}
+	var pause time.Duration
+	s.change(func(l *lifecycle) bool {
+		pause = l.down(time.Now().UTC(), reason, min(code, dispatch.MaxExitCode), message)
+		return true
+	})
+	if log != nil {
+		fmt.Fprintf(log, "[fog: %s; starting again in %s]\n", message, pause)
+	}
+	if !sleep(ctx, pause) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// States implements dispatch.Services.
+func (d *Dispatcher) States(ctx context.Context, id dispatch.AttemptID, onState func(dispatch.ServiceState)) (dispatch.ServiceState, error) {
+	t, err := d.find(id)
+	if err != nil {
+		return dispatch.ServiceState{}, err
+	}
+	if t.service == nil {
+		return dispatch.ServiceState{}, fmt.Errorf("attempt %s is no service; watch it", id)
+	}
+	var last dispatch.ServiceState
+	for seen, ended := 0, false; ; {
+		fresh, all, more := t.service.news(seen)
+		seen = all
+		for _, state := range fresh {
+			last = state
+			onState(state)
+		}
+		if ended {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return last, ctx.Err()
+		case <-more:
+		case <-t.done:
+			ended = true
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return last, fmt.Errorf("attempt %s: %w", id, t.err)
+	}
+	return last, nil
+}

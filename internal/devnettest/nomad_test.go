@@ -34,7 +34,6 @@ func TestNomad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT TESTED with -short: the real programs on a real devnet, which takes minutes")
 	}
-	t.Parallel() // mostly it waits
 	runner := "registry.test/fog-runner@sha256:" + strings.Repeat("0", 64)
 	server := nomadtest.New(t, nomadtest.Options{
 		Region: nomadRegion, Image: runner, MHz: 10_000, Cores: 4, MemoryMiB: 16_384, Cache: t.TempDir(),

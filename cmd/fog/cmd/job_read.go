@@ -135,10 +135,14 @@ func counts(t jobstypes.TaskCounts) string {
 }
 
 func printJob(w io.Writer, job jobstypes.Job) error {
+	tasks, limit, required := fmt.Sprintf("%d: %s", job.Tasks, counts(job.Counts)), millis(job.MaxDuration*1000), num(uint64(job.MinSuccess))
+	if job.IsService() {
+		tasks, limit, required = "", "", "" // it has replicas
+	}
 	return fields(w,
-		"job", job.Id, "owner", job.Owner, "state", jobState(job), "tasks", fmt.Sprintf("%d: %s", job.Tasks, counts(job.Counts)),
-		"must succeed", num(uint64(job.MinSuccess)), "submitted", when(job.SubmittedTime), "must be matched by", when(job.Deadline),
-		"closed", when(job.ClosedTime), "price cap", fog(job.PriceCap)+" a task-hour", "a task runs at most", millis(job.MaxDuration*1000),
+		"job", job.Id, "owner", job.Owner, "state", jobState(job), "tasks", tasks,
+		"must succeed", required, "submitted", when(job.SubmittedTime), "must be matched by", when(job.Deadline),
+		"closed", when(job.ClosedTime), "price cap", fog(job.PriceCap)+" a task-hour", "a task runs at most", limit,
 		"run of", runOf(job), "engine", jobfile.EngineName(job.Engine), "spec", job.SpecDigest, programWord(job.Engine), job.ImageDigest, "account", job.Account,
 		"funded", fog(job.Funded), "paid to providers", fog(job.Paid), "fees of oracles", fog(job.Fees), "given back", fog(job.Refunded))
 }

@@ -56,8 +56,9 @@ func (d *Devnet) alive(pid int) bool {
 	if status, err := p.Status(); err == nil && len(status) > 0 && status[0] == process.Zombie {
 		return false
 	}
+	// A process that is just beginning, or ending, has no command line.
 	line, err := p.Cmdline()
-	return err == nil && strings.Contains(line, d.opts.Home)
+	return err == nil && (line == "" || strings.Contains(line, d.opts.Home))
 }
 
 // stop asks a process to end and, if it does not, ends it.

@@ -124,7 +124,8 @@ func (r *run) execute(ctx context.Context) (dispatch.Outcome, error) {
 	}()
 	deadline := time.Unix(r.slice.MatchedTime, 0).Add(time.Duration(min(r.slice.MaxDuration, 1<<32)) * time.Second)
 	pause := r.agent.pause()
-	for missing := 0; ; {
+	var verdict handover.Verdict
+	for {
 		out, err := r.try(ctx)
 		if err == nil {
 			return out, nil
@@ -132,13 +133,8 @@ func (r *run) execute(ctx context.Context) (dispatch.Outcome, error) {
 		if ctx.Err() != nil {
 			return dispatch.Outcome{}, context.Cause(ctx)
 		}
-		var job *handover.JobError
-		isJobs := errors.As(err, &job)
-		if isJobs {
-			missing++
-		}
 		switch {
-		case isJobs && (!job.Doubtful || missing >= handover.Doubts):
+		case verdict.IsJobs(err):
 			r.log.Warn("the job cannot run", "error", err)
 			return handover.Failed(r.slice, dispatch.ReasonBadImage, err), nil
 		case errors.Is(err, errTooBig), errors.Is(err, dispatch.ErrInvalidAssignment):
@@ -182,12 +178,8 @@ func (r *run) try(ctx context.Context) (dispatch.Outcome, error) {
 	}
 	defer held.all()
 	d := r.agent.cfg.Dispatcher
-	if err := d.Start(ctx, a); err != nil {
-		if !errors.Is(err, dispatch.ErrConflict) {
-			return dispatch.Outcome{}, fmt.Errorf("start: %w", err)
-		}
-		// Files of another chain, whose job happened to have this id.
-		return dispatch.Outcome{}, errors.Join(err, d.Remove(ctx, r.id))
+	if err := r.begin(ctx, d, a); err != nil {
+		return dispatch.Outcome{}, err
 	}
 	r.tasks.Store(0)
 	out, err := d.Watch(ctx, r.id, func(t dispatch.TaskOutcome) {
@@ -205,6 +197,19 @@ func (r *run) try(ctx context.Context) (dispatch.Outcome, error) {
 		return dispatch.Outcome{}, errors.Join(err, d.Remove(ctx, r.id))
 	}
 	return out, nil
+}
+
+// begin starts the attempt in the dispatcher, or joins it there.
+func (r *run) begin(ctx context.Context, d dispatch.Dispatcher, a dispatch.Assignment) error {
+	err := d.Start(ctx, a)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dispatch.ErrConflict):
+		// Files of another chain, whose job happened to have this id.
+		return errors.Join(err, d.Remove(ctx, r.id))
+	}
+	return fmt.Errorf("start: %w", err)
 }
 
 func (r *run) kick() {

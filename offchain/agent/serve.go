@@ -22,20 +22,17 @@ func (r *run) serve(ctx context.Context) error {
 	}()
 	defer func() { <-beating }()
 	pause := r.agent.pause()
+	var verdict handover.Verdict
 	for {
 		err := r.host(ctx)
-		var job *handover.JobError
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case errors.Is(err, dispatch.ErrClosed):
-			r.become(link.ProgressDown)
-			return err
-		case errors.As(err, &job), errors.Is(err, dispatch.ErrInvalidAssignment):
-			r.become(link.ProgressUnhealthy)
-		default:
-			r.become(link.ProgressDown)
 		}
+		state := link.ProgressDown
+		if verdict.IsJobs(err) {
+			state = link.ProgressUnhealthy
+		}
+		r.become(state)
 		r.complain(err)
 		if err := pause.wait(ctx); err != nil {
 			return err
@@ -54,12 +51,8 @@ func (r *run) host(ctx context.Context) error {
 		return err
 	}
 	defer held.all()
-	if err := d.Start(ctx, a); err != nil {
-		if !errors.Is(err, dispatch.ErrConflict) {
-			return fmt.Errorf("start: %w", err)
-		}
-		// Files of another chain, whose job happened to have this id.
-		return errors.Join(err, d.Remove(ctx, r.id))
+	if err := r.begin(ctx, d, a); err != nil {
+		return err
 	}
 	last, err := d.States(ctx, r.id, func(s dispatch.ServiceState) {
 		r.log.Info("service", "phase", s.Phase, "reason", s.Reason, "restarts", s.Restarts, "message", s.Message)

@@ -37,3 +37,16 @@ func Blame(err error) error {
 
 // Doubts is how often content must be missing or wrong before the job is blamed.
 const Doubts = 5
+
+// Verdict counts the failures of one attempt that may be the job's. The zero value has seen none.
+type Verdict struct{ faults int }
+
+// IsJobs reports whether a failure is the job's own, as far as those before it leave no doubt.
+func (v *Verdict) IsJobs(err error) bool {
+	var job *JobError
+	if !errors.As(err, &job) {
+		return false
+	}
+	v.faults++
+	return !job.Doubtful || v.faults >= Doubts
+}

@@ -71,7 +71,8 @@ func neverBegan(t dispatch.TaskOutcome) bool {
 // nobody could mend before the attempt's deadline as NODE.
 func (w *work) outcome(ctx context.Context) (dispatch.Outcome, error) {
 	pause := w.desk.opts.retryMin
-	for missing := 0; ; {
+	var verdict handover.Verdict
+	for {
 		out, err := w.try(ctx)
 		if err == nil {
 			return out, nil
@@ -79,13 +80,8 @@ func (w *work) outcome(ctx context.Context) (dispatch.Outcome, error) {
 		if ctx.Err() != nil {
 			return dispatch.Outcome{}, context.Cause(ctx)
 		}
-		var job *handover.JobError
-		isJobs := errors.As(err, &job)
-		if isJobs {
-			missing++
-		}
 		switch {
-		case isJobs && (!job.Doubtful || missing >= handover.Doubts):
+		case verdict.IsJobs(err):
 			w.log.Warn("the job cannot run", "error", err)
 			return handover.Failed(w.slice, dispatch.ReasonBadImage, err), nil
 		case errors.Is(err, dispatch.ErrInvalidAssignment):

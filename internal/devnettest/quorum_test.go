@@ -396,7 +396,9 @@ func (q *quorum) refuse(t *testing.T) {
 	vote := oracletypes.Vote{RoundId: q.outcomeOf(t), Claim: make([]byte, sha256.Size)}
 	require.ErrorIs(t, q.liar.attest(t.Context(), vote, true), sdkerrors.ErrInsufficientFee, "its votes are no longer free")
 	require.ErrorIs(t, q.liar.attest(t.Context(), vote, false), oracletypes.ErrJailed)
-	id := q.pi(t, "three", 1)
+	// The whole node, so that some milliseconds are worth more than nothing.
+	whole := fmt.Sprintf("%dm", q.nodeNow(t).Capacity.CpuMilli)
+	id := q.submit(t, job{name: "three", module: "pi.wasm", args: `"-samples", "1000"`, cpu: whole, cap: "100FOG", deadline: 3600})
 	q.right(t, id, piResult(1))
 	for _, s := range q.slices(t, id) {
 		parsed, err := escrowtypes.ParseID(jobstypes.JobHRP, id)

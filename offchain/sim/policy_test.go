@@ -219,6 +219,8 @@ func TestDriftIsSeen(t *testing.T) {
 	require.Equal(t, d.Nodes, d.AvoidedWithin50, "%+v", d)
 	require.Greater(t, d.Due, 5, "%+v", d)
 	require.Equal(t, d.Due, d.DueUsedAgain, "%+v", d)
+	require.Greater(t, d.TwinsDue, 5, "%+v", d)
+	require.LessOrEqual(t, d.TwinsDueUsedAgain, d.TwinsDue)
 	require.Less(t, d.Due, d.Wanted, "of some the end comes before the trial: %+v", d)
 }
 

@@ -69,12 +69,13 @@ func (p *page) driftTable(r *Result) {
 	}
 	p.f("<h2>Nodes that went bad after at least five jobs</h2>\n<table><tr><th>policy</th><th>nodes</th><th>avoided after at most 50 outcomes</th><th>p50</th>" +
 		"<th>p90</th><th>most</th><th>recovered</th><th>used again</th>" +
-		"<th>then the best for five jobs</th><th>used again</th><th>of those with time for a trial</th><th>used again</th></tr>\n")
+		"<th>then the best for five jobs</th><th>used again</th><th>of those with time for a trial</th><th>used again</th>" +
+		"<th>the same of twins that stay well</th><th>used again</th></tr>\n")
 	for _, n := range r.Order {
 		d := r.Policies[n].Drift
-		p.f("<tr><td>%s</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td></tr>\n",
+		p.f("<tr><td>%s</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td></tr>\n",
 			html.EscapeString(n), d.Nodes, d.AvoidedWithin50, d.JobsP50, d.JobsP90, d.JobsMax, d.Recovered, d.UsedAgain, d.Wanted, d.WantedUsedAgain,
-			d.Due, d.DueUsedAgain)
+			d.Due, d.DueUsedAgain, d.TwinsDue, d.TwinsDueUsedAgain)
 	}
 	p.f("</table>\n")
 }

@@ -92,6 +92,8 @@ type Seed struct {
 // that Recovered got jobs again. Wanted are those that since then were the best node for at least five jobs as they came; of others
 // nobody would ask that they are used, not even one who knows everything. Due are those of the wanted that recovered before the end by at least
 // match.LongestRetry, the time after which fog tries the node that it doubts most: no policy that waits so long could have used the others.
+// Twins are nodes that never go bad and are counted as if they did, at times drawn alike: some of them are not used either, for a policy that
+// learns finds a few nodes too late or not at all.
 type DriftResult struct {
 	Nodes           int `json:"nodes"`
 	AvoidedWithin50 int `json:"avoided_within_50"`
@@ -104,6 +106,9 @@ type DriftResult struct {
 	WantedUsedAgain int `json:"wanted_used_again"`
 	Due             int `json:"due"`
 	DueUsedAgain    int `json:"due_used_again"`
+
+	TwinsDue          int `json:"twins_due"`
+	TwinsDueUsedAgain int `json:"twins_due_used_again"`
 }
 
 // Bin is the mean of a fortieth of the jobs over all seeds.
@@ -121,7 +126,7 @@ func (t *tally) seed(seed uint64) *Seed {
 		RegretLastQuarter: ratio(t.lastRegret, float64(t.lastCompared)),
 		DecisionNsP50:     t.percentile(0.5), DecisionNsP99: t.percentile(0.99),
 		LiarShareLastQuarter: ratio(float64(t.lastLiars), float64(t.lastDecisions)),
-		Lost:                 t.losses, Unplaced: t.unplaced, Drift: t.driftResult(), bins: t.bins,
+		Lost:                 t.losses, Unplaced: t.unplaced, Drift: t.drift.result(), bins: t.bins,
 	}
 }
 
@@ -219,6 +224,8 @@ func (d *DriftResult) add(o DriftResult) {
 	d.WantedUsedAgain += o.WantedUsedAgain
 	d.Due += o.Due
 	d.DueUsedAgain += o.DueUsedAgain
+	d.TwinsDue += o.TwinsDue
+	d.TwinsDueUsedAgain += o.TwinsDueUsedAgain
 }
 
 // meanInterval is the mean and its 95 % interval by Student's t.

@@ -149,7 +149,7 @@ func (e *engine) place(j *Job) {
 		wanted, best = e.best(j, e.truth)
 	}
 	e.show(j.Excluded)
-	e.tally.wants(wanted)
+	e.tally.drift.wants(wanted)
 	e.tally.decided(j, i, e.loss(j, i), best, took)
 	e.begin(j, i)
 }
@@ -243,14 +243,16 @@ func (e *engine) disturb(d disturbance) {
 		e.lose(i, d.at)
 		e.Generation[i]++
 		e.create(i)
-		e.tally.replaced(i)
+		e.tally.drift.replaced(i)
 		if s, ok := e.policy.(Successor); ok {
 			s.Replaced(i)
 		}
 	case nodeBad, nodeRecovered:
 		e.bad[i] = d.kind == nodeBad
 		e.reveal(i)
-		e.tally.drifted(i, e.bad[i], d.at)
+		e.tally.drift.enters(i, phaseOf(d.kind), d.at)
+	case twinBegins, twinEnds:
+		e.tally.drift.enters(i, phaseOf(d.kind), d.at)
 	case nodeLead:
 		e.close(i, closedLead)
 	case nodeOffline:

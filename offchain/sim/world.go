@@ -204,6 +204,8 @@ const (
 	nodeReplaced = iota
 	nodeBad
 	nodeRecovered
+	twinBegins // nothing happens to a twin, it is only followed
+	twinEnds
 	nodeLead
 	nodeOffline
 	nodeOnline
@@ -227,15 +229,17 @@ func (w *world) disturbances(hours float64) []disturbance {
 		}
 	}
 	for i := range n {
-		r := NewRand(w.seed, streamDrift, uint64(i))
-		if r.Float() < sc.Drift.Share {
-			at := hours * (0.2 + 0.4*r.Float())
-			add(at, nodeBad, i)
+		if fate, r := w.fate(i); fate != staysWell {
+			at, begins, ends := hours*(0.2+0.4*r.Float()), uint8(nodeBad), uint8(nodeRecovered)
+			if fate == isTwin {
+				begins, ends = twinBegins, twinEnds
+			}
+			add(at, begins, i)
 			if sc.Drift.RecoverHours > 0 {
-				add(at+sc.Drift.RecoverHours, nodeRecovered, i)
+				add(at+sc.Drift.RecoverHours, ends, i)
 			}
 		}
-		r = NewRand(w.seed, streamOffline, uint64(i))
+		r := NewRand(w.seed, streamOffline, uint64(i))
 		if u := r.Float(); u < sc.Offline.Share {
 			for at := 24 * r.Float(); at < hours; at += 24 {
 				add(max(at-sc.Offline.LeadHours, 0), nodeLead, i)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +48,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "await": await, "chmod": chmod,
+			"awaitpage": awaitPage,
 		},
 	})
 }
@@ -124,6 +127,25 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("%s does not appear", args[0])
+		}
+	}
+}
+
+// awaitpage URL PATTERN waits until the page matches.
+func awaitPage(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(args[0])
+		var page []byte
+		if err == nil {
+			page, err = io.ReadAll(resp.Body)
+			ts.Check(resp.Body.Close())
+		}
+		if err == nil && pattern.Match(page) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s does not show %s: %v\n%s", args[0], args[1], err, page)
 		}
 	}
 }

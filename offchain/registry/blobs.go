@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -55,8 +56,21 @@ func (v *verifiedSet) drop(d artifact.Digest) {
 // errMissing says that the content is not on disk, or was corrupt and has been set aside.
 var errMissing = errors.New("content is missing")
 
-// openContent opens verified content. The open file stays what was verified: files are replaced by renaming, never rewritten.
+// openContent opens verified content, which comes from a copy if it is missing or corrupt here.
 func (r *Registry) openContent(d artifact.Digest) (*os.File, fs.FileInfo, error) {
+	f, info, err := r.openHere(context.Background(), d, 0)
+	if !errors.Is(err, errMissing) {
+		return f, info, err
+	}
+	if err := r.repair(d); err != nil {
+		return nil, nil, err
+	}
+	return r.openHere(context.Background(), d, 0)
+}
+
+// openHere opens verified content of the root, and reads at most so many bytes a second for that; 0 is no limit. The open file stays
+// what was verified: files are replaced by renaming, never rewritten.
+func (r *Registry) openHere(ctx context.Context, d artifact.Digest, perSecond int) (*os.File, fs.FileInfo, error) {
 	f, err := os.Open(r.blobPath(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, errMissing
@@ -64,14 +78,14 @@ func (r *Registry) openContent(d artifact.Digest) (*os.File, fs.FileInfo, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := r.verify(f, d)
+	info, err := r.verify(ctx, f, d, perSecond)
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
 	return f, info, nil
 }
 
-func (r *Registry) verify(f *os.File, d artifact.Digest) (fs.FileInfo, error) {
+func (r *Registry) verify(ctx context.Context, f *os.File, d artifact.Digest, perSecond int) (fs.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -80,7 +94,7 @@ func (r *Registry) verify(f *os.File, d artifact.Digest) (fs.FileInfo, error) {
 		return info, nil
 	}
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	if _, err := io.Copy(h, newPaced(ctx, f, perSecond)); err != nil {
 		return nil, err
 	}
 	if artifact.Digest(h.Sum(nil)) != d {
@@ -107,7 +121,8 @@ func (r *Registry) setAside(d artifact.Digest, corrupt fs.FileInfo) error {
 	if !os.SameFile(now, corrupt) {
 		return nil
 	}
-	r.opts.Logger.Error("registry blob is corrupt; it is set aside until it is pushed again", "digest", d, "size", corrupt.Size())
+	r.opts.Logger.Error("registry blob is corrupt; it is set aside", "digest", d, "size", corrupt.Size())
+	r.stats.corrupt.Add(1)
 	r.verified.drop(d)
 	return os.Rename(r.blobPath(d), filepath.Join(r.corruptDir(), d.Hex()))
 }
@@ -156,6 +171,7 @@ func (r *Registry) mount(repo, from string, d artifact.Digest) error {
 	if err := r.stillHeld(from, d); err != nil {
 		return err
 	}
+	defer r.noteChange()
 	return mark(r.blobMark(repo, d))
 }
 
@@ -176,6 +192,7 @@ func (r *Registry) commitBlob(temp, repo string, d artifact.Digest) error {
 	if err := r.placeContent(temp, d); err != nil {
 		return err
 	}
+	defer r.noteChange()
 	return mark(r.blobMark(repo, d))
 }
 
@@ -205,5 +222,6 @@ func (r *Registry) deleteBlob(repo string, d artifact.Digest) error {
 	if !held {
 		return blobUnknown(d)
 	}
+	defer r.noteChange()
 	return removeIfExists(r.blobMark(repo, d))
 }

@@ -57,6 +57,7 @@ func (r *Registry) GC(ctx context.Context, opts GCOptions) (GCReport, error) {
 			return report, fmt.Errorf("repository %s: %w", repo, err)
 		}
 	}
+	defer r.noteChange()
 	return report, c.sweep(ctx)
 }
 

@@ -183,6 +183,7 @@ func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, 
 	if err := r.writeContent(d, data); err != nil {
 		return d, m, err
 	}
+	defer r.noteChange()
 	link := manifestLink{MediaType: mediaType}
 	if m.Subject != nil {
 		link.Subject = m.Subject.Digest
@@ -301,6 +302,7 @@ func (r *Registry) deleteManifest(repo string, at ref.Reference) error {
 	if err != nil {
 		return err
 	}
+	defer r.noteChange()
 	if at.Tag != "" {
 		return removeIfExists(r.tagPath(repo, at.Tag))
 	}

@@ -3,6 +3,8 @@ package registry
 import (
 	"log/slog"
 	"time"
+
+	"github.com/foggrid/fogd/offchain/registry/copies"
 )
 
 // Options limits what clients may do; zero values mean the defaults.
@@ -15,6 +17,8 @@ type Options struct {
 	MaxUploads int
 	// UploadIdle is how long a session may rest before it is dropped, 1 hour by default.
 	UploadIdle time.Duration
+	// Copies keep what the registry holds a second time; Mirror writes them, and content that is missing or corrupt here comes back from them.
+	Copies []copies.Store
 	// Logger receives failures of the registry itself; slog.Default by default.
 	Logger *slog.Logger
 	// Now is the clock, time.Now by default.

@@ -1,11 +1,15 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 )
@@ -21,6 +25,12 @@ type Registry struct {
 	placing  sync.Mutex
 	verified verifiedSet
 	uploads  uploadTable
+
+	mirrors mirrors
+	repairs singleflight.Group
+	stats   stats
+	life    context.Context
+	end     context.CancelFunc
 }
 
 // Open prepares the root folder and drops what uploads of an earlier process left behind.
@@ -28,6 +38,11 @@ func Open(root string, opts Options) (*Registry, error) {
 	r := &Registry{root: root, opts: opts.withDefaults()}
 	r.verified.stamps = map[artifact.Digest]stamp{}
 	r.uploads.sessions = map[string]*upload{}
+	r.mirrors.changed = make(chan struct{}, 1)
+	for _, s := range opts.Copies {
+		r.mirrors.all = append(r.mirrors.all, &mirrored{store: s, indexes: map[string][]byte{}})
+	}
+	r.stats.failed, r.stats.fresh = map[string]int64{}, map[string]time.Time{}
 	if err := os.RemoveAll(r.uploadDir()); err != nil {
 		return nil, fmt.Errorf("registry cannot clear its uploads folder: %w", err)
 	}
@@ -36,11 +51,13 @@ func Open(root string, opts Options) (*Registry, error) {
 			return nil, fmt.Errorf("registry cannot prepare its folder: %w", err)
 		}
 	}
+	r.life, r.end = context.WithCancel(context.Background())
 	return r, nil
 }
 
-// Close ends all upload sessions; requests that are still running fail.
+// Close ends all upload sessions and repairs; requests that are still running fail.
 func (r *Registry) Close() error {
+	r.end()
 	var errs []error
 	for _, u := range r.uploads.takeAll() {
 		u.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,7 @@ type registryFlags struct {
 	listen, data string
 	gc           time.Duration
 	gcAge        time.Duration
+	copyFlags
 }
 
 func newRegistryCmd(a *app) *cobra.Command {
@@ -32,7 +34,8 @@ func newRegistryCmd(a *app) *cobra.Command {
 	serve.Flags().StringVar(&f.data, "data", "", "folder of the content (default: registry in the home)")
 	serve.Flags().DurationVar(&f.gc, "gc-interval", 0, "how often content that no manifest needs is removed; 0: never")
 	serve.Flags().DurationVar(&f.gcAge, "gc-age", time.Hour, "how old such content must be")
-	return group("registry", "Run the registry of modules, inputs and results", serve)
+	f.register(serve)
+	return group("registry", "Run the registry of modules, inputs and results", serve, newRegistryRestoreCmd(a))
 }
 
 // shutdownTime is how long requests may take to end.
@@ -42,15 +45,34 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 	if f.data == "" {
 		f.data = filepath.Join(a.home, "registry")
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	kept, err := f.open()
+	if err != nil {
+		return err
+	}
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return hint(err, "choose another --listen; port 0 takes a free one")
 	}
-	r, err := registry.Open(f.data, registry.Options{Logger: a.log})
+	r, err := registry.Open(f.data, registry.Options{Logger: a.log, Copies: kept})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
-	defer func() { err = errors.Join(err, r.Close()) }()
+	var keeping sync.WaitGroup
+	keepCtx, stopKeeping := context.WithCancel(ctx)
+	defer func() {
+		stopKeeping()
+		err = errors.Join(err, r.Close())
+		keeping.Wait()
+	}()
+	keeping.Go(func() { f.keep(keepCtx, r) })
+	if f.metrics != "" {
+		if err := a.serveMetrics(keepCtx, f.metrics, r); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+	}
 	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(lis) }()

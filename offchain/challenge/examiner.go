@@ -56,6 +56,8 @@ func (e *Examiner) Run(ctx context.Context, peer Peer, spec Spec) (Measurement, 
 	case Disk:
 		m.DiskReadMiB, err = e.disk(ctx, peer, spec)
 		m.StorageMiB = spec.Declared.StorageMiB
+	case Network:
+		m.BandwidthKbit, err = e.network(ctx, peer, spec)
 	}
 	if err != nil {
 		return Measurement{}, fmt.Errorf("challenge %s: %w", spec.Kind, err)

@@ -87,7 +87,7 @@ func TestTasksAreFresh(t *testing.T) {
 
 func TestForgedAndReplayedAnswers(t *testing.T) {
 	e := testExaminer()
-	for _, kind := range []Kind{CPUSingle, CPUAll, Memory, Disk} {
+	for _, kind := range []Kind{CPUSingle, CPUAll, Memory, Disk, Network} {
 		t.Run(kind.String(), func(t *testing.T) {
 			slow := constant(time.Minute)
 			p := newPeer(t, slow)
@@ -177,6 +177,7 @@ func TestWholePlanOnTheRealClock(t *testing.T) {
 	require.NotZero(t, m.CPUAll)
 	require.NotZero(t, m.MemoryBandwidthMiB)
 	require.NotZero(t, m.DiskReadMiB)
+	require.NotZero(t, m.BandwidthKbit)
 	require.Equal(t, uint64(16), m.StorageMiB)
 }
 

@@ -14,6 +14,7 @@ const (
 	CPUAll
 	Memory
 	Disk
+	Network
 )
 
 // String is the kind as people read it.
@@ -27,6 +28,8 @@ func (k Kind) String() string {
 		return "memory"
 	case Disk:
 		return "disk"
+	case Network:
+		return "network"
 	}
 	return fmt.Sprintf("kind %d", int(k))
 }
@@ -58,6 +61,8 @@ type Measurement struct {
 	StorageMiB uint64
 	// RTTMicros is the shortest round trip of the pings before the challenges, in microseconds.
 	RTTMicros uint64
+	// BandwidthKbit is kbit/s between oracle and agent, of the slower direction.
+	BandwidthKbit uint64
 }
 
 // Merge takes from other whatever is larger.
@@ -70,6 +75,7 @@ func (m Measurement) Merge(other Measurement) Measurement {
 		DiskReadMiB:        max(m.DiskReadMiB, other.DiskReadMiB),
 		StorageMiB:         max(m.StorageMiB, other.StorageMiB),
 		RTTMicros:          max(m.RTTMicros, other.RTTMicros),
+		BandwidthKbit:      max(m.BandwidthKbit, other.BandwidthKbit),
 	}
 }
 
@@ -133,6 +139,7 @@ func Plan(d Declared, rtt time.Duration) []Spec {
 		{Kind: CPUAll, Declared: d, RTT: rtt},
 		{Kind: Memory, Declared: d, RTT: rtt},
 		{Kind: Disk, Declared: d, RTT: rtt},
+		{Kind: Network, Declared: d, RTT: rtt},
 	}
 }
 
@@ -166,7 +173,7 @@ func (s Spec) withDefaults() (Spec, error) {
 		missing = "memory"
 	case s.Kind == Disk && s.Declared.StorageMiB == 0:
 		missing = "storage"
-	case s.Kind < CPUSingle || s.Kind > Disk:
+	case s.Kind < CPUSingle || s.Kind > Network:
 		return s, fmt.Errorf("unknown challenge %s", s.Kind)
 	}
 	if missing != "" {

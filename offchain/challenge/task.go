@@ -29,7 +29,8 @@ const (
 // ErrBadTask is wrapped by every refusal of a task that breaks a bound of the protocol or of the agent.
 var ErrBadTask = errors.New("challenge task refused")
 
-// Task is one of the five things that an oracle can ask for: CPUTask, MemoryFillTask, MemoryWalkTask, DiskPrepareTask, DiskReadTask.
+// Task is one of the seven things that an oracle can ask for: CPUTask, MemoryFillTask, MemoryWalkTask, DiskPrepareTask, DiskReadTask,
+// NetworkSendTask, NetworkReceiveTask.
 type Task interface {
 	validate(Limits) error
 }
@@ -65,6 +66,18 @@ type DiskReadTask struct {
 	Start []byte
 	Lanes uint32
 	Reads uint32
+}
+
+// NetworkSendTask asks for Bytes bytes of the stream of Seed, in values of NetworkPiece.
+type NetworkSendTask struct {
+	Seed  []byte
+	Bytes uint64
+}
+
+// NetworkReceiveTask carries a Payload of Bytes bytes and asks for its SHA-256.
+type NetworkReceiveTask struct {
+	Bytes   uint64
+	Payload []byte
 }
 
 // Limits are what an agent lends to challenges.
@@ -134,4 +147,15 @@ func (t DiskPrepareTask) validate(l Limits) error {
 func (t DiskReadTask) validate(Limits) error {
 	return errors.Join(checkSeed("start", t.Start),
 		checkRange("lanes", uint64(t.Lanes), maxLanes), checkRange("reads", uint64(t.Lanes)*uint64(t.Reads), maxReads))
+}
+
+func (t NetworkSendTask) validate(Limits) error {
+	return errors.Join(checkSeed("seed", t.Seed), checkRange("bytes to send", t.Bytes, MaxNetworkBytes))
+}
+
+func (t NetworkReceiveTask) validate(Limits) error {
+	if uint64(len(t.Payload)) != t.Bytes {
+		return refuse("%d bytes were received of %d", len(t.Payload), t.Bytes)
+	}
+	return checkRange("bytes to receive", t.Bytes, MaxNetworkBytes)
 }

@@ -51,6 +51,10 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 			return nil, refuse("the disk is read before it is prepared")
 		}
 		return t.run(ctx, w.disk)
+	case NetworkSendTask:
+		return t.run(ctx)
+	case NetworkReceiveTask:
+		return t.run(), nil
 	}
 	return nil, refuse("unknown task %T", task)
 }

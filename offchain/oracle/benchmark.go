@@ -70,6 +70,7 @@ func (w *Worker) measure(ctx context.Context, node nodestypes.Node, end time.Tim
 				return nodestypes.Benchmark{
 					CpuSingle: m.CPUSingle, CpuAll: m.CPUAll, MemoryMib: m.MemoryMiB, MemoryBandwidth: m.MemoryBandwidthMiB,
 					DiskRead: m.DiskReadMiB, StorageMib: m.StorageMiB, RttUs: m.RTTMicros,
+					BandwidthKbit: m.BandwidthKbit,
 				}, nil
 			}
 			last = err

@@ -34,6 +34,9 @@ func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchma
 	if count < int(msg.Quorum) {
 		recorded, err = k.unreachable(ctx, id, &n, p)
 	} else {
+		if measured.BandwidthKbit == 0 { // left out, for want of time
+			measured.BandwidthKbit = n.Measured.BandwidthKbit
+		}
 		n.Measured, n.UnreachableTries = measured, 0
 		recorded, err = k.judge(ctx, id, &n, p)
 	}

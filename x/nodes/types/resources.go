@@ -76,6 +76,11 @@ func (b *Benchmark) figures() []figure {
 	}
 }
 
+// measuredOnly are the figures that owners do not declare: they depend on where the oracles are.
+func (b *Benchmark) measuredOnly() []figure {
+	return []figure{{"rtt_us", &b.RttUs}, {"bandwidth_kbit", &b.BandwidthKbit}}
+}
+
 // Raises says whether any figure of b is above that of before.
 func (b Benchmark) Raises(before Benchmark) bool {
 	old := before.figures()

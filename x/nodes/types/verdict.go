@@ -19,7 +19,7 @@ const (
 
 // Medians returns the lower median of each figure over the observations that measured; n is how many did.
 func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
-	var columns [7][]uint64
+	var columns [8][]uint64
 	for i := range observations {
 		if observations[i].Unreachable {
 			continue
@@ -29,7 +29,9 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 		for c, f := range m.figures() {
 			columns[c] = append(columns[c], *f.value)
 		}
-		columns[6] = append(columns[6], m.RttUs)
+		for c, f := range m.measuredOnly() {
+			columns[c+6] = append(columns[c+6], *f.value)
+		}
 	}
 	if n == 0 {
 		return Benchmark{}, 0
@@ -40,7 +42,9 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 	for c, f := range medians.figures() {
 		*f.value = columns[c][(n-1)/2]
 	}
-	medians.RttUs = columns[6][(n-1)/2]
+	for c, f := range medians.measuredOnly() {
+		*f.value = columns[c+6][(n-1)/2]
+	}
 	return medians, n
 }
 

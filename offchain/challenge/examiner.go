@@ -21,6 +21,7 @@ type Peer interface {
 type Examiner struct {
 	trapdoor *Trapdoor
 	random   io.Reader
+	wait     func(ctx context.Context, at time.Time) (late time.Duration, err error)
 }
 
 // NewExaminer makes an examiner with a modulus of its own, once per oracle process.
@@ -29,7 +30,7 @@ func NewExaminer() (*Examiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Examiner{trapdoor: d, random: rand.Reader}, nil
+	return &Examiner{trapdoor: d, random: rand.Reader, wait: waitUntil}, nil
 }
 
 // How long an agent may take for a step that is not timed, or far too slow.
@@ -50,7 +51,11 @@ func (e *Examiner) Run(ctx context.Context, peer Peer, spec Spec) (Measurement, 
 	case CPUSingle:
 		m.CPUSingle, err = e.cpu(ctx, peer, spec, 1, spec.Declared.CPUSingle)
 	case CPUAll:
-		m.CPUAll, err = e.cpu(ctx, peer, spec, spec.Declared.Cores, spec.Declared.CPUAll)
+		if spec.Together != nil {
+			m.CPUAll, err = e.cpuTogether(ctx, peer, spec)
+		} else {
+			m.CPUAll, err = e.cpu(ctx, peer, spec, spec.Declared.Cores, spec.Declared.CPUAll)
+		}
 	case Memory:
 		m.MemoryMiB, m.MemoryBandwidthMiB, err = e.memory(ctx, peer, spec)
 	case Disk:
@@ -88,12 +93,7 @@ func enough(score, declared uint64) bool {
 }
 
 func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int, declared uint64) (uint64, error) {
-	hi, lo := bits.Mul64(declared/uint64(cores), uint64(spec.Window))
-	squarings := uint64(maxSquarings)
-	if hi < uint64(time.Second) {
-		squarings, _ = bits.Div64(hi, lo, uint64(time.Second))
-	}
-	squarings = min(max(squarings, 1), maxSquarings)
+	squarings := squaringsFor(declared, cores, spec.Window)
 	var best uint64
 	for range spec.Tries {
 		task, err := e.trapdoor.task(e.random, cores, squarings)

@@ -95,6 +95,8 @@ type Spec struct {
 	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 4 µs by
 	// default, some eight times what a quiet machine needs, because machines are shared.
 	MaxStep time.Duration
+	// Together, for all cores only, has the tries made at given instants, at which the owner's other nodes are challenged too.
+	Together *Together
 }
 
 const (
@@ -173,6 +175,8 @@ func (s Spec) withDefaults() (Spec, error) {
 		missing = "memory"
 	case s.Kind == Disk && s.Declared.StorageMiB == 0:
 		missing = "storage"
+	case s.Together != nil && (s.Kind != CPUAll || len(s.Together.Tries) == 0 || s.Together.Window <= 0):
+		return s, fmt.Errorf("challenge %s: only all cores can be challenged together, at given instants and for some time", s.Kind)
 	case s.Kind < CPUSingle || s.Kind > Network:
 		return s, fmt.Errorf("unknown challenge %s", s.Kind)
 	}

@@ -49,7 +49,7 @@ func (s *Session) Challenge(ctx context.Context, spec challenge.Spec) (challenge
 	case <-s.done:
 		return challenge.Measurement{}, s.gone()
 	}
-	e, err := s.reserve(ctx)
+	e, err := s.reserve(ctx, spec.Together)
 	if err != nil {
 		return challenge.Measurement{}, fmt.Errorf("challenge node %s: %w", s.NodeID(), err)
 	}
@@ -115,7 +115,8 @@ func (s *Session) measureNetwork(ctx context.Context, spec challenge.Spec) (m ch
 	return challenge.Measurement{}, nil
 }
 
-func (s *Session) reserve(ctx context.Context) (*exam, error) {
+// reserve takes the agent's slot; for a challenge at given instants it gives up when the first has passed.
+func (s *Session) reserve(ctx context.Context, together *challenge.Together) (*exam, error) {
 	e := &exam{granted: make(chan struct{}), declined: make(chan string, 1)}
 	rand.Read(e.id[:]) // never fails: it ends the program instead
 	s.mu.Lock()
@@ -123,6 +124,10 @@ func (s *Session) reserve(ctx context.Context) (*exam, error) {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.server.opts.GrantTimeout, ErrNotGranted)
 	defer cancel()
+	if together != nil {
+		ctx, cancel = context.WithDeadlineCause(ctx, together.Tries[0].Add(time.Second), ErrNotGranted)
+		defer cancel()
+	}
 	_, err := s.send(ctx, &linkpb.OracleMessage{Body: &linkpb.OracleMessage_Reserve{Reserve: &linkpb.ChallengeReserve{Id: e.id[:]}}})
 	if err == nil {
 		select {

@@ -43,6 +43,8 @@ type Declared struct {
 	MemoryBandwidthMiB uint64
 	DiskReadMiB        uint64
 	StorageMiB         uint64
+	// FillMiB of the memory are to be shown; if it is zero, MemoryPortion.
+	FillMiB uint64
 }
 
 // Measurement is what an oracle found. Zero means not measured.
@@ -92,8 +94,8 @@ type Spec struct {
 	Window time.Duration
 	// PortionMiB is the memory to fill or the file to write; by default MemoryPortion or DiskPortion.
 	PortionMiB uint64
-	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 4 µs by
-	// default, some eight times what a quiet machine needs, because machines are shared.
+	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 3 µs by
+	// default, some six times what a quiet machine needs, because machines are shared.
 	MaxStep time.Duration
 	// Together, for all cores only, has the tries made at given instants, at which the owner's other nodes are challenged too.
 	Together *Together
@@ -105,7 +107,7 @@ const (
 	defaultWindow  = 500 * time.Millisecond
 	longestWindow  = 2 * time.Second
 	roundTrips     = 20
-	defaultMaxStep = 4 * time.Microsecond
+	defaultMaxStep = 3 * time.Microsecond
 
 	// blockFloor is less time than any processor we know takes for the 256 sequential SHA-256 of a block (30 ns each).
 	blockFloor = 7500 * time.Nanosecond
@@ -124,7 +126,19 @@ const (
 	pickedReads = 64
 )
 
-// MemoryPortion is how much memory a challenge fills: a quarter of the declared, at most 256 MiB.
+// fillSpeed is MiB/s that a core fills at least: 40 µs a block, which takes a processor without instructions for SHA-256.
+const fillSpeed = 100
+
+// MemoryFill is how much memory a challenge fills: seven eighths of the declared, less what work has reserved, as far as the cores fill that in
+// the time, so that a machine with half of what it declares does not hold it; at least MemoryPortion.
+func MemoryFill(d Declared, reservedMiB uint64, most time.Duration) uint64 {
+	part := d.MemoryMiB - d.MemoryMiB/8
+	part -= min(part, reservedMiB)
+	inTime := uint64(max(d.Cores, 1)) * fillSpeed * uint64(max(most, 0)/time.Second)
+	return max(min(part, inTime), MemoryPortion(d.MemoryMiB))
+}
+
+// MemoryPortion is the least memory that a challenge fills: a quarter of the declared, at most 256 MiB.
 func MemoryPortion(declaredMiB uint64) uint64 {
 	return min(max(declaredMiB/4, 1), 256)
 }
@@ -139,7 +153,7 @@ func Plan(d Declared, rtt time.Duration) []Spec {
 	return []Spec{
 		{Kind: CPUSingle, Declared: d, RTT: rtt},
 		{Kind: CPUAll, Declared: d, RTT: rtt},
-		{Kind: Memory, Declared: d, RTT: rtt},
+		{Kind: Memory, Declared: d, RTT: rtt, PortionMiB: d.FillMiB},
 		{Kind: Disk, Declared: d, RTT: rtt},
 		{Kind: Network, Declared: d, RTT: rtt},
 	}

@@ -33,7 +33,7 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 	if node.BenchmarkStart != 0 {
 		measured, err = w.measureJoint(ctx, node, round, end)
 	} else {
-		measured, err = w.measure(ctx, node, end)
+		measured, err = w.measure(ctx, node, round, end)
 	}
 	observation := nodestypes.BenchmarkObservation{}
 	switch {
@@ -61,19 +61,36 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 }
 
 // measure carries the challenges out.
-func (w *Worker) measure(ctx context.Context, node nodestypes.Node, end time.Time) (nodestypes.Benchmark, error) {
-	declared := declaredBy(node)
+func (w *Worker) measure(ctx context.Context, node nodestypes.Node, round oracletypes.Round, end time.Time) (nodestypes.Benchmark, error) {
+	ranks, err := w.ranks(ctx, round)
+	if err != nil {
+		return nodestypes.Benchmark{}, err
+	}
+	declared := declaredBy(node, round, len(ranks))
 	return w.measureWith(ctx, node, end, func(ctx context.Context, s *link.Session) (challenge.Measurement, error) {
 		return s.Measure(ctx, declared)
 	})
 }
 
-func declaredBy(node nodestypes.Node) challenge.Declared {
-	return challenge.Declared{
+// ranks are the operators of a round's set.
+func (w *Worker) ranks(ctx context.Context, round oracletypes.Round) ([]string, error) {
+	resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: round.Id})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Ranks, nil
+}
+
+// declaredBy a node, with as much memory to fill as each of the oracles can have filled in half of the round's time.
+func declaredBy(node nodestypes.Node, round oracletypes.Round, oracles int) challenge.Declared {
+	d := challenge.Declared{
 		Cores: int(node.Hardware.Cores), CPUSingle: node.Declared.CpuSingle, CPUAll: node.Declared.CpuAll,
 		MemoryMiB: node.Declared.MemoryMib, MemoryBandwidthMiB: node.Declared.MemoryBandwidth,
 		DiskReadMiB: node.Declared.DiskRead, StorageMiB: node.Declared.StorageMib,
 	}
+	most := time.Duration(round.Deadline-round.OpenedTime) * time.Second / 2 / time.Duration(max(oracles, 1))
+	d.FillMiB = challenge.MemoryFill(d, node.Reserved.MemoryMib, most)
+	return d
 }
 
 var errTimeOver = errors.New("the round's time is over")

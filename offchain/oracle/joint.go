@@ -51,28 +51,27 @@ func (t turns) of(position int) *challenge.Together {
 func (t turns) end() time.Time { return t.start.Add(time.Duration(t.count) * t.each) }
 
 // turnIn finds this oracle's turn in a joint benchmark: the order is that of the operators' addresses.
-func (w *Worker) turnIn(ctx context.Context, round oracletypes.Round, start int64) (*challenge.Together, time.Time, error) {
-	resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: round.Id})
+func (w *Worker) turnIn(ctx context.Context, round oracletypes.Round, start int64) (t turns, position int, err error) {
+	operators, err := w.ranks(ctx, round)
 	if err != nil {
-		return nil, time.Time{}, err
+		return turns{}, 0, err
 	}
-	all := slices.Sorted(slices.Values(resp.Ranks))
-	position := slices.Index(all, w.cfg.Operator)
+	slices.Sort(operators)
+	position = slices.Index(operators, w.cfg.Operator)
 	if position < 0 {
-		return nil, time.Time{}, fmt.Errorf("%w: this oracle is not in the round's set", errAbstain)
+		return turns{}, 0, fmt.Errorf("%w: this oracle is not in the round's set", errAbstain)
 	}
-	t := turnsOf(round, start, len(all))
-	return t.of(position), t.end(), nil
+	return turnsOf(round, start, len(operators)), position, nil
 }
 
 // measureJoint challenges all cores at the instants of this oracle's turn, and the rest after all turns. A node whose agent is not there in
 // the turn has missed it.
 func (w *Worker) measureJoint(ctx context.Context, node nodestypes.Node, round oracletypes.Round, end time.Time) (nodestypes.Benchmark, error) {
-	together, rest, err := w.turnIn(ctx, round, node.BenchmarkStart)
+	all, position, err := w.turnIn(ctx, round, node.BenchmarkStart)
 	if err != nil {
 		return nodestypes.Benchmark{}, err
 	}
-	declared := declaredBy(node)
+	declared, together := declaredBy(node, round, all.count), all.of(position)
 	ctx, cancel := context.WithDeadlineCause(ctx, end, errTimeOver)
 	defer cancel()
 	if err := sleepUntil(ctx, together.Tries[0].Add(-slotLead)); err != nil {
@@ -87,7 +86,11 @@ func (w *Worker) measureJoint(ctx context.Context, node nodestypes.Node, round o
 	if err != nil {
 		return nodestypes.Benchmark{}, err
 	}
-	if err := sleepUntil(ctx, rest); err != nil {
+	// What the turns leave of the time is for everything else, so only a little memory is filled: how much there is was shown when the node was registered.
+	if node.Activated {
+		declared.FillMiB = challenge.MemoryPortion(declared.MemoryMiB)
+	}
+	if err := sleepUntil(ctx, all.end()); err != nil {
 		return nodestypes.Benchmark{}, err
 	}
 	return w.measureWith(ctx, node, end, func(ctx context.Context, s *link.Session) (challenge.Measurement, error) {

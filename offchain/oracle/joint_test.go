@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/foggrid/fogd/offchain/challenge"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
 
@@ -44,4 +45,14 @@ func TestRestOfAJointBenchmark(t *testing.T) {
 	}
 	require.Equal(t, []challenge.Kind{challenge.CPUSingle, challenge.Memory, challenge.Disk, challenge.Network}, kinds(false))
 	require.Equal(t, []challenge.Kind{challenge.CPUSingle, challenge.Memory, challenge.Disk}, kinds(true))
+}
+
+// Each oracle has its part of half the round's time to have memory filled.
+func TestMemoryToFill(t *testing.T) {
+	node := nodestypes.Node{
+		Hardware: nodestypes.Hardware{Cores: 4}, Declared: nodestypes.Benchmark{MemoryMib: 8 << 10}, Reserved: nodestypes.Resources{MemoryMib: 1 << 10},
+	}
+	round := oracletypes.Round{OpenedTime: 1000, Deadline: 1180}
+	require.EqualValues(t, 6<<10, declaredBy(node, round, 4).FillMiB)
+	require.EqualValues(t, 4*100*4, declaredBy(node, round, 21).FillMiB)
 }

@@ -47,21 +47,18 @@ func (e *Examiner) Run(ctx context.Context, peer Peer, spec Spec) (Measurement, 
 		return Measurement{}, err
 	}
 	var m Measurement
-	switch spec.Kind {
-	case CPUSingle:
-		m.CPUSingle, err = e.cpu(ctx, peer, spec, 1, spec.Declared.CPUSingle)
-	case CPUAll:
-		if spec.Together != nil {
-			m.CPUAll, err = e.cpuTogether(ctx, peer, spec)
-		} else {
-			m.CPUAll, err = e.cpu(ctx, peer, spec, spec.Declared.Cores, spec.Declared.CPUAll)
-		}
-	case Memory:
-		m.MemoryMiB, m.MemoryBandwidthMiB, err = e.memory(ctx, peer, spec)
-	case Disk:
-		m.DiskReadMiB, err = e.disk(ctx, peer, spec)
-		m.StorageMiB = spec.Declared.StorageMiB
-	case Network:
+	switch {
+	case spec.Together != nil:
+		m, err = e.cpuTogether(ctx, peer, spec)
+	case spec.Kind == CPUSingle:
+		m, err = e.cpu(ctx, peer, spec, 1)
+	case spec.Kind == CPUAll:
+		m, err = e.cpu(ctx, peer, spec, spec.Declared.Cores)
+	case spec.Kind == Memory:
+		m, err = e.memory(ctx, peer, spec)
+	case spec.Kind == Disk:
+		m, err = e.disk(ctx, peer, spec)
+	case spec.Kind == Network:
 		m.BandwidthKbit, err = e.network(ctx, peer, spec)
 	}
 	if err != nil {
@@ -92,11 +89,9 @@ func enough(score, declared uint64) bool {
 	return score >= declared-declared/20
 }
 
-func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int, declared uint64) (uint64, error) {
-	squarings := squaringsFor(declared, cores, spec.Window)
-	var best uint64
-	for range spec.Tries {
-		task, err := e.trapdoor.task(e.random, cores, squarings)
+func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int) (Measurement, error) {
+	return spec.score(func() (time.Duration, error) {
+		task, err := e.trapdoor.task(e.random, cores, spec.squarings())
 		if err != nil {
 			return 0, err
 		}
@@ -104,49 +99,34 @@ func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int, dec
 		if err != nil {
 			return 0, err
 		}
-		if err := e.trapdoor.verify(e.random, task, values); err != nil {
-			return 0, err
-		}
-		best = max(best, perSecond(squarings*uint64(cores), elapsed))
-		if enough(best, declared) {
-			break
-		}
-	}
-	return best, nil
+		return elapsed, e.trapdoor.verify(e.random, task, values)
+	})
 }
 
-func (e *Examiner) memory(ctx context.Context, peer Peer, spec Spec) (mib, bandwidth uint64, err error) {
+func (e *Examiner) memory(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
 	fill := MemoryFillTask{Blocks: spec.PortionMiB * memoryBlocksPerMiB}
+	var err error
 	if fill.Seed, err = e.seed(); err != nil {
-		return 0, 0, err
+		return Measurement{}, err
 	}
 	if _, _, err := do(ctx, peer, prepareLimit, fill); err != nil {
-		return 0, 0, err
+		return Measurement{}, err
 	}
 	walk := walkFor(spec.RTT)
-	total := uint64(walk.Segments) * uint64(walk.Steps)
-	for range spec.Tries {
+	return spec.score(func() (time.Duration, error) {
 		if walk.Start, err = e.seed(); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		values, elapsed, err := do(ctx, peer, answerLimit, walk)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		picks, err := e.pick(max(leastPicks, checkedSteps/int(walk.Steps)), int(walk.Segments))
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		if err := verifyWalk(ctx, fill, walk, values, picks); err != nil {
-			return 0, 0, err
-		}
-		mib = max(mib, resident(spec.Declared.MemoryMiB, elapsed/time.Duration(total), spec.MaxStep))
-		bandwidth = max(bandwidth, perSecond(total*MemoryBlockSize, elapsed)>>20)
-		if mib == spec.Declared.MemoryMiB && enough(bandwidth, spec.Declared.MemoryBandwidthMiB) {
-			break
-		}
-	}
-	return mib, bandwidth, nil
+		return elapsed, verifyWalk(ctx, fill, walk, values, picks)
+	})
 }
 
 // walkFor makes the walk long against the round trip, as far as the bounds go.
@@ -168,16 +148,17 @@ func resident(declaredMiB uint64, step, maxStep time.Duration) uint64 {
 	return q
 }
 
-func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (best uint64, err error) {
+func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
 	prepare := DiskPrepareTask{Blocks: spec.PortionMiB * diskBlocksPerMiB}
+	var err error
 	if prepare.Seed, err = e.seed(); err != nil {
-		return 0, err
+		return Measurement{}, err
 	}
 	if _, _, err := do(ctx, peer, prepareLimit, prepare); err != nil {
-		return 0, err
+		return Measurement{}, err
 	}
 	read := DiskReadTask{Lanes: diskLanes, Reads: laneReads}
-	for range spec.Tries {
+	return spec.score(func() (time.Duration, error) {
 		if read.Start, err = e.seed(); err != nil {
 			return 0, err
 		}
@@ -189,15 +170,8 @@ func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (best uint64,
 		if err != nil {
 			return 0, err
 		}
-		if err := verifyReads(ctx, prepare, read, values, picks); err != nil {
-			return 0, err
-		}
-		best = max(best, perSecond(diskLanes*laneReads*DiskBlockSize, elapsed)>>20)
-		if enough(best, spec.Declared.DiskReadMiB) {
-			break
-		}
-	}
-	return best, nil
+		return elapsed, verifyReads(ctx, prepare, read, values, picks)
+	})
 }
 
 func (e *Examiner) seed() ([]byte, error) {

@@ -90,6 +90,9 @@ type Limits struct {
 	DiskMiB uint64
 	// Dir is where that file goes.
 	Dir string
+	// HoldMiB, for selftests of the challenges only, makes a machine that has no more memory than this: it makes what it does not hold anew
+	// when it is asked for it. Zero holds all.
+	HoldMiB uint64
 }
 
 func refuse(format string, args ...any) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"slices"
 	"time"
 )
 
@@ -25,39 +24,37 @@ type Together struct {
 
 // cpuTogether makes every try, and the lower median of them counts. A machine that answers for two nodes can serve one of them first, and another one the
 // next time: so of three tries one of the nodes is served late in two.
-func (e *Examiner) cpuTogether(ctx context.Context, peer Peer, spec Spec) (uint64, error) {
-	cores := spec.Declared.Cores
-	squarings := squaringsFor(spec.Declared.CPUAll, cores, spec.Together.Window)
-	tasks, answers := make([]CPUTask, len(spec.Together.Tries)), make([][][]byte, len(spec.Together.Tries))
+func (e *Examiner) cpuTogether(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
+	tasks, answers := make([]CPUTask, len(spec.Together.Tries)), make([][][]byte, 0, len(spec.Together.Tries))
 	var err error
 	for i := range tasks {
-		if tasks[i], err = e.trapdoor.task(e.random, cores, squarings); err != nil {
-			return 0, err
+		if tasks[i], err = e.trapdoor.task(e.random, spec.Declared.Cores, spec.squarings()); err != nil {
+			return Measurement{}, err
 		}
 	}
-	var scores []uint64
-	for i, at := range spec.Together.Tries {
-		late, err := e.wait(ctx, at)
+	m, err := spec.score(func() (time.Duration, error) {
+		i := len(answers)
+		late, err := e.wait(ctx, spec.Together.Tries[i])
 		if err != nil {
 			return 0, err
 		}
 		if i == 0 && late > togetherSlack {
 			return 0, fmt.Errorf("%w: %s late", ErrMissed, late.Round(time.Millisecond))
 		}
-		var elapsed time.Duration
-		if answers[i], elapsed, err = do(ctx, peer, answerLimit, tasks[i]); err != nil {
-			return 0, err
-		}
-		scores = append(scores, perSecond(squarings*uint64(cores), elapsed))
+		values, elapsed, err := do(ctx, peer, answerLimit, tasks[i])
+		answers = append(answers, values)
+		return elapsed, err
+	})
+	if err != nil {
+		return Measurement{}, err
 	}
 	// Afterwards, so that checking one answer does not make the clock of another late.
 	for i := range tasks {
 		if err := e.trapdoor.verify(e.random, tasks[i], answers[i]); err != nil {
-			return 0, err
+			return Measurement{}, err
 		}
 	}
-	slices.Sort(scores)
-	return scores[(len(scores)-1)/2], nil
+	return m, nil
 }
 
 // squaringsFor is the work that takes so long at the declared speed.

@@ -68,7 +68,7 @@ func TestDevnet(t *testing.T) {
 // registration is the command by which the provider's machine is registered.
 func registration(salt, deposit string) []string {
 	return []string{
-		"node", "register", "--salt", salt, "--region", "local", "--location", "50.11,-8.68", "--datacenter", "home", "--price-cpu", "2FOG",
+		"node", "register", "--salt", salt, "--region", "local", "--location", "50.11,-8.68", "--datacenter", "home", "--memory", "1GiB", "--price-cpu", "2FOG",
 		"--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--headroom", "50", "--deposit", deposit,
 	}
 }

@@ -57,7 +57,7 @@ type Config struct {
 	Follow func(nodestypes.Node)
 	// Pricing lets the demand set the node's price; nil leaves it to the owner.
 	Pricing *autoprice.Terms
-	// Limits are what the machine lends to challenges; by default all cores, 256 MiB of memory, and a file of 128 MiB in Dir.
+	// Limits are what the machine lends to challenges; by default all cores, seven eighths of its memory, and a file of 128 MiB in Dir.
 	Limits challenge.Limits
 	Log    *slog.Logger
 
@@ -81,8 +81,9 @@ type Config struct {
 }
 
 const (
-	challengeMemoryMiB = 256
-	challengeDiskMiB   = 128
+	// challengeMemoryLeast is lent even if it cannot be found out how much there is.
+	challengeMemoryLeast = 256
+	challengeDiskMiB     = 128
 )
 
 func (c *Config) validate() error {
@@ -107,7 +108,6 @@ func (c *Config) validate() error {
 	c.BootID = cmp.Or(c.BootID, inventory.NewBootID())
 	c.Version = cmp.Or(c.Version, "dev")
 	c.Limits.Cores = cmp.Or(c.Limits.Cores, runtime.GOMAXPROCS(0))
-	c.Limits.MemoryMiB = cmp.Or(c.Limits.MemoryMiB, challengeMemoryMiB)
 	c.Limits.DiskMiB = cmp.Or(c.Limits.DiskMiB, challengeDiskMiB)
 	c.Limits.Dir = cmp.Or(c.Limits.Dir, filepath.Join(c.Dir, "challenge"))
 	c.CacheMiB = cmp.Or(c.CacheMiB, 4096)
@@ -214,6 +214,9 @@ func (a *Agent) openDir(ctx context.Context) (unlock func() error, err error) {
 	if err := errors.Join(os.MkdirAll(a.cfg.Dir, 0o700), os.MkdirAll(a.cfg.Limits.Dir, 0o700)); err != nil {
 		return nil, err
 	}
+	if a.cfg.Limits.MemoryMiB == 0 {
+		a.cfg.Limits.MemoryMiB = a.memoryToLend(ctx)
+	}
 	if unlock, err = lockDir(ctx, a.cfg.Dir); err != nil {
 		return nil, fmt.Errorf("lock its folder: %w", err)
 	}
@@ -223,6 +226,15 @@ func (a *Agent) openDir(ctx context.Context) (unlock func() error, err error) {
 	}
 	a.fetch = fetcher{a.cfg.Registry, cache}
 	return unlock, nil
+}
+
+// memoryToLend is what challenges may fill: as much as a machine can offer, since that is what they ask to see.
+func (a *Agent) memoryToLend(ctx context.Context) uint64 {
+	inv, err := inventory.Collect(ctx, a.cfg.Dir)
+	if err != nil {
+		a.log.Warn("the machine's memory is not known, so challenges may fill little of it", "mib", challengeMemoryLeast, "error", err)
+	}
+	return max(inv.MemoryMiB-inv.MemoryMiB/memoryShare, challengeMemoryLeast)
 }
 
 // identify returns the node's id, and waits for its registration if it is not given.

@@ -13,6 +13,8 @@
 //     pieces on several cores.
 //   - Disk: a file of seeded 64 KiB blocks, read at random offsets in dependent lanes, past the page cache where the system
 //     allows. An agent that keeps the file in RAM instead is not detected; the size bounds what that is worth.
+//   - Network: bytes that do not compress, from the agent and to it, more and more until a try takes about a second; at most 16 MiB
+//     a try. The agent proves what it received by its digest. A network is only measured, not declared.
 //
 // Seeds are fresh for every task, so an old answer is a wrong one. The package knows no network: see offchain/link.
 package challenge

@@ -21,6 +21,7 @@ type Peer interface {
 type Examiner struct {
 	trapdoor *Trapdoor
 	random   io.Reader
+	wait     func(ctx context.Context, at time.Time) (late time.Duration, err error)
 }
 
 // NewExaminer makes an examiner with a modulus of its own, once per oracle process.
@@ -29,7 +30,7 @@ func NewExaminer() (*Examiner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Examiner{trapdoor: d, random: rand.Reader}, nil
+	return &Examiner{trapdoor: d, random: rand.Reader, wait: waitUntil}, nil
 }
 
 // How long an agent may take for a step that is not timed, or far too slow.
@@ -46,16 +47,19 @@ func (e *Examiner) Run(ctx context.Context, peer Peer, spec Spec) (Measurement, 
 		return Measurement{}, err
 	}
 	var m Measurement
-	switch spec.Kind {
-	case CPUSingle:
-		m.CPUSingle, err = e.cpu(ctx, peer, spec, 1, spec.Declared.CPUSingle)
-	case CPUAll:
-		m.CPUAll, err = e.cpu(ctx, peer, spec, spec.Declared.Cores, spec.Declared.CPUAll)
-	case Memory:
-		m.MemoryMiB, m.MemoryBandwidthMiB, err = e.memory(ctx, peer, spec)
-	case Disk:
-		m.DiskReadMiB, err = e.disk(ctx, peer, spec)
-		m.StorageMiB = spec.Declared.StorageMiB
+	switch {
+	case spec.Together != nil:
+		m, err = e.cpuTogether(ctx, peer, spec)
+	case spec.Kind == CPUSingle:
+		m, err = e.cpu(ctx, peer, spec, 1)
+	case spec.Kind == CPUAll:
+		m, err = e.cpu(ctx, peer, spec, spec.Declared.Cores)
+	case spec.Kind == Memory:
+		m, err = e.memory(ctx, peer, spec)
+	case spec.Kind == Disk:
+		m, err = e.disk(ctx, peer, spec)
+	case spec.Kind == Network:
+		m.BandwidthKbit, err = e.network(ctx, peer, spec)
 	}
 	if err != nil {
 		return Measurement{}, fmt.Errorf("challenge %s: %w", spec.Kind, err)
@@ -85,16 +89,9 @@ func enough(score, declared uint64) bool {
 	return score >= declared-declared/20
 }
 
-func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int, declared uint64) (uint64, error) {
-	hi, lo := bits.Mul64(declared/uint64(cores), uint64(spec.Window))
-	squarings := uint64(maxSquarings)
-	if hi < uint64(time.Second) {
-		squarings, _ = bits.Div64(hi, lo, uint64(time.Second))
-	}
-	squarings = min(max(squarings, 1), maxSquarings)
-	var best uint64
-	for range spec.Tries {
-		task, err := e.trapdoor.task(e.random, cores, squarings)
+func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int) (Measurement, error) {
+	return spec.score(func() (time.Duration, error) {
+		task, err := e.trapdoor.task(e.random, cores, spec.squarings())
 		if err != nil {
 			return 0, err
 		}
@@ -102,49 +99,34 @@ func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int, dec
 		if err != nil {
 			return 0, err
 		}
-		if err := e.trapdoor.verify(e.random, task, values); err != nil {
-			return 0, err
-		}
-		best = max(best, perSecond(squarings*uint64(cores), elapsed))
-		if enough(best, declared) {
-			break
-		}
-	}
-	return best, nil
+		return elapsed, e.trapdoor.verify(e.random, task, values)
+	})
 }
 
-func (e *Examiner) memory(ctx context.Context, peer Peer, spec Spec) (mib, bandwidth uint64, err error) {
+func (e *Examiner) memory(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
 	fill := MemoryFillTask{Blocks: spec.PortionMiB * memoryBlocksPerMiB}
+	var err error
 	if fill.Seed, err = e.seed(); err != nil {
-		return 0, 0, err
+		return Measurement{}, err
 	}
 	if _, _, err := do(ctx, peer, prepareLimit, fill); err != nil {
-		return 0, 0, err
+		return Measurement{}, err
 	}
 	walk := walkFor(spec.RTT)
-	total := uint64(walk.Segments) * uint64(walk.Steps)
-	for range spec.Tries {
+	return spec.score(func() (time.Duration, error) {
 		if walk.Start, err = e.seed(); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		values, elapsed, err := do(ctx, peer, answerLimit, walk)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 		picks, err := e.pick(max(leastPicks, checkedSteps/int(walk.Steps)), int(walk.Segments))
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		if err := verifyWalk(ctx, fill, walk, values, picks); err != nil {
-			return 0, 0, err
-		}
-		mib = max(mib, resident(spec.Declared.MemoryMiB, elapsed/time.Duration(total), spec.MaxStep))
-		bandwidth = max(bandwidth, perSecond(total*MemoryBlockSize, elapsed)>>20)
-		if mib == spec.Declared.MemoryMiB && enough(bandwidth, spec.Declared.MemoryBandwidthMiB) {
-			break
-		}
-	}
-	return mib, bandwidth, nil
+		return elapsed, verifyWalk(ctx, fill, walk, values, picks)
+	})
 }
 
 // walkFor makes the walk long against the round trip, as far as the bounds go.
@@ -166,16 +148,17 @@ func resident(declaredMiB uint64, step, maxStep time.Duration) uint64 {
 	return q
 }
 
-func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (best uint64, err error) {
+func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
 	prepare := DiskPrepareTask{Blocks: spec.PortionMiB * diskBlocksPerMiB}
+	var err error
 	if prepare.Seed, err = e.seed(); err != nil {
-		return 0, err
+		return Measurement{}, err
 	}
 	if _, _, err := do(ctx, peer, prepareLimit, prepare); err != nil {
-		return 0, err
+		return Measurement{}, err
 	}
 	read := DiskReadTask{Lanes: diskLanes, Reads: laneReads}
-	for range spec.Tries {
+	return spec.score(func() (time.Duration, error) {
 		if read.Start, err = e.seed(); err != nil {
 			return 0, err
 		}
@@ -187,15 +170,8 @@ func (e *Examiner) disk(ctx context.Context, peer Peer, spec Spec) (best uint64,
 		if err != nil {
 			return 0, err
 		}
-		if err := verifyReads(ctx, prepare, read, values, picks); err != nil {
-			return 0, err
-		}
-		best = max(best, perSecond(diskLanes*laneReads*DiskBlockSize, elapsed)>>20)
-		if enough(best, spec.Declared.DiskReadMiB) {
-			break
-		}
-	}
-	return best, nil
+		return elapsed, verifyReads(ctx, prepare, read, values, picks)
+	})
 }
 
 func (e *Examiner) seed() ([]byte, error) {

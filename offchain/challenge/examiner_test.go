@@ -87,7 +87,7 @@ func TestTasksAreFresh(t *testing.T) {
 
 func TestForgedAndReplayedAnswers(t *testing.T) {
 	e := testExaminer()
-	for _, kind := range []Kind{CPUSingle, CPUAll, Memory, Disk} {
+	for _, kind := range []Kind{CPUSingle, CPUAll, Memory, Disk, Network} {
 		t.Run(kind.String(), func(t *testing.T) {
 			slow := constant(time.Minute)
 			p := newPeer(t, slow)
@@ -138,10 +138,10 @@ func TestMemoryScore(t *testing.T) {
 		tries     int
 	}{
 		"resident":             {perStep(time.Microsecond), 1000, 3906, 1},
-		"resident but slow":    {perStep(4 * time.Microsecond), 1000, 976, 6},
-		"a tenth recomputed":   {perStep(4750 * time.Nanosecond), 900, 822, 6},
-		"half recomputed":      {perStep(7750 * time.Nanosecond), 500, 504, 6},
-		"all recomputed":       {perStep(11500 * time.Nanosecond), 0, 339, 6},
+		"resident but slow":    {perStep(3 * time.Microsecond), 1000, 1302, 6},
+		"a tenth recomputed":   {perStep(3750 * time.Nanosecond), 900, 1041, 6},
+		"half recomputed":      {perStep(6750 * time.Nanosecond), 500, 578, 6},
+		"all recomputed":       {perStep(10500 * time.Nanosecond), 0, 372, 6},
 		"all, on this machine": {perStep(20 * time.Microsecond), 0, 195, 6},
 		"one good try": {func(task Task, try int) time.Duration {
 			return perStep([]time.Duration{12, 1, 12}[try-1]*time.Microsecond)(task, try)
@@ -155,6 +155,24 @@ func TestMemoryScore(t *testing.T) {
 			require.Equal(t, c.tries, p.tries)
 		})
 	}
+}
+
+func TestMemoryFill(t *testing.T) {
+	d := Declared{MemoryMiB: 16 << 10, Cores: 8}
+	for name, c := range map[string]struct {
+		reserved uint64
+		most     time.Duration
+		want     uint64
+	}{
+		"seven eighths": {0, time.Minute, 14 << 10},
+		"beside work":   {4 << 10, time.Minute, 10 << 10},
+		"as time goes":  {0, 10 * time.Second, 8_000},
+		"all reserved":  {16 << 10, time.Minute, 256},
+		"no time":       {0, -time.Second, 256},
+	} {
+		require.Equal(t, c.want, MemoryFill(d, c.reserved, c.most), name)
+	}
+	require.Equal(t, uint64(1), MemoryFill(Declared{MemoryMiB: 1}, 0, time.Minute))
 }
 
 func TestDiskScore(t *testing.T) {
@@ -177,6 +195,7 @@ func TestWholePlanOnTheRealClock(t *testing.T) {
 	require.NotZero(t, m.CPUAll)
 	require.NotZero(t, m.MemoryBandwidthMiB)
 	require.NotZero(t, m.DiskReadMiB)
+	require.NotZero(t, m.BandwidthKbit)
 	require.Equal(t, uint64(16), m.StorageMiB)
 }
 

@@ -14,6 +14,7 @@ const (
 	CPUAll
 	Memory
 	Disk
+	Network
 )
 
 // String is the kind as people read it.
@@ -27,6 +28,8 @@ func (k Kind) String() string {
 		return "memory"
 	case Disk:
 		return "disk"
+	case Network:
+		return "network"
 	}
 	return fmt.Sprintf("kind %d", int(k))
 }
@@ -40,6 +43,8 @@ type Declared struct {
 	MemoryBandwidthMiB uint64
 	DiskReadMiB        uint64
 	StorageMiB         uint64
+	// FillMiB of the memory are to be shown; if it is zero, MemoryPortion.
+	FillMiB uint64
 }
 
 // Measurement is what an oracle found. Zero means not measured.
@@ -58,6 +63,8 @@ type Measurement struct {
 	StorageMiB uint64
 	// RTTMicros is the shortest round trip of the pings before the challenges, in microseconds.
 	RTTMicros uint64
+	// BandwidthKbit is kbit/s between oracle and agent, of the slower direction.
+	BandwidthKbit uint64
 }
 
 // Merge takes from other whatever is larger.
@@ -70,6 +77,7 @@ func (m Measurement) Merge(other Measurement) Measurement {
 		DiskReadMiB:        max(m.DiskReadMiB, other.DiskReadMiB),
 		StorageMiB:         max(m.StorageMiB, other.StorageMiB),
 		RTTMicros:          max(m.RTTMicros, other.RTTMicros),
+		BandwidthKbit:      max(m.BandwidthKbit, other.BandwidthKbit),
 	}
 }
 
@@ -86,9 +94,11 @@ type Spec struct {
 	Window time.Duration
 	// PortionMiB is the memory to fill or the file to write; by default MemoryPortion or DiskPortion.
 	PortionMiB uint64
-	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 4 µs by
-	// default, some eight times what a quiet machine needs, because machines are shared.
+	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 3 µs by
+	// default, some six times what a quiet machine needs, because machines are shared.
 	MaxStep time.Duration
+	// Together, for all cores only, has the tries made at given instants, at which the owner's other nodes are challenged too.
+	Together *Together
 }
 
 const (
@@ -97,7 +107,7 @@ const (
 	defaultWindow  = 500 * time.Millisecond
 	longestWindow  = 2 * time.Second
 	roundTrips     = 20
-	defaultMaxStep = 4 * time.Microsecond
+	defaultMaxStep = 3 * time.Microsecond
 
 	// blockFloor is less time than any processor we know takes for the 256 sequential SHA-256 of a block (30 ns each).
 	blockFloor = 7500 * time.Nanosecond
@@ -116,7 +126,19 @@ const (
 	pickedReads = 64
 )
 
-// MemoryPortion is how much memory a challenge fills: a quarter of the declared, at most 256 MiB.
+// fillSpeed is MiB/s that a core fills at least: 40 µs a block, which takes a processor without instructions for SHA-256.
+const fillSpeed = 100
+
+// MemoryFill is how much memory a challenge fills: seven eighths of the declared, less what work has reserved, as far as the cores fill that in
+// the time, so that a machine with half of what it declares does not hold it; at least MemoryPortion.
+func MemoryFill(d Declared, reservedMiB uint64, most time.Duration) uint64 {
+	part := d.MemoryMiB - d.MemoryMiB/8
+	part -= min(part, reservedMiB)
+	inTime := uint64(max(d.Cores, 1)) * fillSpeed * uint64(max(most, 0)/time.Second)
+	return max(min(part, inTime), MemoryPortion(d.MemoryMiB))
+}
+
+// MemoryPortion is the least memory that a challenge fills: a quarter of the declared, at most 256 MiB.
 func MemoryPortion(declaredMiB uint64) uint64 {
 	return min(max(declaredMiB/4, 1), 256)
 }
@@ -131,8 +153,9 @@ func Plan(d Declared, rtt time.Duration) []Spec {
 	return []Spec{
 		{Kind: CPUSingle, Declared: d, RTT: rtt},
 		{Kind: CPUAll, Declared: d, RTT: rtt},
-		{Kind: Memory, Declared: d, RTT: rtt},
+		{Kind: Memory, Declared: d, RTT: rtt, PortionMiB: d.FillMiB},
 		{Kind: Disk, Declared: d, RTT: rtt},
+		{Kind: Network, Declared: d, RTT: rtt},
 	}
 }
 
@@ -166,7 +189,9 @@ func (s Spec) withDefaults() (Spec, error) {
 		missing = "memory"
 	case s.Kind == Disk && s.Declared.StorageMiB == 0:
 		missing = "storage"
-	case s.Kind < CPUSingle || s.Kind > Disk:
+	case s.Together != nil && (s.Kind != CPUAll || len(s.Together.Tries) == 0 || s.Together.Window <= 0):
+		return s, fmt.Errorf("challenge %s: only all cores can be challenged together, at given instants and for some time", s.Kind)
+	case s.Kind < CPUSingle || s.Kind > Network:
 		return s, fmt.Errorf("unknown challenge %s", s.Kind)
 	}
 	if missing != "" {

@@ -29,7 +29,8 @@ const (
 // ErrBadTask is wrapped by every refusal of a task that breaks a bound of the protocol or of the agent.
 var ErrBadTask = errors.New("challenge task refused")
 
-// Task is one of the five things that an oracle can ask for: CPUTask, MemoryFillTask, MemoryWalkTask, DiskPrepareTask, DiskReadTask.
+// Task is one of the seven things that an oracle can ask for: CPUTask, MemoryFillTask, MemoryWalkTask, DiskPrepareTask, DiskReadTask,
+// NetworkSendTask, NetworkReceiveTask.
 type Task interface {
 	validate(Limits) error
 }
@@ -67,6 +68,18 @@ type DiskReadTask struct {
 	Reads uint32
 }
 
+// NetworkSendTask asks for Bytes bytes of the stream of Seed, in values of NetworkPiece.
+type NetworkSendTask struct {
+	Seed  []byte
+	Bytes uint64
+}
+
+// NetworkReceiveTask carries a Payload of Bytes bytes and asks for its SHA-256.
+type NetworkReceiveTask struct {
+	Bytes   uint64
+	Payload []byte
+}
+
 // Limits are what an agent lends to challenges.
 type Limits struct {
 	// Cores is the most copies of the CPU task that run at once.
@@ -77,6 +90,9 @@ type Limits struct {
 	DiskMiB uint64
 	// Dir is where that file goes.
 	Dir string
+	// HoldMiB, for selftests of the challenges only, makes a machine that has no more memory than this: it makes what it does not hold anew
+	// when it is asked for it. Zero holds all.
+	HoldMiB uint64
 }
 
 func refuse(format string, args ...any) error {
@@ -134,4 +150,15 @@ func (t DiskPrepareTask) validate(l Limits) error {
 func (t DiskReadTask) validate(Limits) error {
 	return errors.Join(checkSeed("start", t.Start),
 		checkRange("lanes", uint64(t.Lanes), maxLanes), checkRange("reads", uint64(t.Lanes)*uint64(t.Reads), maxReads))
+}
+
+func (t NetworkSendTask) validate(Limits) error {
+	return errors.Join(checkSeed("seed", t.Seed), checkRange("bytes to send", t.Bytes, MaxNetworkBytes))
+}
+
+func (t NetworkReceiveTask) validate(Limits) error {
+	if uint64(len(t.Payload)) != t.Bytes {
+		return refuse("%d bytes were received of %d", len(t.Payload), t.Bytes)
+	}
+	return checkRange("bytes to receive", t.Bytes, MaxNetworkBytes)
 }

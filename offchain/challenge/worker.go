@@ -10,6 +10,7 @@ import (
 type Worker struct {
 	limits Limits
 	memory []byte
+	fill   MemoryFillTask
 	disk   *diskFile
 }
 
@@ -31,6 +32,10 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 		return t.run(ctx)
 	case MemoryFillTask:
 		w.freeMemory()
+		w.fill = t
+		if most := w.limits.HoldMiB * memoryBlocksPerMiB; most > 0 {
+			t.Blocks = min(t.Blocks, most)
+		}
 		var err error
 		w.memory, err = t.run(ctx, max(1, min(w.limits.Cores, runtime.GOMAXPROCS(0))))
 		return nil, err
@@ -38,7 +43,7 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 		if w.memory == nil {
 			return nil, refuse("the memory is walked before it is filled")
 		}
-		return t.run(ctx, uint64(len(w.memory))/MemoryBlockSize, blocksOf(w.memory))
+		return t.run(ctx, w.fill.Blocks, w.blocks())
 	case DiskPrepareTask:
 		if err := w.closeDisk(); err != nil {
 			return nil, err
@@ -51,6 +56,10 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 			return nil, refuse("the disk is read before it is prepared")
 		}
 		return t.run(ctx, w.disk)
+	case NetworkSendTask:
+		return t.run(ctx)
+	case NetworkReceiveTask:
+		return t.run(), nil
 	}
 	return nil, refuse("unknown task %T", task)
 }
@@ -59,6 +68,21 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 func (w *Worker) Close() error {
 	w.freeMemory()
 	return w.closeDisk()
+}
+
+// blocks are those of the memory, made anew beyond what is held.
+func (w *Worker) blocks() func(i uint64) []byte {
+	held, there := blocksOf(w.memory), uint64(len(w.memory))/MemoryBlockSize
+	if there == w.fill.Blocks {
+		return held
+	}
+	anew := recompute(w.fill.Seed)
+	return func(i uint64) []byte {
+		if i < there {
+			return held(i)
+		}
+		return anew(i)
+	}
 }
 
 func (w *Worker) freeMemory() {

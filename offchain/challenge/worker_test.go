@@ -40,6 +40,11 @@ func TestTasksBeyondTheLimits(t *testing.T) {
 		"many lanes":      DiskReadTask{seedOf(1), maxLanes + 1, 1},
 		"many reads":      DiskReadTask{seedOf(1), maxLanes, 1 << 31},
 		"read start":      DiskReadTask{nil, 1, 1},
+		"send nothing":    NetworkSendTask{seedOf(1), 0},
+		"send too much":   NetworkSendTask{seedOf(1), MaxNetworkBytes + 1},
+		"send seed":       NetworkSendTask{nil, 1},
+		"receive nothing": NetworkReceiveTask{0, nil},
+		"receive less":    NetworkReceiveTask{2, []byte{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := w.Do(t.Context(), task)
@@ -104,7 +109,8 @@ func FuzzWorker(f *testing.F) {
 			{CPUTask{testExaminer().trapdoor.n.Bytes(), [][]byte{b}, n}},
 			{MemoryFillTask{b, n}, MemoryWalkTask{b, m, uint32(n)}},
 			{DiskPrepareTask{b, n}, DiskReadTask{b, m, uint32(n)}},
-		}[kind%4]
+			{NetworkSendTask{b, n}, NetworkReceiveTask{n, b}},
+		}[kind%5]
 		for _, task := range tasks {
 			if _, err := w.Do(ctx, task); err != nil {
 				break

@@ -148,7 +148,7 @@ func (s *story) fog(ctx context.Context, home string, args ...string) error {
 // register benchmarks this machine, declares it and waits until the oracles have verified it.
 func (s *story) register(ctx context.Context) error {
 	home := s.net.ProviderHome()
-	if err := s.fog(ctx, home, "node", "register", "--salt", "demo", "--region", "local", "--datacenter", "home",
+	if err := s.fog(ctx, home, "node", "register", "--salt", "demo", "--region", "local", "--datacenter", "home", "--memory", "1GiB",
 		"--price-cpu", "2FOG", "--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--deposit", "100FOG"); err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	setDefault(&opts.Lease, defaultLease)
 	setDefault(&opts.IdleLease, defaultIdleLease)
 	setDefault(&opts.StatsEach, defaultStatsEach)
-	opts.Hello.Watch = opts.Source != nil
+	opts.Hello.Watch, opts.Hello.Network = opts.Source != nil, true
 	c := &Client{
 		opts: opts, identity: id, log: opts.Log, pace: rate.NewLimiter(sendPerSecond, sendBurst),
 		watchPace: rate.NewLimiter(watchBytes, watchBytes),

@@ -84,7 +84,7 @@ func (c *Client) serve(ctx context.Context, fail context.CancelCauseFunc, conn *
 		return cause(ctx, err)
 	}
 	h := c.opts.Hello
-	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version, Watch: h.Watch}
+	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version, Watch: h.Watch, Network: h.Network}
 	// An error of Send says less than that of Recv, which follows.
 	sendErr := stream.Send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Hello{Hello: hello}})
 	msg, err := stream.Recv()
@@ -186,7 +186,7 @@ func (s *agentStream) read() error {
 		if err != nil {
 			return cause(s.ctx, err)
 		}
-		if !flood.Allow() {
+		if !s.announced(msg) && !flood.Allow() {
 			return fmt.Errorf("the oracle sends more than %d messages a second", oracleMessages)
 		}
 		if err := s.take(msg); err != nil {
@@ -203,6 +203,8 @@ func (s *agentStream) take(msg *linkpb.OracleMessage) error {
 		return s.takeReserve(m.Reserve)
 	case *linkpb.OracleMessage_Start:
 		return s.takeStart(m.Start)
+	case *linkpb.OracleMessage_Piece:
+		return s.takePiece(m.Piece)
 	case *linkpb.OracleMessage_Cancel:
 		s.takeCancel(m.Cancel)
 		return nil
@@ -238,8 +240,10 @@ type agentExam struct {
 	id        [challengeIDSize]byte
 	cancel    context.CancelFunc
 	cancelled bool // by the oracle
-	starts    chan *linkpb.ChallengeStart
+	starts    chan agentStep
 	over      chan struct{} // closed when it has ended on this side
+	// incoming is the step that has begun to come; owned by the reader.
+	incoming *incoming
 }
 
 func (s *agentStream) takeReserve(m *linkpb.ChallengeReserve) error {
@@ -251,7 +255,7 @@ func (s *agentStream) takeReserve(m *linkpb.ChallengeReserve) error {
 		return malformed("a challenge is reserved while another one of the same oracle is not over")
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	e := &agentExam{id: [challengeIDSize]byte(m.GetId()), cancel: cancel, starts: make(chan *linkpb.ChallengeStart, 1), over: make(chan struct{})}
+	e := &agentExam{id: [challengeIDSize]byte(m.GetId()), cancel: cancel, starts: make(chan agentStep, 1), over: make(chan struct{})}
 	s.exam = e
 	s.tasks.Go(func() {
 		defer close(e.over)
@@ -272,8 +276,19 @@ func (s *agentStream) takeStart(m *linkpb.ChallengeStart) error {
 	if e == nil || string(m.GetId()) != string(e.id[:]) {
 		return malformed("a step of a challenge that was not reserved")
 	}
+	if e.incoming != nil {
+		return malformed("a step of a challenge before the last one was sent whole")
+	}
+	if e.incoming = incomingOf(m); e.incoming != nil {
+		return nil
+	}
+	return e.begin(agentStep{start: m})
+}
+
+// begin hands a step that has come whole to the worker.
+func (e *agentExam) begin(step agentStep) error {
 	select {
-	case e.starts <- m:
+	case e.starts <- step:
 		return nil
 	case <-e.over: // given up; the oracle will read it
 		return nil
@@ -313,33 +328,33 @@ func (s *agentStream) examine(ctx context.Context, e *agentExam) (err error) {
 	if !s.send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Grant{Grant: &linkpb.ChallengeGrant{Id: e.id[:]}}}) {
 		return ctx.Err()
 	}
-	for step := uint32(1); ; step++ {
-		start, err := e.next(ctx, o.IdleLease)
+	for number := uint32(1); ; number++ {
+		step, err := e.next(ctx, o.IdleLease)
 		if err != nil {
 			return err
 		}
-		if start.GetStep() != step || step > maxChallengeSteps {
-			return malformed("step %d of the challenge comes as number %d of at most %d", start.GetStep(), step, maxChallengeSteps)
+		if step.start.GetStep() != number || number > maxChallengeSteps {
+			return malformed("step %d of the challenge comes as number %d of at most %d", step.start.GetStep(), number, maxChallengeSteps)
 		}
-		values, err := worker.Do(ctx, taskFromProto(start))
+		values, err := worker.Do(ctx, step.task())
 		if err != nil {
 			return cause(ctx, err)
 		}
-		if !s.send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Answer{Answer: &linkpb.ChallengeAnswer{Id: e.id[:], Step: step, Values: values}}}) {
-			return ctx.Err()
+		if err := s.answerStep(ctx, e, step, values); err != nil {
+			return err
 		}
 	}
 }
 
-func (e *agentExam) next(ctx context.Context, idle time.Duration) (*linkpb.ChallengeStart, error) {
+func (e *agentExam) next(ctx context.Context, idle time.Duration) (agentStep, error) {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	select {
-	case start := <-e.starts:
-		return start, nil
+	case step := <-e.starts:
+		return step, nil
 	case <-timer.C:
-		return nil, fmt.Errorf("the oracle held the slot for %s without a task", idle)
+		return agentStep{}, fmt.Errorf("the oracle held the slot for %s without a task", idle)
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return agentStep{}, context.Cause(ctx)
 	}
 }

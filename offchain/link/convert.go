@@ -25,11 +25,16 @@ func startToProto(id []byte, step uint32, task challenge.Task) *linkpb.OracleMes
 		m.Task = &linkpb.ChallengeStart_DiskPrepare{DiskPrepare: &linkpb.DiskPrepareTask{Seed: t.Seed, Blocks: t.Blocks}}
 	case challenge.DiskReadTask:
 		m.Task = &linkpb.ChallengeStart_DiskRead{DiskRead: &linkpb.DiskReadTask{Start: t.Start, Lanes: t.Lanes, Reads: t.Reads}}
+	case challenge.NetworkSendTask:
+		m.Task = &linkpb.ChallengeStart_NetworkSend{NetworkSend: &linkpb.NetworkSendTask{Seed: t.Seed, Bytes: t.Bytes}}
+	case challenge.NetworkReceiveTask:
+		m.Task = &linkpb.ChallengeStart_NetworkReceive{NetworkReceive: &linkpb.NetworkReceiveTask{Bytes: t.Bytes}}
 	}
 	return &linkpb.OracleMessage{Body: &linkpb.OracleMessage_Start{Start: m}}
 }
 
-// taskFromProto gives nil for a kind of task that this build does not know; the worker refuses it, as it does every bad value.
+// taskFromProto gives nil for a kind of task that this build does not know; the worker refuses it, as it does every bad value. What is to be
+// received comes in pieces.
 func taskFromProto(m *linkpb.ChallengeStart) challenge.Task {
 	switch t := m.GetTask().(type) {
 	case *linkpb.ChallengeStart_Cpu:
@@ -42,6 +47,10 @@ func taskFromProto(m *linkpb.ChallengeStart) challenge.Task {
 		return challenge.DiskPrepareTask{Seed: t.DiskPrepare.GetSeed(), Blocks: t.DiskPrepare.GetBlocks()}
 	case *linkpb.ChallengeStart_DiskRead:
 		return challenge.DiskReadTask{Start: t.DiskRead.GetStart(), Lanes: t.DiskRead.GetLanes(), Reads: t.DiskRead.GetReads()}
+	case *linkpb.ChallengeStart_NetworkSend:
+		return challenge.NetworkSendTask{Seed: t.NetworkSend.GetSeed(), Bytes: t.NetworkSend.GetBytes()}
+	case *linkpb.ChallengeStart_NetworkReceive:
+		return challenge.NetworkReceiveTask{Bytes: t.NetworkReceive.GetBytes()}
 	}
 	return nil
 }
@@ -102,7 +111,7 @@ func helloFromProto(m *linkpb.Hello) (Hello, error) {
 	if m.GetProtocol() != protocolVersion {
 		return Hello{}, malformed("the agent speaks protocol %d and this oracle %d; update the older one", m.GetProtocol(), protocolVersion)
 	}
-	h := Hello{NodeID: m.GetNodeId(), BootID: m.GetBootId(), Version: m.GetVersion(), Watch: m.GetWatch()}
+	h := Hello{NodeID: m.GetNodeId(), BootID: m.GetBootId(), Version: m.GetVersion(), Watch: m.GetWatch(), Network: m.GetNetwork()}
 	return h, h.Validate()
 }
 

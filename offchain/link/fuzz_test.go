@@ -18,7 +18,7 @@ func FuzzAgentMessage(f *testing.F) {
 		(&rawAgent{}).pong(testOracle, make([]byte, nonceSize)),
 		answer(challengeID(1), 1, []byte{1}), grant(challengeID(1)),
 		{Body: &linkpb.AgentMessage_Offers{Offers: &linkpb.OffersRequest{From: 1}}},
-		watchPiece(challengeID(1), 5), {Body: &linkpb.AgentMessage_Watch{Watch: endToProto(ErrNoJob)}},
+		networkPiece(challengeID(1), 1, 5), watchPiece(challengeID(1), 5), {Body: &linkpb.AgentMessage_Watch{Watch: endToProto(ErrNoJob)}},
 	} {
 		b, err := m.Marshal()
 		if err != nil {
@@ -50,7 +50,7 @@ func FuzzAgentMessage(f *testing.F) {
 		}
 		// A session with a ping and a challenge open takes anything without a panic.
 		s := newSession(&Server{opts: ServerOptions{OracleID: testOracle}}, nil, agentKey.Public().(ed25519.PublicKey), Hello{NodeID: testNode}, "")
-		s.exam = &exam{id: [challengeIDSize]byte(challengeID(1)), granted: make(chan struct{}), declined: make(chan string, 1), step: 1, answers: make(chan timedAnswer, 1)}
+		s.exam = &exam{id: [challengeIDSize]byte(challengeID(1)), granted: make(chan struct{}), declined: make(chan string, 1), step: 1, answers: make(chan timedAnswer, 1), due: 8}
 		s.watches[[watchIDSize]byte(challengeID(1))] = &watch{kind: WatchLog, pieces: make(chan *linkpb.WatchPiece, 1)}
 		for range 2 {
 			if err := s.take(&m, s.since); err != nil {
@@ -105,7 +105,8 @@ func FuzzOracleMessage(f *testing.F) {
 	for _, task := range []challenge.Task{
 		challenge.CPUTask{Modulus: []byte{3}, Bases: [][]byte{{1}, {2}}, Squarings: 5},
 		challenge.MemoryFillTask{Seed: []byte{1}, Blocks: 2}, challenge.MemoryWalkTask{Start: []byte{1}, Segments: 2, Steps: 3},
-		challenge.DiskPrepareTask{Seed: []byte{1}, Blocks: 2}, challenge.DiskReadTask{Start: []byte{1}, Lanes: 2, Reads: 3}, nil,
+		challenge.DiskPrepareTask{Seed: []byte{1}, Blocks: 2}, challenge.DiskReadTask{Start: []byte{1}, Lanes: 2, Reads: 3},
+		challenge.NetworkSendTask{Seed: []byte{1}, Bytes: 2}, challenge.NetworkReceiveTask{Bytes: 2}, nil,
 	} {
 		b, err := startToProto(challengeID(1), 1, task).Marshal()
 		if err != nil {

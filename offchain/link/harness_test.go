@@ -134,7 +134,7 @@ func startOracleAt(t testing.TB, addr string, change func(*ServerOptions)) (*Ser
 func agentOptions(t testing.TB, addr string) ClientOptions {
 	return ClientOptions{
 		OracleID: testOracle, Endpoint: addr, OracleKey: oracleKey.Public().(ed25519.PublicKey), Key: agentKey,
-		Hello:  Hello{NodeID: testNode, BootID: "0123456789abcdef", Version: "test"},
+		Hello:  Hello{NodeID: testNode, BootID: "0123456789abcdef", Version: "test", Network: true},
 		Slot:   challenge.NewSlot(),
 		Limits: challenge.Limits{Cores: 2, MemoryMiB: 1, DiskMiB: 1, Dir: t.TempDir()},
 		// Fast, so that tests are.

@@ -65,6 +65,7 @@ func challengeID(b byte) []byte {
 // Oracles that break the protocol are left, and tried again later.
 func TestHostileOracles(t *testing.T) {
 	task := challenge.MemoryFillTask{Seed: make([]byte, challenge.SeedSize), Blocks: 1}
+	receive := challenge.NetworkReceiveTask{Bytes: 5}
 	flood := make([]*linkpb.OracleMessage, oracleBurst+oracleMessages)
 	for i := range flood {
 		flood[i] = ping(make([]byte, nonceSize))
@@ -79,6 +80,11 @@ func TestHostileOracles(t *testing.T) {
 		"two challenges":       {reserve(1), reserve(2)},
 		"start of nothing":     {startToProto(challengeID(1), 1, task)},
 		"start of another":     {reserve(1), startToProto(challengeID(2), 1, task)},
+		"piece of nothing":     {oraclePiece(1, 1, 5)},
+		"piece not announced":  {reserve(1), oraclePiece(1, 1, 5)},
+		"too long a piece":     {reserve(1), startToProto(challengeID(1), 1, receive), oraclePiece(1, 1, challenge.NetworkPiece+1)},
+		"more than announced":  {reserve(1), startToProto(challengeID(1), 1, receive), oraclePiece(1, 1, 3), oraclePiece(1, 1, 3)},
+		"step in between":      {reserve(1), startToProto(challengeID(1), 1, receive), startToProto(challengeID(1), 2, task)},
 		"short acknowledgment": {{Body: &linkpb.OracleMessage_Ack{Ack: &linkpb.Ack{ReportDigest: []byte{1}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {

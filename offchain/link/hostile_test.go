@@ -41,6 +41,7 @@ func TestHostileAgents(t *testing.T) {
 		"report of nothing":        {[]*linkpb.AgentMessage{{Body: &linkpb.AgentMessage_Report{Report: &linkpb.SignedReport{}}}}, codes.InvalidArgument},
 		"piece of no watch":        {[]*linkpb.AgentMessage{watchPiece(make([]byte, watchIDSize), 1)}, codes.InvalidArgument},
 		"piece without an id":      {[]*linkpb.AgentMessage{watchPiece(nil, 1)}, codes.InvalidArgument},
+		"network piece of nothing": {[]*linkpb.AgentMessage{networkPiece(challengeID(1), 1, 1)}, codes.InvalidArgument},
 		"huge message":             {[]*linkpb.AgentMessage{badReport(func(s *SignedReport) { s.Signature = make([]byte, maxMessageSize) })}, codes.ResourceExhausted},
 		"flood":                    {repeat(progress, 1000), codes.ResourceExhausted},
 	} {
@@ -255,6 +256,7 @@ func TestFalseAndMisplacedAnswers(t *testing.T) {
 		"wrong step":     func(a *rawAgent, id []byte) { a.send(answer(id, 2)) },
 		"step zero":      func(a *rawAgent, id []byte) { a.send(answer(id, 0)) },
 		"granted twice":  func(a *rawAgent, id []byte) { a.send(grant(id)) },
+		"piece unasked":  func(a *rawAgent, id []byte) { a.send(networkPiece(id, 1, 1)) },
 		"answered twice": func(a *rawAgent, id []byte) { a.send(answer(id, 1)); a.recv(); a.send(answer(id, 1)) },
 	} {
 		t.Run(name, func(t *testing.T) {

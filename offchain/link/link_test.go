@@ -45,6 +45,7 @@ func TestPingMeasureAndProgress(t *testing.T) {
 	require.NotZero(t, m.MemoryBandwidthMiB)
 	require.NotZero(t, m.DiskReadMiB)
 	require.NotZero(t, m.RTTMicros)
+	require.NotZero(t, m.BandwidthKbit)
 	require.Equal(t, uint64(8), m.StorageMiB)
 	eventually(t, "the slot stays taken", func() bool { return !opts.Slot.Busy() })
 

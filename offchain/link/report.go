@@ -143,6 +143,8 @@ type Hello struct {
 	Version string
 	// Watch says that the agent shows tasks; NewClient sets it.
 	Watch bool
+	// Network says that the agent takes the tasks that measure its network; NewClient sets it.
+	Network bool
 }
 
 // Validate checks the form of a hello.

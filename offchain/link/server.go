@@ -110,6 +110,8 @@ type Server struct {
 	identity *identity
 	grpc     *grpc.Server
 	log      *slog.Logger
+	// networkTurn is held while the network of an agent is measured.
+	networkTurn chan struct{}
 
 	mu       sync.Mutex
 	sessions map[string]*Session
@@ -146,6 +148,7 @@ func NewServer(opts ServerOptions) (*Server, error) {
 	s := &Server{
 		opts: opts, identity: id, log: opts.Log,
 		sessions: map[string]*Session{}, comeback: map[string]*rate.Limiter{}, accepted: newMemory[[32]byte](rememberedReports),
+		networkTurn: make(chan struct{}, 1),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -54,6 +54,8 @@ type Session struct {
 	late  *memory[[nonceSize]byte]
 	exam  *exam
 	ended *memory[[challengeIDSize]byte]
+	// stale bytes of pieces may still come of the challenge that ended last.
+	stale uint64
 
 	watches   map[[watchIDSize]byte]*watch
 	watchPace *rate.Limiter // of new ones, which an agent counts as messages
@@ -175,7 +177,7 @@ func (s *Session) read() {
 		case err != nil:
 			s.drop(err)
 			return
-		case !messages.AllowN(at, 1) || !size.AllowN(at, msg.Size()):
+		case !s.asked(msg) && (!messages.AllowN(at, 1) || !size.AllowN(at, msg.Size())):
 			s.drop(status.Errorf(codes.ResourceExhausted, "the agent sends more than %d messages or %d KiB a second", per, bytesPerSecond>>10))
 			return
 		}
@@ -195,6 +197,8 @@ func (s *Session) take(msg *linkpb.AgentMessage, at time.Time) error {
 		return s.takeGrant(m.Grant)
 	case *linkpb.AgentMessage_Answer:
 		return s.takeAnswer(m.Answer, at)
+	case *linkpb.AgentMessage_Piece:
+		return s.takePiece(m.Piece)
 	case *linkpb.AgentMessage_Cancel:
 		return s.takeCancel(m.Cancel)
 	case *linkpb.AgentMessage_Report:

@@ -17,6 +17,9 @@ var ErrDeclined = errors.New("the agent declined the challenge")
 // ErrNotGranted means that the agent's challenge slot did not become free in time.
 var ErrNotGranted = errors.New("the agent did not grant its challenge slot in time")
 
+// networkPatience is how long a network waits to be measured.
+const networkPatience = 30 * time.Second
+
 // exam is the challenge that a session has under way.
 type exam struct {
 	id       [challengeIDSize]byte
@@ -25,6 +28,9 @@ type exam struct {
 	step     uint32
 	answers  chan timedAnswer // nil unless a step waits for its answer
 	declined chan string
+	// due bytes of the step's pieces have not come yet; pieces are those that have.
+	due    uint64
+	pieces [][]byte
 }
 
 type timedAnswer struct {
@@ -43,7 +49,7 @@ func (s *Session) Challenge(ctx context.Context, spec challenge.Spec) (challenge
 	case <-s.done:
 		return challenge.Measurement{}, s.gone()
 	}
-	e, err := s.reserve(ctx)
+	e, err := s.reserve(ctx, spec.Together)
 	if err != nil {
 		return challenge.Measurement{}, fmt.Errorf("challenge node %s: %w", s.NodeID(), err)
 	}
@@ -68,7 +74,13 @@ func (s *Session) Measure(ctx context.Context, declared challenge.Declared) (cha
 func (s *Session) MeasurePlan(ctx context.Context, rtt time.Duration, plan []challenge.Spec) (challenge.Measurement, error) {
 	m := challenge.Measurement{RTTMicros: uint64(max(rtt.Microseconds(), 1))}
 	for _, spec := range plan {
-		part, err := s.Challenge(ctx, spec)
+		var part challenge.Measurement
+		var err error
+		if spec.Kind == challenge.Network {
+			part, err = s.measureNetwork(ctx, spec)
+		} else {
+			part, err = s.Challenge(ctx, spec)
+		}
 		if err != nil {
 			return challenge.Measurement{}, err
 		}
@@ -77,7 +89,34 @@ func (s *Session) MeasurePlan(ctx context.Context, rtt time.Duration, plan []cha
 	return m, nil
 }
 
-func (s *Session) reserve(ctx context.Context) (*exam, error) {
+// measureNetwork measures one agent's network at a time, so that the oracle's own line is not what is measured. Nobody declares a network: one that
+// cannot be measured is left out, and so is one whose turn does not come.
+func (s *Session) measureNetwork(ctx context.Context, spec challenge.Spec) (m challenge.Measurement, err error) {
+	if !s.hello.Network {
+		return m, nil
+	}
+	patience := time.NewTimer(networkPatience)
+	defer patience.Stop()
+	select {
+	case s.server.networkTurn <- struct{}{}:
+		defer func() { <-s.server.networkTurn }()
+	case <-patience.C:
+		return m, nil
+	case <-ctx.Done():
+		return m, ctx.Err()
+	case <-s.done:
+		return m, s.gone()
+	}
+	m, err = s.Challenge(ctx, spec)
+	if err == nil || errors.Is(err, challenge.ErrWrongAnswer) || errors.Is(err, ErrGone) || ctx.Err() != nil {
+		return m, err
+	}
+	s.server.log.InfoContext(ctx, "the network could not be measured", "node", s.NodeID(), "reason", err)
+	return challenge.Measurement{}, nil
+}
+
+// reserve takes the agent's slot; for a challenge at given instants it gives up when the first has passed.
+func (s *Session) reserve(ctx context.Context, together *challenge.Together) (*exam, error) {
 	e := &exam{granted: make(chan struct{}), declined: make(chan string, 1)}
 	rand.Read(e.id[:]) // never fails: it ends the program instead
 	s.mu.Lock()
@@ -85,6 +124,10 @@ func (s *Session) reserve(ctx context.Context) (*exam, error) {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, s.server.opts.GrantTimeout, ErrNotGranted)
 	defer cancel()
+	if together != nil {
+		ctx, cancel = context.WithDeadlineCause(ctx, together.Tries[0].Add(time.Second), ErrNotGranted)
+		defer cancel()
+	}
 	_, err := s.send(ctx, &linkpb.OracleMessage{Body: &linkpb.OracleMessage_Reserve{Reserve: &linkpb.ChallengeReserve{Id: e.id[:]}}})
 	if err == nil {
 		select {
@@ -105,7 +148,7 @@ func (s *Session) reserve(ctx context.Context) (*exam, error) {
 // release forgets the challenge and frees the agent's slot.
 func (s *Session) release(e *exam) {
 	s.mu.Lock()
-	s.exam = nil
+	s.exam, s.stale = nil, e.due
 	s.ended.add(e.id)
 	s.mu.Unlock()
 	s.post(&linkpb.OracleMessage{Body: &linkpb.OracleMessage_Cancel{Cancel: &linkpb.ChallengeCancel{Id: e.id[:]}}})
@@ -124,9 +167,16 @@ func (p examPeer) Do(ctx context.Context, task challenge.Task) ([][]byte, time.D
 	s.mu.Lock()
 	e.step++
 	e.answers = answers
+	e.due, e.pieces = 0, nil
+	if t, ok := task.(challenge.NetworkSendTask); ok {
+		e.due = t.Bytes
+	}
 	step := e.step
 	s.mu.Unlock()
 	sent, err := s.send(ctx, startToProto(e.id[:], step, task))
+	if t, ok := task.(challenge.NetworkReceiveTask); ok && err == nil {
+		err = s.sendPieces(ctx, e, step, t.Payload)
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -182,7 +232,7 @@ func (s *Session) takeAnswer(m *linkpb.ChallengeAnswer, at time.Time) error {
 	if e.answers == nil || m.GetStep() != e.step {
 		return malformed("an answer to step %d of a challenge, which is not the one asked, or a second answer", m.GetStep())
 	}
-	e.answers <- timedAnswer{m.GetValues(), at}
+	e.answers <- timedAnswer{append(e.pieces, m.GetValues()...), at}
 	e.answers = nil
 	return nil
 }

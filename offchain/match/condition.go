@@ -31,8 +31,9 @@ func (s *state) facts(n *nodeState, p *Pending, price uint64) *constraint.Facts 
 		Region: n.Region, Datacenter: n.Datacenter, Arch: n.Arch, OS: n.OS, CPUModel: n.CPUModel, GPUModel: n.GPUModel,
 		StorageType: n.StorageType, Grade: gradeText(n.Grade),
 		CPU: bounded(n.Free.CPUMilli), Memory: bounded(n.Free.MemoryMiB), Storage: bounded(n.Free.StorageMiB), GPUs: bounded(n.Free.GPUs),
-		CPUSingle: bounded(n.CPUSingle), CPUAll: bounded(n.CPUAll), MemoryBandwidth: bounded(n.MemoryBandwidth), DiskRead: bounded(n.DiskRead),
-		Class: int64(n.Class), Tasks: int64(n.Running), Price: bounded(price), Reliability: n.reliability,
+		CPUSingle: bounded(n.CPUSingle), CPUAll: bounded(n.CPUAll), MemoryBandwidth: bounded(n.MemoryBandwidth), DiskRead: int64(n.DiskRead),
+		Bandwidth: int64(n.Bandwidth),
+		Class:     int64(n.Class), Tasks: int64(n.Running), Price: bounded(price), Reliability: n.reliability,
 		Distance: int64(rtt-n.RTT) / usPerKm, RTT: int64(rtt),
 	}
 	f.Attribute = func(key string) (string, bool) {

@@ -84,10 +84,11 @@ type Node struct {
 	OS         string
 	Attributes []Attribute
 
-	// CPUAll is the measured speed of all cores together, MemoryBandwidth and DiskRead are MiB per second. These, the models
-	// and the grade are read by conditions only.
-	CPUAll, MemoryBandwidth, DiskRead uint64
-	CPUModel, GPUModel, StorageType   string
+	// CPUAll is the measured speed of all cores together, MemoryBandwidth and DiskRead are MiB per second, Bandwidth of the network is Mbit per
+	// second, zero if less or not measured. These, the models and the grade are read by conditions only.
+	CPUAll, MemoryBandwidth         uint64
+	DiskRead, Bandwidth             uint32
+	CPUModel, GPUModel, StorageType string
 	// Class is the one that the recorded model gives the node; zero if there is none.
 	Class uint32
 	// Place is where the node stands; RTT its round trip to the nearest exchange in microseconds.

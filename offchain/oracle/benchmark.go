@@ -29,13 +29,20 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 		return fmt.Errorf("%w: the node is the operator's own", errAbstain)
 	}
 	end := time.Unix(round.Deadline, 0).Add(-min(reserve, time.Duration(round.Deadline-round.OpenedTime)*time.Second/4))
-	measured, err := w.measure(ctx, node, end)
+	var measured nodestypes.Benchmark
+	if node.BenchmarkStart != 0 {
+		measured, err = w.measureJoint(ctx, node, round, end)
+	} else {
+		measured, err = w.measure(ctx, node, round, end)
+	}
 	observation := nodestypes.BenchmarkObservation{}
 	switch {
 	case err == nil:
 		observation.Measured = measured
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, errAbstain):
+		return err
 	default:
 		w.log.Warn("the node could not be measured", "node", node.Id, "error", err)
 		observation.Unreachable = true
@@ -53,23 +60,55 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 	return settled(w.voter.cast(ctx, oracletypes.Vote{RoundId: round.Id, Body: body}, 0))
 }
 
-// measure carries the challenges out, again after a broken link, until the end is near.
-func (w *Worker) measure(ctx context.Context, node nodestypes.Node, end time.Time) (nodestypes.Benchmark, error) {
-	ctx, cancel := context.WithDeadlineCause(ctx, end, errors.New("the round's time is over"))
-	defer cancel()
-	declared := challenge.Declared{
+// measure carries the challenges out.
+func (w *Worker) measure(ctx context.Context, node nodestypes.Node, round oracletypes.Round, end time.Time) (nodestypes.Benchmark, error) {
+	ranks, err := w.ranks(ctx, round)
+	if err != nil {
+		return nodestypes.Benchmark{}, err
+	}
+	declared := declaredBy(node, round, len(ranks))
+	return w.measureWith(ctx, node, end, func(ctx context.Context, s *link.Session) (challenge.Measurement, error) {
+		return s.Measure(ctx, declared)
+	})
+}
+
+// ranks are the operators of a round's set.
+func (w *Worker) ranks(ctx context.Context, round oracletypes.Round) ([]string, error) {
+	resp, err := oracletypes.NewQueryClient(w.cfg.Chain.Latest()).Round(ctx, &oracletypes.QueryRoundRequest{Id: round.Id})
+	if err != nil {
+		return nil, err
+	}
+	return resp.Ranks, nil
+}
+
+// declaredBy a node, with as much memory to fill as each of the oracles can have filled in half of the round's time.
+func declaredBy(node nodestypes.Node, round oracletypes.Round, oracles int) challenge.Declared {
+	d := challenge.Declared{
 		Cores: int(node.Hardware.Cores), CPUSingle: node.Declared.CpuSingle, CPUAll: node.Declared.CpuAll,
 		MemoryMiB: node.Declared.MemoryMib, MemoryBandwidthMiB: node.Declared.MemoryBandwidth,
 		DiskReadMiB: node.Declared.DiskRead, StorageMiB: node.Declared.StorageMib,
 	}
+	most := time.Duration(round.Deadline-round.OpenedTime) * time.Second / 2 / time.Duration(max(oracles, 1))
+	d.FillMiB = challenge.MemoryFill(d, node.Reserved.MemoryMib, most)
+	return d
+}
+
+var errTimeOver = errors.New("the round's time is over")
+
+// measureWith carries challenges out, again after a broken link, until the end is near.
+func (w *Worker) measureWith(
+	ctx context.Context, node nodestypes.Node, end time.Time, measure func(context.Context, *link.Session) (challenge.Measurement, error),
+) (nodestypes.Benchmark, error) {
+	ctx, cancel := context.WithDeadlineCause(ctx, end, errTimeOver)
+	defer cancel()
 	var last error
 	for {
 		if session, ok := w.server.Session(node.Id); ok {
-			m, err := session.Measure(ctx, declared)
+			m, err := measure(ctx, session)
 			if err == nil {
 				return nodestypes.Benchmark{
 					CpuSingle: m.CPUSingle, CpuAll: m.CPUAll, MemoryMib: m.MemoryMiB, MemoryBandwidth: m.MemoryBandwidthMiB,
-					DiskRead: m.DiskReadMiB, StorageMib: m.StorageMiB, RttUs: m.RTTMicros,
+					DiskRead: m.DiskReadMiB, StorageMib: m.StorageMiB, RttUs: m.RTTMicros, BandwidthKbit: m.BandwidthKbit,
 				}, nil
 			}
 			last = err

@@ -58,7 +58,7 @@ func featuresOf(n nodestypes.Node) classify.Node {
 	return classify.Node{
 		MemoryMiB: n.Capacity.MemoryMib, StorageMiB: n.Capacity.StorageMib, Price: min(price, math.MaxInt64),
 		CPUSingle: n.Measured.CpuSingle, CPUAll: n.Measured.CpuAll, Memory: n.Measured.MemoryBandwidth,
-		RTT: uint64(roundTrip(n)), Jitter: uint64(n.Network.JitterUs), Loss: uint64(n.Network.LossPpm),
+		Bandwidth: n.Measured.BandwidthKbit, RTT: uint64(roundTrip(n)), Jitter: uint64(n.Network.JitterUs), Loss: uint64(n.Network.LossPpm),
 		Successes: n.Rating.Successes / nodestypes.RatingOne, Tasks: n.Rating.Trials / nodestypes.RatingOne,
 		StorageType: storageTypes[n.Hardware.StorageType], Arch: n.Hardware.Arch,
 	}

@@ -106,8 +106,9 @@ func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, prob
 		Prices: match.Prices{CPU: n.Prices.Cpu, Memory: n.Prices.Memory, Storage: n.Prices.Storage, GPU: n.Prices.Gpu},
 		Region: n.Region, Datacenter: n.Datacenter, Arch: n.Hardware.Arch, OS: n.Hardware.Os, CPUSingle: n.Measured.CpuSingle,
 		Probation: probation, Running: n.RunningTasks,
-		CPUAll: n.Measured.CpuAll, MemoryBandwidth: n.Measured.MemoryBandwidth, DiskRead: n.Measured.DiskRead,
-		CPUModel: n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
+		CPUAll: n.Measured.CpuAll, MemoryBandwidth: n.Measured.MemoryBandwidth, DiskRead: saturated(n.Measured.DiskRead),
+		Bandwidth: saturated(n.Measured.BandwidthKbit / 1000),
+		CPUModel:  n.Hardware.CpuModel, GPUModel: n.Hardware.GpuModel, StorageType: storageTypes[n.Hardware.StorageType],
 		Class: n.Class, Place: placeOf(n.Location), RTT: roundTrip(n), Grade: letter(n.Grade),
 		Stats: match.Stats{
 			Successes: n.Rating.Successes, Trials: n.Rating.Trials, Speed: n.Rating.Speed, SpeedTrials: n.Rating.SpeedTrials,
@@ -128,8 +129,10 @@ func roundTrip(n nodestypes.Node) uint32 {
 	if n.Network.RttUs > 0 {
 		return n.Network.RttUs
 	}
-	return uint32(min(n.Measured.RttUs, math.MaxUint32))
+	return saturated(n.Measured.RttUs)
 }
+
+func saturated(v uint64) uint32 { return uint32(min(v, math.MaxUint32)) }
 
 // letter of a network grade; zero if there is none.
 func letter(g nodestypes.NetworkGrade) byte {

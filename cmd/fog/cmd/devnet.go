@@ -142,8 +142,9 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) 
 		if err != nil {
 			return err
 		}
+		// Little memory, because each of the oracles has most of it filled on this one machine.
 		args := []string{
-			"--home", d.ProviderHome(), "node", "register", "--salt", "devnet", "--region", "local", "--datacenter", "home",
+			"--home", d.ProviderHome(), "node", "register", "--salt", "devnet", "--region", "local", "--datacenter", "home", "--memory", "1GiB",
 			"--price-cpu", "2FOG", "--price-memory", "0.5FOG", "--price-storage", "0.1FOG", "--deposit", "100FOG",
 		}
 		if region != nil {

@@ -202,7 +202,7 @@ func printNode(w io.Writer, v nodeView) error {
 		{"one core", num(d.CpuSingle), num(m.CpuSingle), "squarings/s"}, {"all cores", num(d.CpuAll), num(m.CpuAll), "squarings/s"},
 		{"memory", num(d.MemoryMib), num(m.MemoryMib), "MiB"}, {"memory speed", num(d.MemoryBandwidth), num(m.MemoryBandwidth), "MiB/s"},
 		{"disk", num(d.DiskRead), num(m.DiskRead), "MiB/s"}, {"storage", num(d.StorageMib), num(m.StorageMib), "MiB"},
-		{"round trip", "", num(m.RttUs), "µs"},
+		{"round trip", "", num(m.RttUs), "µs"}, {"bandwidth", "", bandwidthText(m.BandwidthKbit), "Mbit/s"},
 	}); err != nil {
 		return err
 	}
@@ -225,6 +225,14 @@ func networkText(n nodestypes.Node) string {
 	v := n.Network
 	return fmt.Sprintf("grade %s: round trip %.1f ms, jitter %.1f ms, %.2f %% lost (as of %s)", n.Grade.Letter(),
 		float64(v.RttUs)/1000, float64(v.JitterUs)/1000, float64(v.LossPpm)/10_000, when(v.Time))
+}
+
+// bandwidthText is kbit/s in Mbit/s.
+func bandwidthText(kbit uint64) string {
+	if kbit == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%d.%d", kbit/1000, kbit/100%10)
 }
 
 func num(v uint64) string { return fmt.Sprint(v) }

@@ -15,7 +15,8 @@ func TestNodeShowsClassAndRating(t *testing.T) {
 	const week = 7 * 86_400
 	n := nodestypes.Node{
 		Id: "node1a", Class: 3, ClassCandidate: 5, RatedTime: 1000, Location: &nodestypes.Location{Latitude: -33_868_800, Longitude: 151_000_000},
-		Rating: nodestypes.Rating{Successes: 19 * match.One, Trials: 20 * match.One, Speed: 9 * match.One, SpeedTrials: 10 * match.One},
+		Measured: nodestypes.Benchmark{BandwidthKbit: 94_271},
+		Rating:   nodestypes.Rating{Successes: 19 * match.One, Trials: 20 * match.One, Speed: 9 * match.One, SpeedTrials: 10 * match.One},
 	}
 	model := nodestypes.Model{Version: 12, Classes: []nodestypes.Class{{Id: 3, Profile: "fast CPU, little memory"}}}
 	v := nodeView{node: n, Class: classOf(n, model), Rating: ratingOf(n, 1000+week)}
@@ -35,6 +36,8 @@ func TestNodeShowsClassAndRating(t *testing.T) {
 	require.Regexp(t, `delivers +90.0 % of the measured speed, over 5.0 runs that count`, out.String())
 	require.Regexp(t, `location +-33.8688,151\n`, out.String())
 
+	require.Regexp(t, `bandwidth +94.2 +Mbit/s`, out.String())
+
 	raw, err := json.Marshal(v)
 	require.NoError(t, err)
 	var back map[string]any
@@ -48,6 +51,7 @@ func TestNodeShowsClassAndRating(t *testing.T) {
 	require.NoError(t, printNode(&out, nodeView{Class: classOf(nodestypes.Node{}, model)}))
 	require.Regexp(t, `class +none yet\n`, out.String())
 	require.Regexp(t, `reliability +no outcomes that count yet`, out.String())
+	require.Regexp(t, `bandwidth +not measured`, out.String())
 	require.NotContains(t, out.String(), "delivers")
 	require.Contains(t, out.String(), "distances count as the farthest")
 }

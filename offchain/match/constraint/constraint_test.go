@@ -17,7 +17,7 @@ func facts() *Facts {
 	labels := map[string]string{"tpm": "true", "rack": "17", "zone": "a", "my-label": "x y", "off": "false", "big": "99999999999999999999"}
 	return &Facts{
 		Region: "eu", Datacenter: "fra1", Arch: "amd64", OS: "linux", GPUModel: "NVIDIA H100", Grade: "B",
-		CPU: 4000, Memory: 8192, GPUs: 2, CPUSingle: 2364, Class: 3, Distance: 120, Reliability: 985,
+		CPU: 4000, Memory: 8192, GPUs: 2, CPUSingle: 2364, Bandwidth: 94, Class: 3, Distance: 120, Reliability: 985,
 		Attribute: func(key string) (string, bool) { value, found := labels[key]; return value, found },
 	}
 }
@@ -26,6 +26,7 @@ func TestHolds(t *testing.T) {
 	for source, want := range map[string]bool{
 		`region == "eu" && cpu_single >= 2000 && attr.tpm == true`: true,
 		`region == 'us' || cpu_single > 2364`:                      false,
+		`bandwidth >= 94 && bandwidth < 100`:                       true,
 		`region in ["us", "eu"]`:                                   true,
 		`region !in ["us", "eu",]`:                                 false,
 		`region in []`:                                             false,
@@ -54,13 +55,13 @@ func TestHolds(t *testing.T) {
 		`attr.zone.endsWith("a")`:                                  true,
 		`attr.missing.contains("")`:                                false,
 		`grade <= "B"`:                                             true,
-		`memory_mib / 1024 == 8 && cpu_milli % 3000 == 1000`:    true,
+		`memory_mib / 1024 == 8 && cpu_milli % 3000 == 1000`:       true,
 		`1 + 2 * 3 == 7 && (1 + 2) * 3 == 9 && 10 - 2 - 3 == 5`: true,
-		`-cpu_single < -2_000`:                                  true,
-		`true == (region == "eu")`:                              true,
-		`false || false && true || true`:                        true,
-		`distance <= 200 && reliability > 980`:                  true,
-		`datacenter == "it's \"\\"`:                             false,
+		`-cpu_single < -2_000`:                 true,
+		`true == (region == "eu")`:             true,
+		`false || false && true || true`:       true,
+		`distance <= 200 && reliability > 980`: true,
+		`datacenter == "it's \"\\"`:            false,
 	} {
 		p, err := Compile(source)
 		require.NoError(t, err, source)

@@ -7,7 +7,9 @@ type Facts struct {
 	CPU, Memory, Storage, GPUs int64
 	// CPUSingle, CPUAll, MemoryBandwidth and DiskRead are the measured speeds.
 	CPUSingle, CPUAll, MemoryBandwidth, DiskRead int64
-	Class                                        int64
+	// Bandwidth of the network in Mbit/s, rounded down; zero if it was not measured.
+	Bandwidth int64
+	Class     int64
 	// Tasks that run on the node.
 	Tasks int64
 	// Price in ufog per task-hour of the job.
@@ -60,6 +62,7 @@ var variables = map[string]variable{
 	"cpu_all":          numVar(func(f *Facts) int64 { return f.CPUAll }),
 	"memory_bandwidth": numVar(func(f *Facts) int64 { return f.MemoryBandwidth }),
 	"disk_read":        numVar(func(f *Facts) int64 { return f.DiskRead }),
+	"bandwidth":        numVar(func(f *Facts) int64 { return f.Bandwidth }),
 	"class":            numVar(func(f *Facts) int64 { return f.Class }),
 	"tasks":            numVar(func(f *Facts) int64 { return f.Tasks }),
 	"price":            numVar(func(f *Facts) int64 { return f.Price }),

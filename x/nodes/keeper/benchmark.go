@@ -28,14 +28,16 @@ func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchma
 	if err != nil {
 		return err
 	}
-	n.BenchmarkUntil = 0
+	joint := n.BenchmarkStart != 0
+	n.BenchmarkUntil, n.BenchmarkStart = 0, 0
 	from, recorded := n.Status, ""
 	measured, count := types.Medians(msg.Observations)
 	if count < int(msg.Quorum) {
 		recorded, err = k.unreachable(ctx, id, &n, p)
 	} else {
+		measured = types.Credit(measured, n)
 		n.Measured, n.UnreachableTries = measured, 0
-		recorded, err = k.judge(ctx, id, &n, p)
+		recorded, err = k.judge(ctx, id, &n, p, joint)
 	}
 	if err != nil {
 		return err
@@ -74,13 +76,20 @@ func (k Keeper) mayRecord(ctx context.Context, id escrowtypes.ID, n types.Node, 
 }
 
 // judge compares what is declared with what was measured and returns what follows.
-func (k Keeper) judge(ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params) (string, error) {
+func (k Keeper) judge(ctx context.Context, id escrowtypes.ID, n *types.Node, p types.Params, joint bool) (string, error) {
+	now := blockSeconds(ctx)
+	if n.BelowTime != 0 && now >= n.BelowTime+fleetDay {
+		n.BenchmarkTries, n.BelowTime = 0, 0
+	}
 	verdict, lowered, figure := types.Judge(n.Declared, n.Measured, p)
 	if verdict != types.VerdictBelow {
 		return string(verdict), k.pass(ctx, id, n, lowered)
 	}
 	n.BenchmarkPending = true
 	n.BenchmarkTries++
+	if joint {
+		n.BelowTime = now
+	}
 	if n.BenchmarkTries < p.MaxBenchmarkTries {
 		return "retry", k.ToBenchmark.Set(ctx, id)
 	}
@@ -88,6 +97,7 @@ func (k Keeper) judge(ctx context.Context, id escrowtypes.ID, n *types.Node, p t
 		_, err := k.end(ctx, n, types.NODE_STATUS_REFUSED, "declared "+figure+" was not reached")
 		return "refused", err
 	}
+	n.BelowTime = 0
 	return "false_declaration", k.condemn(ctx, id, n, p, "declared "+figure+" was not there")
 }
 
@@ -97,7 +107,11 @@ func (k Keeper) pass(ctx context.Context, id escrowtypes.ID, n *types.Node, lowe
 	// What is offered follows what is declared, but never below what running work holds.
 	n.Capacity.MemoryMib = max(n.Reserved.MemoryMib, min(n.Capacity.MemoryMib, lowered.MemoryMib))
 	n.Capacity.StorageMib = max(n.Reserved.StorageMib, min(n.Capacity.StorageMib, lowered.StorageMib))
-	n.BenchmarkPending, n.BenchmarkTries = false, 0
+	n.BenchmarkPending = false
+	// Of nodes that share a machine another one falls short each time, so passing among others does not wipe out the times before.
+	if n.BelowTime == 0 {
+		n.BenchmarkTries = 0
+	}
 	if n.Status != types.NODE_STATUS_PENDING && n.Status != types.NODE_STATUS_JAILED {
 		return nil
 	}

@@ -95,6 +95,26 @@ func TestMediansDecide(t *testing.T) {
 	require.Equal(t, scaled(declared, 74), w.node(split).Measured, "of an even number the lower median")
 }
 
+// A network is measured, not declared: it is never asked for, and a figure stays until there is another one.
+func TestBandwidthIsMeasuredOnly(t *testing.T) {
+	w := newWorld(t)
+	id := w.register(w.rich("alice", 5*fog, 100*fog), "one")
+	seen := func(kbit uint64) types.BenchmarkObservation {
+		o := measured(100)
+		o.Measured.BandwidthKbit = kbit
+		return o
+	}
+	w.end(1, w.benchmark(id, seen(90_000), seen(0), seen(110_000), seen(100_000)))
+	require.Equal(t, types.NODE_STATUS_ACTIVE, w.node(id).Status)
+	require.EqualValues(t, 90_000, w.node(id).Measured.BandwidthKbit, "the lower median")
+	w.end(60, w.seen(restarted(1, "aaaaaaaaaaaaaaaa")))
+	w.end(1, w.benchmark(id, measured(100), seen(90_000), measured(100)))
+	require.EqualValues(t, 90_000, w.node(id).Measured.BandwidthKbit, "no quorum has measured it")
+	w.end(60, w.seen(restarted(1, "bbbbbbbbbbbbbbbb")))
+	w.end(1, w.benchmark(id, seen(7), seen(7), seen(7)))
+	require.EqualValues(t, 7, w.node(id).Measured.BandwidthKbit)
+}
+
 func TestUnreachable(t *testing.T) {
 	w := newWorld(t)
 	id := w.register(w.rich("alice", 5*fog, 100*fog), "one")

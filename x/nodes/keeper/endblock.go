@@ -27,6 +27,9 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 	if err := k.openBenchmarks(ctx, p); err != nil {
 		return err
 	}
+	if err := k.openDueFleets(ctx, p); err != nil {
+		return err
+	}
 	if err := k.openLiveness(ctx, p); err != nil {
 		return err
 	}
@@ -43,7 +46,10 @@ func (k Keeper) askBenchmark(ctx context.Context, id escrowtypes.ID, n *types.No
 	if asked || n.BenchmarkUntil > blockSeconds(ctx) {
 		return types.ErrUnderWay.Wrapf("%s; wait for the result, then try again", n.Id)
 	}
-	n.BenchmarkPending, n.BenchmarkTries, n.UnreachableTries = true, 0, 0
+	n.BenchmarkPending, n.UnreachableTries = true, 0
+	if n.BelowTime == 0 { // or a change of the declaration would wipe out what was seen in joint benchmarks
+		n.BenchmarkTries = 0
+	}
 	return k.ToBenchmark.Set(ctx, id)
 }
 
@@ -56,18 +62,38 @@ func (k Keeper) openBenchmarks(ctx context.Context, p types.Params) error {
 	if err != nil {
 		return err
 	}
+	var groups []*group
 	for _, id := range ids {
-		if err := k.ToBenchmark.Remove(ctx, id); err != nil {
+		n, err := k.Node(ctx, id)
+		if err != nil {
 			return err
 		}
-		if err := k.openBenchmark(ctx, p, id); err != nil {
+		// After a mere restart, or at its end, a node is looked at alone.
+		if n.Status.Live() && n.BenchmarkPending {
+			if groups, err = k.groupOf(groups, id, n); err != nil {
+				return err
+			}
+			err = k.ToBenchmark.Remove(ctx, id)
+		} else {
+			err = k.openBenchmark(ctx, p, id, 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, g := range groups {
+		if err := k.openGroup(ctx, p, g); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtypes.ID) error {
+// openBenchmark has the oracles look at a node in the place of what is asked or open; start is zero if it is alone.
+func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtypes.ID, start int64) error {
+	if err := k.ToBenchmark.Remove(ctx, id); err != nil {
+		return err
+	}
 	n, err := k.Node(ctx, id)
 	if err != nil {
 		return err
@@ -81,7 +107,7 @@ func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtype
 			return err
 		}
 		now, window := blockSeconds(ctx), int64(p.BenchmarkWindow)
-		n.BenchmarkUntil = now + benchmarkReopenings*window
+		n.BenchmarkUntil, n.BenchmarkStart = now+benchmarkReopenings*window, start
 		if _, err := k.rounds.OpenRound(ctx, types.RoundKindBenchmark, subject, now+window, n.BenchmarkUntil); err != nil {
 			return err
 		}
@@ -92,7 +118,7 @@ func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtype
 // closeBenchmark ends the round about the node's present boot, if one is open; only code that runs in EndBlock may call it. The caller
 // stores the node.
 func (k Keeper) closeBenchmark(ctx context.Context, id escrowtypes.ID, n *types.Node) error {
-	n.BenchmarkUntil = 0
+	n.BenchmarkUntil, n.BenchmarkStart = 0, 0
 	subject, err := types.EncodeBenchmarkSubject(id, n.Boot)
 	if err != nil {
 		return err

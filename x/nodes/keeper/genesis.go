@@ -56,6 +56,15 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	for _, f := range g.Fleets {
+		owner, err := k.addresses.StringToBytes(f.Owner)
+		if err != nil {
+			return err
+		}
+		if err := k.setFleet(ctx, owner, f, f.Due); err != nil {
+			return err
+		}
+	}
 	for _, text := range g.ToBenchmark {
 		id, err := types.ParseNodeID(text)
 		if err != nil {
@@ -141,6 +150,13 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	}
 	err = k.Ratings.Walk(ctx, nil, func(id escrowtypes.ID, ratings types.Ratings) (bool, error) {
 		g.Ratings = append(g.Ratings, types.NodeRatings{NodeId: id.Bech32(types.NodeHRP), Ratings: ratings})
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = k.Fleets.Walk(ctx, nil, func(_ sdk.AccAddress, f types.Fleet) (bool, error) {
+		g.Fleets = append(g.Fleets, f)
 		return false, nil
 	})
 	if err != nil {

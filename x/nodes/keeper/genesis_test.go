@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -63,6 +64,16 @@ func (w *world) marks(owner string) (n int) {
 	return n
 }
 
+// fleetsDue lists the joint benchmarks that are put off.
+func (w *world) fleetsDue() (due []string) {
+	err := w.k.FleetsDue.Walk(w.Ctx, nil, func(key collections.Pair[int64, sdk.AccAddress]) (bool, error) {
+		due = append(due, fmt.Sprint(key.K1(), key.K2()))
+		return false, nil
+	})
+	require.NoError(w.tb, err)
+	return due
+}
+
 func TestGenesisRoundTrip(t *testing.T) {
 	w := motley(t)
 	exported, err := w.k.ExportGenesis(w.Ctx)
@@ -74,6 +85,7 @@ func TestGenesisRoundTrip(t *testing.T) {
 	}
 	require.Len(t, statuses, len(types.NodeStatus_name)-1, "each status but UNSPECIFIED")
 	require.Len(t, exported.ToBenchmark, 1)
+	require.NotEmpty(t, exported.Fleets)
 
 	money, err := w.Escrow.ExportGenesis(w.Ctx)
 	require.NoError(t, err)
@@ -98,6 +110,8 @@ func TestGenesisRoundTrip(t *testing.T) {
 	require.NoError(t, other.k.InitGenesis(other.Ctx, *exported))
 	again, err := other.k.ExportGenesis(other.Ctx)
 	require.NoError(t, err)
+	require.Equal(t, w.fleetsDue(), other.fleetsDue())
+	require.NotEmpty(t, w.fleetsDue())
 	require.Equal(t, exported, again)
 
 	// What is not exported but follows from the nodes is the same too.

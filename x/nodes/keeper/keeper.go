@@ -48,6 +48,9 @@ type Keeper struct {
 	Ratings collections.Map[escrowtypes.ID, types.Ratings]
 	// Model of the classes, once there is one.
 	Model collections.Item[types.Model]
+	// Fleets count the joint benchmarks of owners, FleetsDue are those that are put off, by time. Touched in EndBlock only.
+	Fleets    collections.Map[sdk.AccAddress, types.Fleet]
+	FleetsDue collections.KeySet[collections.Pair[int64, sdk.AccAddress]]
 }
 
 // NewKeeper makes the keeper.
@@ -76,6 +79,9 @@ func NewKeeper(
 		ToBenchmark: collections.NewKeySet(sb, types.ToBenchmarkPrefix, "to_benchmark", escrowtypes.IDKey),
 		Ratings:     collections.NewMap(sb, types.RatingsPrefix, "ratings", escrowtypes.IDKey, codec.CollValue[types.Ratings](cdc)),
 		Model:       collections.NewItem(sb, types.ModelPrefix, "model", codec.CollValue[types.Model](cdc)),
+		Fleets:      collections.NewMap(sb, types.FleetsPrefix, "fleets", sdk.AccAddressKey, codec.CollValue[types.Fleet](cdc)),
+		FleetsDue: collections.NewKeySet(sb, types.FleetsDuePrefix, "fleets_due",
+			collections.PairKeyCodec(collections.Int64Key, sdk.AccAddressKey)),
 		Condemned: collections.NewKeySet(sb, types.CondemnedPrefix, "condemned",
 			collections.PairKeyCodec(sdk.AccAddressKey, escrowtypes.IDKey)),
 	}

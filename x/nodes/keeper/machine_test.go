@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"cosmossdk.io/collections"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
@@ -69,7 +71,7 @@ func newMachine(t *rapid.T) *machine {
 	for _, salt := range salts[:3] {
 		n, o := m.model.nodes[salt], measured(100)
 		m.reports = append(m.reports, m.benchmark(m.id(salt), o, o, o))
-		m.expects = append(m.expects, func() error { return m.model.measured(n, boot, declared.CpuSingle, true) })
+		m.expects = append(m.expects, func() error { return m.model.measured(n, boot, declared.CpuSingle, true, m.now()) })
 	}
 	m.endBlock(t, 1)
 	return m
@@ -226,7 +228,7 @@ func (m *machine) reportBenchmark(t *rapid.T, salt string, n *modelNode, boot st
 		observations[2] = unreachable
 	}
 	m.reports = append(m.reports, m.benchmarkOf(m.id(salt), boot, observations...))
-	m.expects = append(m.expects, func() error { return m.model.measured(n, boot, figures.CpuSingle, reached) })
+	m.expects = append(m.expects, func() error { return m.model.measured(n, boot, figures.CpuSingle, reached, m.now()) })
 }
 
 func (m *machine) reportLiveness(t *rapid.T, o types.LivenessObservation, effect func()) {
@@ -275,6 +277,9 @@ func (m *machine) compare(t *rapid.T) {
 		require.Equal(t, want.condemned, n.Condemned)
 		require.Equal(t, want.draining, n.Draining)
 		require.Equal(t, want.until, n.BenchmarkUntil)
+		require.Equal(t, want.start, n.BenchmarkStart)
+		require.Equal(t, want.belowAt, n.BelowTime)
+		require.Equal(t, want.known, n.Measured.CpuSingle)
 		require.Equal(t, want.rtt, n.Network.RttUs)
 		require.Equal(t, want.grade(), n.Grade)
 		require.Equal(t, want.running, n.RunningTasks)
@@ -288,6 +293,14 @@ func (m *machine) compare(t *rapid.T) {
 		}
 	}
 	for i, owner := range m.owners {
+		f, err := m.k.Fleets.Get(m.Ctx, owner)
+		if !errors.Is(err, collections.ErrNotFound) {
+			require.NoError(t, err)
+		}
+		require.Equal(t, m.model.fleets[i].due, f.Due)
+		if f.Joint > 0 || f.Due > 0 {
+			require.Equal(t, m.model.fleets[i], modelFleet{day: f.Day, due: f.Due, joint: int(f.Joint)})
+		}
 		require.Equal(t, m.model.free[i], m.account(owner).Free())
 	}
 	require.Equal(t, m.supply-m.model.burned, m.Supply(), "only slashed deposits are burned")

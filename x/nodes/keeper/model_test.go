@@ -26,10 +26,20 @@ type modelNode struct {
 	timerRuns  bool // its work is going to be lost
 	awardTaken uint64
 	rtt        uint32
+	start      int64  // at which those that are benchmarked together begin
+	belowAt    int64  // when it fell short among others, as long as that counts
+	known      uint64 // cpu_single as measured
+}
+
+// modelFleet is what is counted of an owner.
+type modelFleet struct {
+	day, due int64
+	joint    int
 }
 
 type model struct {
 	nodes  map[string]*modelNode
+	fleets [2]modelFleet
 	free   [2]uint64
 	burned uint64
 	next   uint32
@@ -80,7 +90,10 @@ func (n *modelNode) ask(now int64) error {
 	if n.asked || n.until > now {
 		return types.ErrUnderWay
 	}
-	n.pending, n.below, n.away, n.asked = true, 0, 0, true
+	n.pending, n.away, n.asked = true, 0, true
+	if n.belowAt == 0 {
+		n.below = 0
+	}
 	return nil
 }
 
@@ -153,14 +166,15 @@ func (n *modelNode) reserve(tasks uint32) error {
 }
 
 // measured is the report of a round about a boot.
-func (m *model) measured(n *modelNode, boot string, single uint64, reached bool) error {
+func (m *model) measured(n *modelNode, boot string, single uint64, reached bool, now int64) error {
 	switch {
 	case !n.live() || n.jailedForGood():
 		return types.ErrWrongStatus
 	case n.boot != boot || n.asked:
 		return types.ErrStaleReport
 	}
-	n.until = 0
+	joint := n.start != 0
+	n.until, n.start = 0, 0
 	if !reached {
 		n.pending = true
 		n.away++
@@ -168,14 +182,31 @@ func (m *model) measured(n *modelNode, boot string, single uint64, reached bool)
 		return nil
 	}
 	n.away = 0
+	if n.running > 0 {
+		whole := n.known
+		if n.running < 8 {
+			whole = min(whole, single*8/uint64(8-n.running))
+		}
+		single = max(single, whole)
+	}
+	n.known = single
+	if n.belowAt != 0 && now >= n.belowAt+day {
+		n.below, n.belowAt = 0, 0
+	}
 	switch {
 	case single*100 < n.single*75:
+		if joint {
+			n.belowAt = now
+		}
 		m.fellShort(n)
 		return nil
 	case single*100 < n.single*90:
 		n.single = single
 	}
-	n.pending, n.below = false, 0
+	n.pending = false
+	if n.belowAt == 0 {
+		n.below = 0
+	}
 	if n.status == types.NODE_STATUS_PENDING || n.status == types.NODE_STATUS_JAILED {
 		n.status, n.condemned, n.draining, n.outages, n.timerRuns = types.NODE_STATUS_ACTIVE, false, false, nil, false
 		if n.index == 0 {
@@ -200,6 +231,7 @@ func (m *model) fellShort(n *modelNode) {
 		m.burned += slashed - n.awardTaken
 		n.deposit -= slashed
 		n.offences++
+		n.belowAt = 0
 		n.condemned, n.status, n.running = true, types.NODE_STATUS_JAILED, 0
 	}
 }
@@ -223,7 +255,7 @@ func (n *modelNode) down(now int64) {
 }
 
 func (n *modelNode) jail() {
-	n.status, n.pending, n.asked, n.until = types.NODE_STATUS_JAILED, true, false, 0
+	n.status, n.pending, n.asked, n.until, n.start = types.NODE_STATUS_JAILED, true, false, 0, 0
 }
 
 func (n *modelNode) up(now int64) {
@@ -278,18 +310,87 @@ func (n *modelNode) restarted(boot string) {
 		return
 	}
 	if n.boot != boot {
-		n.boot, n.away, n.asked, n.until = boot, 0, true, 0
+		n.boot, n.away, n.asked, n.until, n.start = boot, 0, true, 0, 0
 	}
 }
 
 // endBlock opens the rounds that were asked for.
 func (m *model) endBlock(now int64) {
 	for _, n := range m.nodes {
-		if n.asked {
-			n.asked, n.until = false, 0
-			if n.live() {
-				n.until = now + 540
+		if n.asked && !(n.live() && n.pending) {
+			n.open(now, 0)
+		}
+	}
+	for owner := range m.fleets {
+		var waiting []*modelNode
+		again := false
+		for _, n := range m.nodes {
+			if n.owner == owner && n.asked {
+				waiting, again = append(waiting, n), again || n.below > 0 || n.away > 0
 			}
 		}
+		if len(waiting) > 0 {
+			m.together(owner, waiting, again, now)
+		}
+	}
+	for owner, f := range m.fleets {
+		if f.due != 0 && f.due <= now {
+			m.together(owner, nil, true, now)
+		}
+	}
+}
+
+func (n *modelNode) open(now, start int64) {
+	n.asked, n.until, n.start = false, 0, 0
+	if n.live() {
+		n.until, n.start = now+540, start
+	}
+}
+
+// together opens the benchmarks of those that wait and of the owner's others, or puts that off.
+func (m *model) together(owner int, waiting []*modelNode, again bool, now int64) {
+	f := &m.fleets[owner]
+	if now >= f.day+day {
+		f.day, f.joint = now, 0
+	}
+	f.due = 0
+	var all []*modelNode
+	for _, n := range m.nodes {
+		if n.owner != owner {
+			continue
+		}
+		up := n.status == types.NODE_STATUS_ACTIVE || n.status == types.NODE_STATUS_DRAINING
+		if n.asked || up || n.live() && n.until > now || n.status == types.NODE_STATUS_PENDING && n.belowAt != 0 {
+			all = append(all, n)
+		} else if n.status == types.NODE_STATUS_INACTIVE {
+			f.due = now + day
+		}
+	}
+	most := 3
+	if again {
+		most = 6
+	}
+	switch {
+	case len(all) < 2:
+		for _, n := range all {
+			n.open(now, 0)
+		}
+	case f.joint >= most:
+		f.due = f.day + day
+		for _, n := range waiting {
+			if n.belowAt == 0 {
+				n.open(now, 0)
+			} else {
+				n.asked, n.until, n.start = false, 0, 0
+			}
+		}
+	default:
+		f.joint++
+		for _, n := range all {
+			n.open(now, now+15)
+		}
+	}
+	if f.joint == 0 && f.due == 0 {
+		f.day = 0 // the next day begins with the next joint benchmark
 	}
 }

@@ -55,12 +55,33 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 	if err := validateRatings(g.Ratings, g.Nodes); err != nil {
 		return err
 	}
+	if err := validateFleets(g.Fleets, addresses); err != nil {
+		return err
+	}
 	asked := map[string]bool{}
 	for i, id := range g.ToBenchmark {
 		if !ids[id] || asked[id] {
 			return ErrInvalidGenesis.Wrapf("to_benchmark[%d] %s must be one of the nodes, and there once", i, id)
 		}
 		asked[id] = true
+	}
+	return nil
+}
+
+func validateFleets(fleets []Fleet, addresses address.Codec) error {
+	owners := map[string]bool{}
+	for i, f := range fleets {
+		raw, err := addresses.StringToBytes(f.Owner)
+		if err != nil {
+			return ErrInvalidGenesis.Wrapf("fleets[%d].owner %q is not an address: %s", i, f.Owner, err)
+		}
+		if owners[string(raw)] {
+			return ErrInvalidGenesis.Wrapf("fleets[%d]: %s is there twice", i, f.Owner)
+		}
+		owners[string(raw)] = true
+		if f.Day < 0 || f.Due < 0 || f.Joint == 0 && f.Due == 0 {
+			return ErrInvalidGenesis.Wrapf("fleets[%d]: day %d and due %d must not be negative, and one without joint benchmarks must be due", i, f.Day, f.Due)
+		}
 	}
 	return nil
 }

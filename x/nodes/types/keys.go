@@ -33,6 +33,8 @@ var (
 	CondemnedPrefix    = collections.NewPrefix(8)
 	RatingsPrefix      = collections.NewPrefix(9)
 	ModelPrefix        = collections.NewPrefix(10)
+	FleetsPrefix       = collections.NewPrefix(11)
+	FleetsDuePrefix    = collections.NewPrefix(12)
 )
 
 // NodeID is the id of the node that an owner registers with a salt.

@@ -183,15 +183,17 @@ func (h Hardware) Validate() error {
 
 // validateDeclaration checks the figures that an owner declares.
 func validateDeclaration(b Benchmark) error {
-	if b.RttUs != 0 {
-		return ErrInvalidField.Wrapf("declared.rtt_us is %d; it is measured only, leave it out", b.RttUs)
+	for _, f := range b.measuredOnly() {
+		if *f.value != 0 {
+			return ErrInvalidField.Wrapf("declared.%s is %d; it is measured only, leave it out", f.name, *f.value)
+		}
 	}
 	return b.validate("declared")
 }
 
 // validate checks declared or observed figures; they are in the field that the error names.
 func (b Benchmark) validate(field string) error {
-	for _, f := range append(b.figures(), figure{"rtt_us", &b.RttUs}) {
+	for _, f := range append(b.figures(), b.measuredOnly()...) {
 		if *f.value > maxFigure {
 			return ErrInvalidField.Wrapf("%s.%s is %d; it must be at most %d", field, f.name, *f.value, uint64(maxFigure))
 		}

@@ -57,6 +57,7 @@ func TestRegistrationNamesTheField(t *testing.T) {
 		"declared.cpu_all is 0":                                             func(m *types.MsgRegisterNode) { m.Declared.CpuAll = 0 },
 		"declared.disk_read is 1125899906842625; it must be at most":        func(m *types.MsgRegisterNode) { m.Declared.DiskRead = 1<<50 + 1 },
 		"declared.memory_bandwidth is 18446744073709551615":                 func(m *types.MsgRegisterNode) { m.Declared.MemoryBandwidth = 1<<64 - 1 },
+		"declared.bandwidth_kbit is 9; it is measured only":                 func(m *types.MsgRegisterNode) { m.Declared.BandwidthKbit = 9 },
 		"declared.rtt_us is 1; it is measured only":                         func(m *types.MsgRegisterNode) { m.Declared.RttUs = 1 },
 		"capacity.cpu_milli is 0; it must be from 1 to 8000":                func(m *types.MsgRegisterNode) { m.Capacity.CpuMilli = 0 },
 		"capacity.cpu_milli is 8001; it must be from 1 to 8000 (hardware.c": func(m *types.MsgRegisterNode) { m.Capacity.CpuMilli = 8001 },

@@ -89,6 +89,9 @@ func (n Node) validateStatus() error {
 		return ErrInvalidField.Wrapf("status is %s, but a deposit of %d is locked", n.Status, n.Deposit)
 	case n.Condemned && n.Status != NODE_STATUS_JAILED && n.Status != NODE_STATUS_RETIRED:
 		return ErrInvalidField.Wrapf("status is %s, but the node is condemned", n.Status)
+	case n.BenchmarkStart < 0 || n.BelowTime < 0 || n.BenchmarkStart != 0 && n.BenchmarkUntil == 0 || n.BelowTime != 0 && n.BenchmarkTries == 0:
+		return ErrInvalidField.Wrapf("benchmark_start %d and below_time %d must not be negative, the first needs an open benchmark, the other a try that counts",
+			n.BenchmarkStart, n.BelowTime)
 	case n.Condemned && n.Offences == 0:
 		return ErrInvalidField.Wrap("condemned without an offence")
 	case n.Status == NODE_STATUS_DRAINING && !n.Draining:

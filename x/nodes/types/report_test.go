@@ -42,6 +42,7 @@ func TestBenchmarkBody(t *testing.T) {
 	for says, o := range map[string]types.BenchmarkObservation{
 		"":                             {Measured: types.Benchmark{CpuSingle: 1 << 50}},
 		"measured.storage_mib is":      {Measured: types.Benchmark{StorageMib: 1<<50 + 1}},
+		"measured.bandwidth_kbit is":   {Measured: types.Benchmark{BandwidthKbit: 1<<50 + 1}},
 		"measured.rtt_us is":           {Measured: types.Benchmark{RttUs: 1<<50 + 1}},
 		"although the node was unreac": {Measured: types.Benchmark{CpuAll: 1}, Unreachable: true},
 	} {

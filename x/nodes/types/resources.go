@@ -76,6 +76,18 @@ func (b *Benchmark) figures() []figure {
 	}
 }
 
+// speeds are the figures that work on a node takes a share of.
+func (b *Benchmark) speeds() []figure {
+	return []figure{
+		{"cpu_single", &b.CpuSingle}, {"cpu_all", &b.CpuAll}, {"memory_bandwidth", &b.MemoryBandwidth}, {"disk_read", &b.DiskRead},
+	}
+}
+
+// measuredOnly are the figures that owners do not declare: they depend on where the oracles are.
+func (b *Benchmark) measuredOnly() []figure {
+	return []figure{{"rtt_us", &b.RttUs}, {"bandwidth_kbit", &b.BandwidthKbit}}
+}
+
 // Raises says whether any figure of b is above that of before.
 func (b Benchmark) Raises(before Benchmark) bool {
 	old := before.figures()

@@ -1,6 +1,10 @@
 package types
 
-import "slices"
+import (
+	"slices"
+
+	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+)
 
 // Verdict is what measured figures say of a declaration.
 type Verdict string
@@ -19,7 +23,7 @@ const (
 
 // Medians returns the lower median of each figure over the observations that measured; n is how many did.
 func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
-	var columns [7][]uint64
+	var columns [8][]uint64
 	for i := range observations {
 		if observations[i].Unreachable {
 			continue
@@ -29,7 +33,9 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 		for c, f := range m.figures() {
 			columns[c] = append(columns[c], *f.value)
 		}
-		columns[6] = append(columns[6], m.RttUs)
+		for c, f := range m.measuredOnly() {
+			columns[c+6] = append(columns[c+6], *f.value)
+		}
 	}
 	if n == 0 {
 		return Benchmark{}, 0
@@ -40,7 +46,9 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 	for c, f := range medians.figures() {
 		*f.value = columns[c][(n-1)/2]
 	}
-	medians.RttUs = columns[6][(n-1)/2]
+	for c, f := range medians.measuredOnly() {
+		*f.value = columns[c+6][(n-1)/2]
+	}
 	return medians, n
 }
 
@@ -69,4 +77,28 @@ func Judge(declared, measured Benchmark, p Params) (verdict Verdict, lowered Ben
 // atLeastPercent says whether have ≥ percent/100 of want, without overflow for the figures that Validate allows.
 func atLeastPercent(have, want uint64, percent uint32) bool {
 	return have >= want || have*100 >= want*uint64(percent)
+}
+
+// Credit is what a benchmark says of a node beside what is known: the speeds of one that works are credited with the share of its CPU that the
+// work has reserved, up to what was measured before, and a bandwidth that was not measured stays.
+func Credit(measured Benchmark, n Node) Benchmark {
+	if measured.BandwidthKbit == 0 {
+		measured.BandwidthKbit = n.Measured.BandwidthKbit
+	}
+	free := n.Capacity.CpuMilli - min(n.Reserved.CpuMilli, n.Capacity.CpuMilli)
+	if n.RunningTasks == 0 || free == n.Capacity.CpuMilli {
+		return measured
+	}
+	known := n.Measured.speeds()
+	for i, f := range measured.speeds() {
+		whole := *known[i].value
+		if free > 0 {
+			// Overflow only says that it is more than was ever measured.
+			if v, err := escrowtypes.MulDiv(*f.value, n.Capacity.CpuMilli, free); err == nil {
+				whole = min(whole, v)
+			}
+		}
+		*f.value = max(*f.value, whole)
+	}
+	return measured
 }

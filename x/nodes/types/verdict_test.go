@@ -77,7 +77,7 @@ func TestJudgeIsMonotonic(t *testing.T) {
 
 func TestMedians(t *testing.T) {
 	o := func(cpu, rtt uint64) types.BenchmarkObservation {
-		return types.BenchmarkObservation{Measured: types.Benchmark{CpuSingle: cpu, RttUs: rtt}}
+		return types.BenchmarkObservation{Measured: types.Benchmark{CpuSingle: cpu, RttUs: rtt, BandwidthKbit: 10 * rtt}}
 	}
 	away := types.BenchmarkObservation{Unreachable: true}
 	for name, c := range map[string]struct {
@@ -87,10 +87,10 @@ func TestMedians(t *testing.T) {
 	}{
 		"none":         {nil, types.Benchmark{}, 0},
 		"nobody could": {[]types.BenchmarkObservation{away, away}, types.Benchmark{}, 0},
-		"one":          {[]types.BenchmarkObservation{o(5, 6)}, types.Benchmark{CpuSingle: 5, RttUs: 6}, 1},
-		"odd":          {[]types.BenchmarkObservation{o(9, 1), o(5, 2), o(7, 3)}, types.Benchmark{CpuSingle: 7, RttUs: 2}, 3},
-		"even":         {[]types.BenchmarkObservation{o(9, 1), o(5, 2), o(7, 3), o(8, 4)}, types.Benchmark{CpuSingle: 7, RttUs: 2}, 4},
-		"some away":    {[]types.BenchmarkObservation{away, o(9, 1), away, o(5, 2)}, types.Benchmark{CpuSingle: 5, RttUs: 1}, 2},
+		"one":          {[]types.BenchmarkObservation{o(5, 6)}, types.Benchmark{CpuSingle: 5, RttUs: 6, BandwidthKbit: 60}, 1},
+		"odd":          {[]types.BenchmarkObservation{o(9, 1), o(5, 2), o(7, 3)}, types.Benchmark{CpuSingle: 7, RttUs: 2, BandwidthKbit: 20}, 3},
+		"even":         {[]types.BenchmarkObservation{o(9, 1), o(5, 2), o(7, 3), o(8, 4)}, types.Benchmark{CpuSingle: 7, RttUs: 2, BandwidthKbit: 20}, 4},
+		"some away":    {[]types.BenchmarkObservation{away, o(9, 1), away, o(5, 2)}, types.Benchmark{CpuSingle: 5, RttUs: 1, BandwidthKbit: 10}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			medians, n := types.Medians(c.observations)

@@ -113,6 +113,8 @@ func (k Keeper) flip(
 	return change(ctx, id, n, p)
 }
 
+const tooOften = "went down too often"
+
 // markDown makes a node INACTIVE; one that goes down too often is jailed.
 func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
 	if n.Status != types.NODE_STATUS_ACTIVE && n.Status != types.NODE_STATUS_DRAINING {
@@ -120,9 +122,12 @@ func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p
 	}
 	now := blockSeconds(ctx)
 	var err error
-	if transitions := n.Down(now, int64(p.TransitionWindow)); transitions >= int(p.JailTransitions) {
-		err = k.jail(ctx, id, &n, "went down too often")
-	} else {
+	switch transitions := n.Down(now, p); {
+	case transitions >= int(p.JailTransitions):
+		err = k.jail(ctx, id, &n, tooOften)
+	case n.AbsentAt(now):
+		err = k.setStatus(ctx, &n, types.NODE_STATUS_INACTIVE, "seen down by a quorum, as announced")
+	default:
 		err = k.setStatus(ctx, &n, types.NODE_STATUS_INACTIVE, "seen down by a quorum")
 	}
 	if err != nil {
@@ -139,15 +144,21 @@ func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p
 	return nil
 }
 
-// markUp brings an INACTIVE node back; one that was away for too long is jailed.
+// markUp brings an INACTIVE node back; one that was away for too long, or too often longer than announced, is jailed.
 func (k Keeper) markUp(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
 	if n.Status != types.NODE_STATUS_INACTIVE {
 		return nil
 	}
-	window := int64(p.TransitionWindow)
-	away := n.Up(blockSeconds(ctx), window)
-	if away*100 > window*int64(100-p.MinUptimePercent) {
-		if err := k.jail(ctx, id, &n, "was up for too little of the time"); err != nil {
+	away, transitions := n.Up(blockSeconds(ctx), p)
+	reason := ""
+	switch {
+	case away > p.MostAway():
+		reason = "was up for too little of the time"
+	case transitions >= int(p.JailTransitions):
+		reason = tooOften
+	}
+	if reason != "" {
+		if err := k.jail(ctx, id, &n, reason); err != nil {
 			return err
 		}
 		return k.Nodes.Set(ctx, id, n)

@@ -88,10 +88,12 @@ func (s *simGrid) GenerateGenesisState(state *module.SimulationState) {
 		jobs.Params.MatchWindow = seconds(r, 24)
 		jobs.Params.AcceptWindow = seconds(r, 12)
 		jobs.Params.MaxSlicesPerBlock = uint32(simtypes.RandIntBetween(r, 5, 100))
-		jobs.Params.ServiceGrade = nodestypes.NETWORK_GRADE_UNSPECIFIED
+		jobs.Params.ProfileGrades = nil
 		jobs.Params.ServiceEpoch = 4*3_600 + seconds(r, 4)
 		jobs.Params.ServiceWindow = jobs.Params.ServiceEpoch
 		jobs.Params.ServiceStart = jobs.Params.HeldSeconds() + seconds(r, 24)
+		jobs.Params.ServiceHandover = jobs.Params.HeldSeconds() + seconds(r, 4)
+		jobs.Params.ServiceStay = jobs.Params.ServiceHandover + jobs.Params.ServiceStart
 	})
 }
 
@@ -297,7 +299,7 @@ func (s *simGrid) matches(ctx context.Context, r *simsx.XRand, round oracletypes
 			if err != nil {
 				return nil, err
 			}
-			price, err := jobstypes.CheckMatch(params, p.Job, p.Slice, node)
+			price, err := jobstypes.CheckMatch(params, p.Job, p.Slice, node, sdk.UnwrapSDKContext(ctx).BlockTime().Unix())
 			if err != nil && !untrue {
 				continue
 			}

@@ -118,6 +118,7 @@ func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) err
 	if err := edit(cdc, state, nodestypes.ModuleName, func(g *nodestypes.GenesisState) error {
 		g.Params.LivenessEpoch = 10
 		g.Params.LostGrace = 20
+		g.Params.HoursLead, g.Params.HoursReturn = 60, 60
 		// With a single machine, tasks that come one at a time would make every job a queue.
 		g.Params.ProbationTasks = 0
 		if d.opts.NodesParams != nil {
@@ -130,6 +131,7 @@ func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) err
 	if err := edit(cdc, state, jobstypes.ModuleName, func(g *jobstypes.GenesisState) error {
 		g.Params.AcceptWindow = 60
 		g.Params.ServiceEpoch, g.Params.ServiceWindow, g.Params.ServiceStart = 20, 8, 120
+		g.Params.AbsenceMargin, g.Params.ServiceHandover, g.Params.ServiceStay = 20, 60, 240
 		return g.Params.Validate()
 	}); err != nil {
 		return err

@@ -42,7 +42,7 @@ func TestRulesAreTheChains(t *testing.T) {
 			for i := range st.nodes {
 				n := &st.nodes[i]
 				o, reason := st.rules(n, &p, st.shapeOf(p.Task).quotes[i])
-				price, err := jobstypes.CheckMatch(chainParams(s.Params), chainJob(p), chainSlice(p), chainNode(n.Node))
+				price, err := jobstypes.CheckMatch(chainParams(s.Params), chainJob(p), chainSlice(p), chainNode(n.Node), s.Time)
 				require.Equal(t, err == nil, reason == 0, "%v / %v", reason, err)
 				if err == nil {
 					require.Equal(t, price, o.price)

@@ -46,6 +46,7 @@ func (s *state) obstacles(n *nodeState, p *Pending) []obstacle {
 		add(!slices.Contains(n.Attributes, want), obstacle{reason: ReasonAttribute, text: want.Key + " = " + want.Value})
 	}
 	add(gradeRank(n.Grade) < gradeRank(p.MinGrade), obstacle{reason: ReasonGrade, text: lackingGrade(n.Grade)})
+	add(!n.leaving.stays(p), obstacle{reason: ReasonHours, number: n.leaving.longest(p)})
 	_, free := n.ports.take(p.Ports)
 	add(!free, obstacle{reason: ReasonPorts})
 	price, ok := TaskHourPrice(n.Prices, p.Task)
@@ -153,6 +154,11 @@ func advice(r Reason, text string, number uint64) string {
 		return fmt.Sprintf("lower min_cpu_single to %d", number)
 	case ReasonGrade:
 		return fmt.Sprintf("be content with %s", text)
+	case ReasonHours:
+		if number == 0 {
+			return "wait: the nodes are announced to be offline soon, or for much of the week"
+		}
+		return fmt.Sprintf("lower max_duration to %d s: the nodes are announced to be offline afterwards", number)
 	case ReasonPorts:
 		return "ask for fewer ports, or for any in the place of static ones"
 	case ReasonPrice:

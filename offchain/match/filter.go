@@ -36,6 +36,7 @@ const (
 	ReasonEngine     // does not run the job's engine; lasting, and checked after ReasonOS
 	ReasonGrade      // the network's grade is too low; lasting, and checked before ReasonAttribute
 	ReasonPorts      // ports are not free; checked before ReasonPrice
+	ReasonHours      // announced to be offline before the task would be done; checked after ReasonGrade
 )
 
 var reasonTexts = [...]string{
@@ -65,6 +66,7 @@ var reasonTexts = [...]string{
 	ReasonEngine:         "does not run the job's engine",
 	ReasonGrade:          "network not good enough",
 	ReasonPorts:          "ports not free",
+	ReasonHours:          "announced to be offline before it would be done",
 }
 
 // String says the reason of a node.
@@ -109,6 +111,8 @@ func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
 		return offer{}, ReasonSpeed
 	case gradeRank(n.Grade) < gradeRank(p.MinGrade):
 		return offer{}, ReasonGrade
+	case !n.leaving.stays(p):
+		return offer{}, ReasonHours
 	}
 	for _, want := range c.Attributes {
 		if !slices.Contains(n.Attributes, want) {

@@ -185,7 +185,7 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, []Unmatched{{Job: p.Job, Tasks: 1, Reasons: want}}, batch.Unmatched)
 		})
 	}
-	require.Len(t, reasonTexts, int(ReasonPorts)+1, "each reason has a text")
+	require.Len(t, reasonTexts, int(ReasonHours)+1, "each reason has a text")
 }
 
 func TestFasterNodeMayCostMore(t *testing.T) {

@@ -45,7 +45,7 @@ var chainGrades = map[byte]nodestypes.NetworkGrade{
 
 func chainServing(s Snapshot, p Pending, n Node, ports Ports) (jobstypes.Params, jobstypes.Job, nodestypes.Node) {
 	params, job, node := chainParams(s.Params), chainJob(p), chainNode(n)
-	params.ServiceGrade = nodestypes.NETWORK_GRADE_UNSPECIFIED
+	params.ProfileGrades = nil
 	job.Service = &jobstypes.Service{}
 	for _, port := range p.Ports {
 		job.Service.Ports = append(job.Service.Ports, jobstypes.Port{HostPort: port})
@@ -68,7 +68,7 @@ func TestRulesOfServicesAreTheChains(t *testing.T) {
 				n := &st.nodes[i]
 				params, job, node := chainServing(s, p, n.Node, n.ports)
 				_, reason := st.rules(n, &p, st.shapeOf(p.Task).quotes[i])
-				_, err := jobstypes.CheckMatch(params, job, chainSlice(p), node)
+				_, err := jobstypes.CheckMatch(params, job, chainSlice(p), node, s.Time)
 				require.Equal(t, err == nil, reason == 0, "%v / %v", reason, err)
 				broken := st.obstacles(n, &p)
 				if reason == ReasonPorts || reason == ReasonGrade {

@@ -21,6 +21,8 @@ type nodeState struct {
 	Node
 	funds int // index into state.funds, -1 if the owner has none
 	ports Ports
+	// leaving is the zero value with the greatest In for nodes that stay.
+	leaving Leaving
 	// reliability is the expected share of successes in thousandths, where it is known.
 	reliability int64
 }
@@ -70,12 +72,16 @@ func newState(s Snapshot) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	leaving, err := sortLeaving(s.Leaving)
+	if err != nil {
+		return nil, err
+	}
 	for i, n := range s.Nodes {
 		at, found := slices.BinarySearchFunc(st.funds, n.Owner, func(f Funds, owner ID) int { return compareIDs(f.Owner, owner) })
 		if !found {
 			at = -1
 		}
-		st.nodes[i] = nodeState{Node: n, funds: at, ports: portsOf(ports, n.ID)}
+		st.nodes[i] = nodeState{Node: n, funds: at, ports: portsOf(ports, n.ID), leaving: leavingOf(leaving, n.ID)}
 	}
 	slices.SortFunc(st.nodes, func(a, b nodeState) int { return compareIDs(a.ID, b.ID) })
 	for i := 1; i < len(st.nodes); i++ {

@@ -153,6 +153,8 @@ type Pending struct {
 	Ports []uint32
 	// MinGrade of the node's network, a letter; zero asks for none.
 	MinGrade byte
+	// Stay is for how many seconds a node must not be announced to be offline.
+	Stay uint64
 	// ExcludedNodes had an earlier attempt; nodes of ExcludedOwners must not rerun the tasks.
 	ExcludedNodes  []ID
 	ExcludedOwners []ID
@@ -242,6 +244,17 @@ type Snapshot struct {
 	Residents []Resident
 	// Ports of the nodes that have any. They are not in Node, whose size the engine depends on and which has no use for them.
 	Ports []NodePorts
+	// Leaving are the nodes that are announced to be offline at some time; they are not in Node for the same reason.
+	Leaving []Leaving
+}
+
+// Leaving says that a node is announced to be offline.
+type Leaving struct {
+	Node ID
+	// In is the seconds from the snapshot's time until then.
+	In uint64
+	// NoServices: it is so for too much of each week to take services.
+	NoServices bool
 }
 
 // Resident says that tasks of a job run on a node.

@@ -49,7 +49,7 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snaps
 		}
 		return match.ID(escrowtypes.ProviderAccountID(raw)), nil
 	}
-	if s.Nodes, s.Ports, err = readNodes(ctx, conn, uint64(nodesParams.Params.ProbationTasks), account); err != nil {
+	if err := readNodes(ctx, conn, &s, terms{jobsParams.Params, nodesParams.Params}, account); err != nil {
 		return s, "", err
 	}
 	if s.Pending, err = readPending(ctx, conn, jobsParams.Params, account); err != nil {
@@ -64,15 +64,20 @@ func Snapshot(ctx context.Context, c *chain.Client, height int64) (s match.Snaps
 
 type accountOf func(address string) (match.ID, error)
 
-func readNodes(
-	ctx context.Context, conn grpc.ClientConnInterface, probation uint64, account accountOf,
-) (out []match.Node, ports []match.NodePorts, err error) {
+// terms are the params that bear on which node may take what.
+type terms struct {
+	jobs  jobstypes.Params
+	nodes nodestypes.Params
+}
+
+// readNodes puts the nodes that take work into a snapshot whose time is known.
+func readNodes(ctx context.Context, conn grpc.ClientConnInterface, s *match.Snapshot, p terms, account accountOf) error {
 	queries := nodestypes.NewQueryClient(conn)
 	active, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*nodestypes.QueryNodesResponse, error) {
 		return queries.Nodes(ctx, &nodestypes.QueryNodesRequest{Status: nodestypes.NODE_STATUS_ACTIVE, Pagination: page})
 	}, func(r *nodestypes.QueryNodesResponse) []nodestypes.Node { return r.Nodes })
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	for _, n := range active {
 		if n.BenchmarkPending {
@@ -80,24 +85,27 @@ func readNodes(
 		}
 		id, err := nodestypes.ParseNodeID(n.Id)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		owner, err := account(n.Owner)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		free, err := n.Capacity.Sub(n.Reserved)
 		if err != nil {
-			return nil, nil, fmt.Errorf("node %s: %w", n.Id, err)
+			return fmt.Errorf("node %s: %w", n.Id, err)
 		}
 		if n.Ports.Count() > 0 {
-			ports = append(ports, match.NodePorts{
+			s.Ports = append(s.Ports, match.NodePorts{
 				Node: match.ID(id), Ports: match.Ports{From: n.Ports.From, To: n.Ports.To, Used: n.PortsInUse},
 			})
 		}
-		out = append(out, matchNode(n, match.ID(id), owner, resources(free), n.Statistics.Tasks < probation))
+		if from, leaves := n.NextAbsence(s.Time); leaves {
+			s.Leaving = append(s.Leaving, match.Leaving{Node: match.ID(id), In: uint64(from - s.Time), NoServices: !p.jobs.TakesServices(n)})
+		}
+		s.Nodes = append(s.Nodes, matchNode(n, match.ID(id), owner, resources(free), n.Statistics.Tasks < uint64(p.nodes.ProbationTasks)))
 	}
-	return out, ports, nil
+	return nil
 }
 
 func matchNode(n nodestypes.Node, id, owner match.ID, free match.Resources, probation bool) match.Node {
@@ -202,7 +210,7 @@ func pending(params jobstypes.Params, p jobstypes.PendingSlice, account accountO
 		Constraints: match.Constraints{
 			Regions: c.Regions, Datacenters: c.Datacenters, Arch: c.Arch, OS: c.Os, MinCPUSingle: c.MinCpuSingle,
 		},
-		Where: c.Where, MinGrade: letter(params.MinGrade(job)),
+		Where: c.Where, MinGrade: letter(params.MinGrade(job)), Stay: params.Stay(job, slice.MaxDuration),
 	}
 	if job.IsService() {
 		m.Service, m.Ports = true, jobstypes.HostPorts(job.Service.Ports)

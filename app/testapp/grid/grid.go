@@ -141,7 +141,7 @@ func setGenesis(cdc codec.JSONCodec, state map[string]json.RawMessage, cfg Confi
 
 	var jobs jobstypes.GenesisState
 	cdc.MustUnmarshalJSON(state[jobstypes.ModuleName], &jobs)
-	jobs.Params.ServiceGrade = nodestypes.NETWORK_GRADE_UNSPECIFIED // the grid's oracles do not tell of networks
+	jobs.Params.ProfileGrades = nil // the grid's oracles do not tell of networks
 	if cfg.Jobs != nil {
 		cfg.Jobs(&jobs.Params)
 	}

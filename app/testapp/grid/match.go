@@ -37,7 +37,7 @@ func (g *Grid) batch(height int64) jobstypes.MatchBatch {
 			}
 			at := &places[next%len(places)]
 			next++
-			price, err := jobstypes.CheckMatch(jobs, p.Job, p.Slice, at.node)
+			price, err := jobstypes.CheckMatch(jobs, p.Job, p.Slice, at.node, ctx.BlockTime().Unix())
 			if err != nil {
 				continue
 			}

@@ -163,8 +163,17 @@ func (k Keeper) loseSlices(ctx context.Context, p types.Params, keys []types.Sli
 }
 
 // lose ends a slice whose node is gone: unpaid but for the epochs of a service, a part of the collateral burned, its tasks queued again while
-// attempts are left.
+// attempts are left. A service is not lost to a node that went as announced: it was to be handed over before.
 func (k Keeper) lose(ctx context.Context, j *openJob, s *types.Slice) error {
+	if j.IsService() && j.CancelledTime == 0 {
+		node, err := k.nodeOf(ctx, s)
+		if err != nil {
+			return err
+		}
+		if node.LeftAsAnnounced() {
+			return k.leftAsAnnounced(ctx, j, s, node)
+		}
+	}
 	burned, err := types.PartDown(s.Collateral, j.p.LostSlash)
 	if err != nil {
 		return err

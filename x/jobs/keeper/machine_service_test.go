@@ -32,6 +32,7 @@ func TestServicesStateMachine(t *testing.T) {
 			"update":   m.updateSome,
 			"scale":    m.scaleSome,
 			"drain":    m.drainSome,
+			"announce": m.announceSome,
 			"fund":     m.fundSome,
 			"flip":     m.flip,
 			"condemn":  m.condemn,
@@ -171,6 +172,16 @@ func (m *machine) fundSome(t *rapid.T) {
 		m.minted += amount
 		m.refused(m.topUp("dev", id, amount), types.ErrJobClosed)
 	})
+}
+
+// announceSome has a node announced to be offline soon, or takes that back.
+func (m *machine) announceSome(t *rapid.T) {
+	n := m.world.nodes.get(m.Ctx, rapid.SampledFrom(m.nodes).Draw(t, "node").Id)
+	if len(n.Absences) > 0 {
+		m.world.nodes.change(m.Ctx, n.Id, func(n *nodestypes.Node) { n.Absences = nil })
+		return
+	}
+	m.world.announce(n, rapid.SampledFrom([]int64{0, 300, 1_000, 5_000}).Draw(t, "in"))
 }
 
 // drainSome drains a node, or resumes it.

@@ -145,7 +145,7 @@ func (k Keeper) matchItem(ctx context.Context, j *openJob, s *types.Slice, msg *
 	if err != nil {
 		return err
 	}
-	price, err := types.CheckMatch(j.p, j.Job, *s, node)
+	price, err := types.CheckMatch(j.p, j.Job, *s, node, j.now)
 	if err != nil {
 		return err
 	}

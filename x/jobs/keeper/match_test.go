@@ -143,7 +143,10 @@ func TestMatchIsCheckedAgain(t *testing.T) {
 		setup func(*world, *types.MsgSubmitJob, *types.MatchItem, nodestypes.Node)
 		says  string
 	}{
-		"inactive":      {node(func(n *nodestypes.Node) { n.Status = nodestypes.NODE_STATUS_INACTIVE }), "NODE_STATUS_INACTIVE"},
+		"inactive": {node(func(n *nodestypes.Node) { n.Status = nodestypes.NODE_STATUS_INACTIVE }), "NODE_STATUS_INACTIVE"},
+		"away soon": {node(func(n *nodestypes.Node) {
+			n.Absences = []nodestypes.Absence{{Span: nodestypes.Span{To: 1 << 40}}}
+		}), "is announced to be offline in 0 s"},
 		"draining":      {node(func(n *nodestypes.Node) { n.Status = nodestypes.NODE_STATUS_DRAINING }), "NODE_STATUS_DRAINING"},
 		"benchmark":     {node(func(n *nodestypes.Node) { n.BenchmarkPending = true }), "waits for a benchmark"},
 		"own node":      {node(func(n *nodestypes.Node) { n.Owner = addressText("dev") }), "belongs to the job's owner"},

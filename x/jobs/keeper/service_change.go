@@ -9,7 +9,6 @@ import (
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/jobs/types"
-	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 // Update, hand-over and drain are one mechanism: a replica gets a successor, a second slice of another revision or on another node, and when a
@@ -283,39 +282,6 @@ func (k Keeper) takeOver(ctx context.Context, j *openJob, s *types.Slice, clock 
 		j.Service.StepEpoch = clock.Judged
 	}
 	return emit(ctx, &types.EventServiceHandedOver{JobId: j.Id, Replica: s.FirstTask, From: before, To: s.Number})
-}
-
-// followDrain has a slice on a node that drains handed over, and takes it off the node when that has had its time. It tells whether it did.
-func (k Keeper) followDrain(ctx context.Context, j *openJob, s *types.Slice, node nodestypes.Node) (bool, error) {
-	if node.Status != nodestypes.NODE_STATUS_DRAINING {
-		return false, nil
-	}
-	most, err := k.nodes.MaxDrain(ctx)
-	if err != nil {
-		return false, err
-	}
-	replica := &j.Service.Replicas[s.FirstTask]
-	if j.now-node.StatusSince >= int64(most) {
-		if err := k.releaseServing(ctx, j, s, types.SLICE_STATUS_SETTLED, j.now, false); err != nil {
-			return false, err
-		}
-		if replica.Succeeds(s.Number) {
-			return true, k.dropSuccessor(ctx, j, s)
-		}
-		return true, k.replace(ctx, j, s, s.Serving.Revision, "DRAINED")
-	}
-	if s.Number != replica.Slice || replica.Successor != 0 {
-		return false, nil
-	}
-	next, err := k.queueReplica(ctx, j, s.FirstTask, s.Serving.Revision, 0, []string{s.NodeId})
-	if errors.Is(err, types.ErrUnfunded) { // after a top-up
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	replica.Successor = next.Number
-	return false, nil
 }
 
 // replace puts another slice in the place of one that has ended: its successor if there is one, else a new one that runs a revision. A node that

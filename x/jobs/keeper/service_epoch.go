@@ -48,7 +48,7 @@ func (k Keeper) serviceDue(ctx context.Context, j *openJob, s *types.Slice) erro
 			return err
 		}
 	}
-	if ended, err := k.followDrain(ctx, j, s, node); err != nil || ended {
+	if ended, err := k.followNode(ctx, j, s, node); err != nil || ended {
 		return err
 	}
 	return k.goOn(ctx, j, s)

@@ -3,13 +3,13 @@ package keeper
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"cosmossdk.io/collections"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/internal/quorum"
 	"github.com/foggrid/fogd/x/jobs/types"
 )
 
@@ -43,7 +43,7 @@ func (k Keeper) RecordServices(ctx context.Context, msg *types.MsgRecordServices
 	}{
 		{notRunning, k.noteNotRunning, &res.NotRunning}, {unhealthy, k.noteUnhealthy, &res.Unhealthy}, {started, k.noteStarted, &res.Started},
 	} {
-		for _, item := range namedBy(int(msg.Quorum), list.named) {
+		for _, item := range quorum.Named(msg.Quorum, list.named, types.CompareServiceItems) {
 			if sdk.UnwrapSDKContext(ctx).GasMeter().GasRemaining() < gasPerServiceItem {
 				return res, nil
 			}
@@ -57,23 +57,6 @@ func (k Keeper) RecordServices(ctx context.Context, msg *types.MsgRecordServices
 		}
 	}
 	return res, nil
-}
-
-// namedBy returns the items that are there at least quorum times, in order. An oracle names an item at most once.
-func namedBy(quorum int, items []types.ServiceItem) []types.ServiceItem {
-	slices.SortFunc(items, types.CompareServiceItems)
-	var out []types.ServiceItem
-	for i := 0; i < len(items); {
-		n := i
-		for n < len(items) && items[n] == items[i] {
-			n++
-		}
-		if n-i >= quorum {
-			out = append(out, items[i])
-		}
-		i = n
-	}
-	return out
 }
 
 // noteItem writes what a quorum saw of a slice into its record, if it is still on its node.

@@ -51,6 +51,9 @@ func (c Constraints) Validate() error {
 	if _, known := nodestypes.NetworkGrade_name[int32(c.MinGrade)]; !known {
 		return invalid("constraints.min_grade", "%d is not known", c.MinGrade)
 	}
+	if err := validateProfile("constraints.profile", c.Profile); err != nil {
+		return err
+	}
 	return validateCondition("constraints.where", c.Where)
 }
 

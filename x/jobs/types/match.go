@@ -8,8 +8,8 @@ import (
 )
 
 // CheckMatch returns the price per task-hour at which a node may run tasks of a pending slice, or ErrNoMatch with the reason.
-// It is the whole rule but for capacity and collateral, which depend on what else is matched.
-func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, error) {
+// It is the whole rule at a Unix second, but for capacity and collateral, which depend on what else is matched.
+func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node, now int64) (uint64, error) {
 	switch {
 	case job.Status != JOB_STATUS_OPEN || job.CancelledTime != 0:
 		return 0, ErrNoMatch.Wrap("the job has ended")
@@ -35,6 +35,9 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, e
 	}
 	if want := p.MinGrade(job); node.Grade < want {
 		return 0, ErrNoMatch.Wrapf("network grade is %s, not at least %s", node.Grade, want)
+	}
+	if err := p.checkStay(job, slice, node, now); err != nil {
+		return 0, err
 	}
 	if job.IsService() {
 		if _, err := node.AssignPorts(HostPorts(job.Service.Ports), 0); err != nil {
@@ -65,12 +68,4 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node) (uint64, e
 		return 0, ErrNoMatch.Wrapf("a task needs %d%s, its budget is %d", need, escrowtypes.Denom, have)
 	}
 	return price, nil
-}
-
-// MinGrade is the least network grade of nodes for a job: what it asks for, else that of its kind.
-func (p Params) MinGrade(job Job) nodestypes.NetworkGrade {
-	if job.Constraints.MinGrade == nodestypes.NETWORK_GRADE_UNSPECIFIED && job.IsService() {
-		return p.ServiceGrade
-	}
-	return job.Constraints.MinGrade
 }

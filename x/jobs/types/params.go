@@ -1,7 +1,5 @@
 package types
 
-import nodestypes "github.com/foggrid/fogd/x/nodes/types"
-
 const (
 	day = 24 * 60 * 60
 	// maxTasks, maxSeconds and maxAttempts bound what governance can set, so that sums fit in 64 bits.
@@ -39,7 +37,12 @@ func DefaultParams() Params {
 		ServiceCollateral: day,
 		EpochFee:          1_000,
 		MaxFailedEpochs:   3,
-		ServiceGrade:      nodestypes.NETWORK_GRADE_B,
+		ProfileGrades:     defaultProfileGrades(),
+		AbsenceMargin:     300,
+		ServiceStay:       4 * 3_600,
+		ServiceHandover:   3_600,
+
+		ServiceMaxOfflinePercent: 25,
 	}
 }
 
@@ -75,11 +78,17 @@ func (p Params) Validate() error {
 		{"service_collateral", p.ServiceCollateral, 0, maxSeconds},
 		{"epoch_fee", p.EpochFee, 0, MaxPrice},
 		{"max_failed_epochs", uint64(p.MaxFailedEpochs), 1, 1_000},
-		{"service_grade", uint64(uint32(p.ServiceGrade)), 0, uint64(nodestypes.NETWORK_GRADE_A)},
+		{"absence_margin", p.AbsenceMargin, 0, maxSeconds},
+		{"service_handover", p.ServiceHandover, p.HeldSeconds(), maxSeconds},
+		{"service_stay", p.ServiceStay, p.ServiceHandover + p.ServiceStart, maxSeconds},
+		{"service_max_offline_percent", uint64(p.ServiceMaxOfflinePercent), 0, 100},
 	} {
 		if c.value < c.min || c.value > c.max {
 			return ErrInvalidParams.Wrapf("%s: %d; it must be %d to %d", c.name, c.value, c.min, c.max)
 		}
+	}
+	if err := p.validateProfileGrades(); err != nil {
+		return err
 	}
 	return validateLabel("match_policy", p.MatchPolicy)
 }

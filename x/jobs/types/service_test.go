@@ -171,7 +171,7 @@ func TestMatchOfAService(t *testing.T) {
 	check := func(change func(*nodestypes.Node, *types.Job)) error {
 		n, j := node, job
 		change(&n, &j)
-		_, err := types.CheckMatch(p, j, slice, n)
+		_, err := types.CheckMatch(p, j, slice, n, 0)
 		return err
 	}
 	require.NoError(t, check(func(*nodestypes.Node, *types.Job) {}))

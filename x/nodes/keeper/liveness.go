@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"cosmossdk.io/collections"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
+	"github.com/foggrid/fogd/x/internal/quorum"
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -35,18 +35,17 @@ func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness
 		network = append(network, o.Network...)
 		down, up, restarted = append(down, o.Down...), append(up, o.Up...), append(restarted, o.Restarted...)
 	}
-	quorum := int(msg.Quorum)
-	for _, index := range namedBy(quorum, down, cmp.Compare) {
+	for _, index := range quorum.Named(msg.Quorum, down, cmp.Compare) {
 		if err := k.flip(ctx, index, p, k.markDown); err != nil {
 			return err
 		}
 	}
-	for _, index := range namedBy(quorum, up, cmp.Compare) {
+	for _, index := range quorum.Named(msg.Quorum, up, cmp.Compare) {
 		if err := k.flip(ctx, index, p, k.markUp); err != nil {
 			return err
 		}
 	}
-	for _, r := range namedBy(quorum, restarted, compareRestarts) {
+	for _, r := range quorum.Named(msg.Quorum, restarted, compareRestarts) {
 		err := k.flip(ctx, r.Index, p, func(ctx context.Context, id escrowtypes.ID, n types.Node, _ types.Params) error {
 			return k.markRestarted(ctx, id, n, r.Boot)
 		})
@@ -54,26 +53,19 @@ func (k Keeper) recordLiveness(ctx context.Context, msg *types.MsgRecordLiveness
 			return err
 		}
 	}
-	return k.recordNetworks(ctx, network, quorum, p)
+	return k.recordNetworks(ctx, network, msg.Quorum, p)
 }
 
 // recordNetworks takes the figures of the nodes that a quorum named: of each the median.
-func (k Keeper) recordNetworks(ctx context.Context, seen []types.NetworkObservation, quorum int, p types.Params) error {
-	slices.SortStableFunc(seen, func(a, b types.NetworkObservation) int { return cmp.Compare(a.Index, b.Index) })
-	for i := 0; i < len(seen); {
-		j := i
-		for j < len(seen) && seen[j].Index == seen[i].Index {
-			j++
+func (k Keeper) recordNetworks(ctx context.Context, seen []types.NetworkObservation, least uint32, p types.Params) error {
+	sameNode := func(a, b types.NetworkObservation) int { return cmp.Compare(a.Index, b.Index) }
+	for _, named := range quorum.Groups(least, seen, sameNode) {
+		err := k.flip(ctx, named[0].Index, p, func(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
+			return k.setNetwork(ctx, id, n, types.MedianNetwork(named), p)
+		})
+		if err != nil {
+			return err
 		}
-		if named := seen[i:j]; len(named) >= quorum {
-			err := k.flip(ctx, named[0].Index, p, func(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
-				return k.setNetwork(ctx, id, n, types.MedianNetwork(named), p)
-			})
-			if err != nil {
-				return err
-			}
-		}
-		i = j
 	}
 	return nil
 }
@@ -100,23 +92,6 @@ func compareRestarts(a, b types.Restart) int {
 	return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Boot, b.Boot))
 }
 
-// namedBy returns the items that are there at least quorum times, in order. An oracle names an item at most once.
-func namedBy[T comparable](quorum int, items []T, compare func(a, b T) int) []T {
-	slices.SortFunc(items, compare)
-	var out []T
-	for i := 0; i < len(items); {
-		j := i
-		for j < len(items) && items[j] == items[i] {
-			j++
-		}
-		if j-i >= quorum {
-			out = append(out, items[i])
-		}
-		i = j
-	}
-	return out
-}
-
 // flip changes the node with an index, if there is one and gas is left.
 func (k Keeper) flip(
 	ctx context.Context, index uint32, p types.Params, change func(context.Context, escrowtypes.ID, types.Node, types.Params) error,
@@ -138,6 +113,8 @@ func (k Keeper) flip(
 	return change(ctx, id, n, p)
 }
 
+const tooOften = "went down too often"
+
 // markDown makes a node INACTIVE; one that goes down too often is jailed.
 func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
 	if n.Status != types.NODE_STATUS_ACTIVE && n.Status != types.NODE_STATUS_DRAINING {
@@ -145,9 +122,12 @@ func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p
 	}
 	now := blockSeconds(ctx)
 	var err error
-	if transitions := n.Down(now, int64(p.TransitionWindow)); transitions >= int(p.JailTransitions) {
-		err = k.jail(ctx, id, &n, "went down too often")
-	} else {
+	switch transitions := n.Down(now, p); {
+	case transitions >= int(p.JailTransitions):
+		err = k.jail(ctx, id, &n, tooOften)
+	case n.AbsentAt(now):
+		err = k.setStatus(ctx, &n, types.NODE_STATUS_INACTIVE, "seen down by a quorum, as announced")
+	default:
 		err = k.setStatus(ctx, &n, types.NODE_STATUS_INACTIVE, "seen down by a quorum")
 	}
 	if err != nil {
@@ -164,15 +144,21 @@ func (k Keeper) markDown(ctx context.Context, id escrowtypes.ID, n types.Node, p
 	return nil
 }
 
-// markUp brings an INACTIVE node back; one that was away for too long is jailed.
+// markUp brings an INACTIVE node back; one that was away for too long, or too often longer than announced, is jailed.
 func (k Keeper) markUp(ctx context.Context, id escrowtypes.ID, n types.Node, p types.Params) error {
 	if n.Status != types.NODE_STATUS_INACTIVE {
 		return nil
 	}
-	window := int64(p.TransitionWindow)
-	away := n.Up(blockSeconds(ctx), window)
-	if away*100 > window*int64(100-p.MinUptimePercent) {
-		if err := k.jail(ctx, id, &n, "was up for too little of the time"); err != nil {
+	away, transitions := n.Up(blockSeconds(ctx), p)
+	reason := ""
+	switch {
+	case away > p.MostAway():
+		reason = "was up for too little of the time"
+	case transitions >= int(p.JailTransitions):
+		reason = tooOften
+	}
+	if reason != "" {
+		if err := k.jail(ctx, id, &n, reason); err != nil {
 			return err
 		}
 		return k.Nodes.Set(ctx, id, n)

@@ -143,6 +143,30 @@ func (m *machine) update(t *rapid.T) {
 	}))
 }
 
+// announce draws hours that are often about to begin, or in which it is now, and sometimes takes some of the last ones along.
+func (m *machine) announce(t *rapid.T) {
+	salt, n := m.pick(t)
+	var h types.OfflineHours
+	minute := uint32((m.now() - monday) % week / 60)
+	if rapid.Bool().Draw(t, "weekly") {
+		start := (minute + rapid.SampledFrom([]uint32{0, 61, 1_000, 9_000}).Draw(t, "in")) % 10_080
+		h.Weekly = append(h.Weekly, types.WeeklyHours{Start: start, Minutes: rapid.SampledFrom([]uint32{1, 600, 5_000}).Draw(t, "minutes")})
+	}
+	if rapid.Bool().Draw(t, "span") {
+		from := m.now() + rapid.SampledFrom([]int64{lead - 1, lead, 2 * day}).Draw(t, "from")
+		h.Spans = append(h.Spans, types.Span{From: from, To: from + rapid.SampledFrom([]int64{1, day, 8 * day}).Draw(t, "lasts")})
+	}
+	if last := n.hours(); rapid.Bool().Draw(t, "keep") {
+		if len(h.Weekly) == 0 {
+			h.Weekly = last.Weekly
+		}
+		if len(h.Spans) == 0 && len(last.Spans) > 0 && last.Spans[0].To > m.now() {
+			h.Spans = last.Spans
+		}
+	}
+	same(t, n.announce(h, m.now()), m.send(&types.MsgUpdateNode{Owner: m.Text(m.owners[n.owner]), NodeId: m.id(salt).Bech32("node"), Hours: &h}))
+}
+
 func (m *machine) drain(t *rapid.T) {
 	salt, n := m.pick(t)
 	same(t, n.drain(), m.world.drain(m.node(m.id(salt))))
@@ -285,6 +309,10 @@ func (m *machine) compare(t *rapid.T) {
 		require.Equal(t, want.running, n.RunningTasks)
 		require.EqualValues(t, want.running*1_000, n.Reserved.CpuMilli)
 		require.Equal(t, want.ended, n.Statistics.Tasks)
+		require.Equal(t, want.hours(), n.OfflineHours())
+		for _, ahead := range []int64{0, 1, lead, lead + 600, day, 6 * day} {
+			require.Equal(t, want.absent(m.now()+ahead), n.AbsentAt(m.now()+ahead), "%s in %d s", salt, ahead)
+		}
 		require.Equal(t, want.timerRuns, m.timers[id], "the work of a node that is up is not going to be lost")
 		if want.live() {
 			byKey, err := m.k.NodeByAgentKey(m.Ctx, n.AgentKey)
@@ -314,7 +342,7 @@ func TestNodesMachine(t *testing.T) {
 		m := newMachine(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"register": m.register, "update": m.update, "drain": m.drain, "resume": m.resume, "retire": m.retire,
-			"reserve": m.reserve, "endWork": m.endWork, "wear": m.wear,
+			"reserve": m.reserve, "endWork": m.endWork, "wear": m.wear, "announce": m.announce,
 			"nextBlock 1": m.nextBlock, "nextBlock 2": m.nextBlock, "nextBlock 3": m.nextBlock, "nextBlock 4": m.nextBlock,
 		})
 		m.nextBlock(t)

@@ -26,6 +26,7 @@ type modelNode struct {
 	timerRuns  bool // its work is going to be lost
 	awardTaken uint64
 	rtt        uint32
+	announced  []announcement
 	start      int64  // at which those that are benchmarked together begin
 	belowAt    int64  // when it fell short among others, as long as that counts
 	known      uint64 // cpu_single as measured
@@ -240,16 +241,10 @@ func (n *modelNode) down(now int64) {
 	if n.status != types.NODE_STATUS_ACTIVE && n.status != types.NODE_STATUS_DRAINING {
 		return
 	}
-	times := 1
-	for _, o := range n.outages {
-		if o.From > now-window {
-			times++
-		}
-	}
 	n.outages = append(n.outages, types.Outage{From: now})
 	n.timerRuns = true
 	n.status = types.NODE_STATUS_INACTIVE
-	if times >= 3 {
+	if n.transitions(now) >= 3 {
 		n.jail()
 	}
 }
@@ -263,15 +258,8 @@ func (n *modelNode) up(now int64) {
 		return
 	}
 	n.outages[len(n.outages)-1].To = now
-	var away int64
-	for at := range n.outages { // the model forgets nothing
-		o := n.outages[at]
-		if o.To > now-window {
-			away += o.To - max(o.From, now-window)
-		}
-	}
 	switch {
-	case away > mostAway:
+	case n.unexcused(now) > mostAway, n.transitions(now) >= 3:
 		n.jail()
 		return
 	case n.draining:

@@ -33,6 +33,11 @@ func (k Keeper) update(ctx context.Context, msg *types.MsgUpdateNode) (bool, err
 	if msg.Ports != nil {
 		n.Ports = *msg.Ports
 	}
+	if msg.Hours != nil {
+		if err := k.announce(ctx, &n, *msg.Hours); err != nil {
+			return false, err
+		}
+	}
 	if msg.ReplaceAttributes {
 		n.Attributes = msg.Attributes
 	}
@@ -55,6 +60,19 @@ func (k Keeper) update(ctx context.Context, msg *types.MsgUpdateNode) (bool, err
 		return false, err
 	}
 	return n.BenchmarkPending, emitUpdated(ctx, n)
+}
+
+// announce takes the hours in which an owner's node will be offline; the caller stores the node.
+func (k Keeper) announce(ctx context.Context, n *types.Node, hours types.OfflineHours) error {
+	p, err := k.Params.Get(ctx)
+	if err != nil {
+		return err
+	}
+	now := blockSeconds(ctx)
+	if err := n.Announce(hours, now, p); err != nil {
+		return err
+	}
+	return emit(ctx, &types.EventNodeHours{NodeId: n.Id, Hours: hours, Since: now + int64(p.HoursLead)})
 }
 
 func emitUpdated(ctx context.Context, n types.Node) error {

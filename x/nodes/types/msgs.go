@@ -92,7 +92,7 @@ func (m *MsgRegisterNode) Validate(owner []byte) error {
 // Validate checks the message against the node that it changes.
 func (m *MsgUpdateNode) Validate(node Node) error {
 	if m.empty() {
-		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared, location, engines, address or ports")
+		return ErrInvalidField.Wrap("nothing to update; set prices, attributes, capacity, declared, location, engines, address, ports or hours")
 	}
 	if err := m.validateReach(node); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (m *MsgUpdateNode) Validate(node Node) error {
 
 func (m *MsgUpdateNode) empty() bool {
 	return m.Prices == nil && !m.ReplaceAttributes && m.Capacity == nil && m.Declared == nil && m.Location == nil && len(m.Engines) == 0 &&
-		m.Address == "" && m.Ports == nil
+		m.Address == "" && m.Ports == nil && m.Hours == nil
 }
 
 // validateReach checks address and ports as they will be.

@@ -104,6 +104,9 @@ func TestParamsNameTheField(t *testing.T) {
 	require.NoError(t, types.DefaultParams().Validate())
 	for says, edit := range map[string]func(*types.Params){
 		"min_deposit is 0; it must be from 1":                       func(p *types.Params) { p.MinDeposit = 0 },
+		"hours_lead is 0; it must be from 1":                        func(p *types.Params) { p.HoursLead = 0 },
+		"hours_return is 86401":                                     func(p *types.Params) { p.HoursReturn = 86_401 },
+		"max_offline_span is 0":                                     func(p *types.Params) { p.MaxOfflineSpan = 0 },
 		"registration_fee is":                                       func(p *types.Params) { p.RegistrationFee = 1<<62 + 1 },
 		"pass_percent is 101":                                       func(p *types.Params) { p.PassPercent = 101 },
 		"lower_percent is 91; it must be from 1 to 90":              func(p *types.Params) { p.LowerPercent = 91 },

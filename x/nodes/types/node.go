@@ -35,6 +35,7 @@ func (n Node) Validate(addresses address.Codec) error {
 		n.validateWork,
 		n.validateStatus,
 		n.validateOutages,
+		n.validateAbsences,
 		n.Rating.Validate,
 		n.Location.Validate,
 		n.Network.Validate,

@@ -22,6 +22,9 @@ func DefaultParams() Params {
 		ModelMinNodes:         16,
 		GradeA:                GradeLimits{RttUs: 60_000, JitterUs: 10_000, LossPpm: 5_000},
 		GradeB:                GradeLimits{RttUs: 200_000, JitterUs: 50_000, LossPpm: 20_000},
+		HoursLead:             3600,
+		HoursReturn:           600,
+		MaxOfflineSpan:        30 * 24 * 3600,
 	}
 }
 
@@ -49,6 +52,9 @@ func (p Params) Validate() error {
 		{"model_period", p.ModelPeriod, 1, year},
 		{"model_window", p.ModelWindow, 1, 24 * 3600},
 		{"model_min_nodes", uint64(p.ModelMinNodes), 1, 1 << 30},
+		{"hours_lead", p.HoursLead, 1, weekSeconds},
+		{"hours_return", p.HoursReturn, 0, 24 * 3600},
+		{"max_offline_span", p.MaxOfflineSpan, 1, year},
 	} {
 		if r.value < r.min || r.value > r.max {
 			return ErrInvalidField.Wrapf("%s is %d; it must be from %d to %d", r.field, r.value, r.min, r.max)
@@ -64,4 +70,9 @@ func (p Params) Validate() error {
 		return ErrInvalidField.Wrap("grade_a allows more than grade_b; each of its limits must be at most that of B")
 	}
 	return nil
+}
+
+// MostAway is for how many seconds of the transition window a node may be away unannounced.
+func (p Params) MostAway() int64 {
+	return int64(p.TransitionWindow) * int64(100-p.MinUptimePercent) / 100
 }

@@ -92,7 +92,7 @@ func (s *simGrid) GenerateGenesisState(state *module.SimulationState) {
 		jobs.Params.ServiceEpoch = 4*3_600 + seconds(r, 4)
 		jobs.Params.ServiceWindow = jobs.Params.ServiceEpoch
 		jobs.Params.ServiceStart = jobs.Params.HeldSeconds() + seconds(r, 24)
-		jobs.Params.ServiceHandover = jobs.Params.HeldSeconds() + seconds(r, 4)
+		jobs.Params.ServiceHandover = jobs.Params.HeldSeconds()
 		jobs.Params.ServiceStay = jobs.Params.ServiceHandover + jobs.Params.ServiceStart
 	})
 }

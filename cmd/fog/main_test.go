@@ -15,10 +15,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/chain/chaintest"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -29,19 +31,21 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// Each script runs fog in an empty folder, which is its home too. No chain answers at the addresses that it has by default.
+// Each script runs fog in an empty folder, which is its home too. No chain answers at the addresses that it has by default; one with a node, $NODE, that
+// takes no transactions answers at $GRPC and $RPC.
 func TestScripts(t *testing.T) {
+	owner := make([]byte, 20)
+	address, err := sdk.Bech32ifyAddressBytes(chain.Bech32Prefix, owner)
+	require.NoError(t, err)
+	grpcAddr, rpcURL := chaintest.Start(t, newGrid(t, address).register).Addresses()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("FOG_HOME", env.WorkDir+"/home")
-			owner := make([]byte, 20)
 			env.Setenv("JOB", jobstypes.JobID(owner, []byte("salt")).Bech32(jobstypes.JobHRP))
-			address, err := sdk.Bech32ifyAddressBytes(chain.Bech32Prefix, owner)
-			if err != nil {
-				return err
-			}
+			env.Setenv("GRPC", grpcAddr)
+			env.Setenv("RPC", rpcURL)
 			env.Setenv("ADDRESS", address)
 			env.Setenv("NODE", nodestypes.NodeID(owner, "salt").Bech32(nodestypes.NodeHRP))
 			return nil

@@ -20,10 +20,12 @@ import (
 
 	"github.com/foggrid/fogd/offchain/agent/autoprice"
 	"github.com/foggrid/fogd/offchain/agent/inventory"
+	"github.com/foggrid/fogd/offchain/agent/limits"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/challenge"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/link"
+	"github.com/foggrid/fogd/offchain/nodeclient"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
@@ -57,6 +59,8 @@ type Config struct {
 	Follow func(nodestypes.Node)
 	// Pricing lets the demand set the node's price; nil leaves it to the owner.
 	Pricing *autoprice.Terms
+	// Owner are the hours and the use of the machine that its owner reserves; nil reserves none.
+	Owner *limits.Terms
 	// Limits are what the machine lends to challenges; by default all cores, seven eighths of its memory, and a file of 128 MiB in Dir.
 	Limits challenge.Limits
 	Log    *slog.Logger
@@ -167,6 +171,10 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		opts.Source = source{a, observer}
 	}
 	pricer := a.pricing(nodeID, log)
+	keeper, err := a.owner(nodeID, log)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
 	a.mu.Lock()
 	a.log, a.nodeID = log, nodeID
 	a.links = newLinks(ctx, opts, log, a.cfg.Resend)
@@ -182,6 +190,9 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	if pricer != nil {
 		helpers.Go(func() { pricer.Run(ctx) })
+	}
+	if keeper != nil {
+		helpers.Go(func() { keeper.Run(ctx) })
 	}
 	err = a.follow(ctx)
 	cancel()
@@ -207,6 +218,20 @@ func (a *Agent) pricing(nodeID string, log *slog.Logger) *autoprice.Worker {
 		return nil
 	}
 	return w
+}
+
+// owner is the worker that keeps the node to its owner's limits, nil if there are none and none are to be taken back.
+func (a *Agent) owner(nodeID string, log *slog.Logger) (*limits.Worker, error) {
+	if a.cfg.Owner == nil {
+		drained, err := limits.Drained(a.cfg.Dir, nodeID)
+		if drained {
+			log.Warn("an earlier agent had the node drain while the machine was in use; resume it with `fog node resume`, or run the agent with --pause-when-in-use")
+		}
+		return nil, err
+	}
+	return limits.New(limits.Config{
+		Terms: *a.cfg.Owner, Chain: &nodeclient.Client{Chain: a.cfg.Chain}, NodeID: nodeID, Dir: a.cfg.Dir, Log: log,
+	})
 }
 
 // openDir takes the folder and what an earlier agent left in it.

@@ -51,7 +51,7 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 		Constraints: jobstypes.Constraints{
 			Regions: f.Constraints.Regions, Datacenters: f.Constraints.Datacenters, Arch: f.Constraints.Arch, Os: f.Constraints.OS,
 			MinCpuSingle: f.Constraints.MinCPUSingle, Nodes: f.Constraints.Nodes, ExcludeNodes: f.Constraints.ExcludeNodes,
-			Where: jobfile.OneLine(f.Constraints.Where),
+			Where: jobfile.OneLine(f.Constraints.Where), Profile: f.ChainProfile(), MinGrade: f.Constraints.ChainGrade(),
 		},
 		PriceCap: uint64(f.Price.CapPerTaskHour), MaxDuration: uint64(f.MaxDuration), Deadline: uint64(f.Deadline), MinSuccess: f.Required(),
 		Wishes: wishes(f.Wishes),

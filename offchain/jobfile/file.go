@@ -25,6 +25,7 @@ type File struct {
 	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
 	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,enum=service,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule, service has no end."`
 	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,enum=docker,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1, docker a container image, on nodes that run those."`
+	Profile     string            `yaml:"profile" jsonschema:"enum=batch,enum=service,enum=iot,enum=game,enum=streaming,enum=storage" jsonschema_description:"What kind of work the job is, which says how good the network of its nodes must be: by default A for game and streaming, B for service, iot and storage, any for batch. Without it a service is a service and other jobs are batch."`
 	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
 	Image       string            `yaml:"image" jsonschema:"oneof_required=image,minLength=1" jsonschema_description:"With engine docker: an OCI layout, a tar from docker save, each relative to the job file, or the name of an image in the local Docker Engine."`
 	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build in place of module or image, relative to the job file: for wasip1/wasm, or with engine docker as the only program of an image for linux."`
@@ -74,6 +75,7 @@ type Constraints struct {
 	OS           []string          `yaml:"os" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Operating systems as Go names them, such as linux."`
 	Attributes   map[string]string `yaml:"attributes" jsonschema_description:"Attributes that the node must have with these values."`
 	MinCPUSingle uint64            `yaml:"min_cpu_single" jsonschema:"minimum=0" jsonschema_description:"Least measured single-core speed, in squarings per second (see: fog node status)."`
+	MinGrade     string            `yaml:"min_grade" jsonschema:"enum=A,enum=B,enum=C" jsonschema_description:"Least network grade, in the place of the profile's: A is best (see: fog node status)."`
 	Nodes        []string          `yaml:"nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"The only nodes allowed (node1…)."`
 	ExcludeNodes []string          `yaml:"exclude_nodes" jsonschema:"uniqueItems=true,maxItems=64" jsonschema_description:"Nodes that are not allowed (node1…)."`
 	Where        string            `yaml:"where" jsonschema:"maxLength=1024" jsonschema_description:"A condition on the node's properties, such as: region == \"eu\" && cpu_single >= 2000 && attr.tpm == true"`

@@ -49,6 +49,7 @@ func (f *File) Validate() error {
 		l.add("name", "is %q; use 1 to 63 lower-case letters, digits and dashes, not at either end", clip(f.Name))
 	}
 	f.checkProgram(l)
+	f.checkProfile(l)
 	checkText(l, f.Args, f.Env)
 	f.checkInputs(l)
 	f.checkAmounts(l)

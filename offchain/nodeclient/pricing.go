@@ -1,13 +1,16 @@
 package nodeclient
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/query"
 	"github.com/cosmos/cosmos-sdk/x/authz"
 
+	"github.com/foggrid/fogd/offchain/chain"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -17,27 +20,57 @@ var pricesURL = sdk.MsgTypeURL(&nodestypes.MsgUpdateNode{})
 
 // SetPrices is the message by which a signer sets the prices of a node: directly if it is the owner, else in the owner's name.
 func SetPrices(node nodestypes.Node, prices nodestypes.Prices, signer string) (sdk.Msg, error) {
-	msg := &nodestypes.MsgUpdateNode{Owner: node.Owner, NodeId: node.Id, Prices: &prices}
-	if signer == node.Owner {
-		return msg, nil
-	}
-	inner, err := codectypes.NewAnyWithValue(msg)
-	if err != nil {
-		return nil, fmt.Errorf("prices of %s: %w", node.Id, err)
-	}
-	return &authz.MsgExec{Grantee: signer, Msgs: []*codectypes.Any{inner}}, nil
+	return inName(node, &nodestypes.MsgUpdateNode{Owner: node.Owner, NodeId: node.Id, Prices: &prices}, signer)
 }
 
-// GrantPricing lets a key set the prices of an owner's nodes until a time.
-func GrantPricing(owner, key string, until time.Time) (sdk.Msg, error) {
-	right, err := codectypes.NewAnyWithValue(authz.NewGenericAuthorization(pricesURL))
-	if err != nil {
-		return nil, fmt.Errorf("grant to %s: %w", key, err)
+// drainURLs are the messages besides that a key needs to keep a machine free for who sits at it.
+var drainURLs = []string{sdk.MsgTypeURL(&nodestypes.MsgDrainNode{}), sdk.MsgTypeURL(&nodestypes.MsgResumeNode{})}
+
+// GrantPricing lets a key set the prices of an owner's nodes, and announce when they are offline, until a time; with drain also have them take no more
+// work, and take work again.
+func GrantPricing(owner, key string, until time.Time, drain bool) ([]sdk.Msg, error) {
+	urls := []string{pricesURL}
+	if drain {
+		urls = append(urls, drainURLs...)
 	}
-	return &authz.MsgGrant{Granter: owner, Grantee: key, Grant: authz.Grant{Authorization: right, Expiration: &until}}, nil
+	var msgs []sdk.Msg
+	for _, url := range urls {
+		right, err := codectypes.NewAnyWithValue(authz.NewGenericAuthorization(url))
+		if err != nil {
+			return nil, fmt.Errorf("grant to %s: %w", key, err)
+		}
+		msgs = append(msgs, &authz.MsgGrant{Granter: owner, Grantee: key, Grant: authz.Grant{Authorization: right, Expiration: &until}})
+	}
+	return msgs, nil
 }
 
-// RevokePricing takes the right of GrantPricing back.
-func RevokePricing(owner, key string) sdk.Msg {
-	return &authz.MsgRevoke{Granter: owner, Grantee: key, MsgTypeUrl: pricesURL}
+// Granted lists which of the rights of GrantPricing a key has: whether it may change nodes, and whether it may drain and resume them.
+func (c *Client) Granted(ctx context.Context, owner, key string) (change, drain bool, err error) {
+	if owner == key {
+		return true, true, nil
+	}
+	grants, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*authz.QueryGrantsResponse, error) {
+		return authz.NewQueryClient(c.Chain.Latest()).Grants(ctx, &authz.QueryGrantsRequest{Granter: owner, Grantee: key, Pagination: page})
+	}, func(r *authz.QueryGrantsResponse) []*authz.Grant { return r.Grants })
+	if err != nil {
+		return false, false, err
+	}
+	have := map[string]bool{}
+	for _, g := range grants {
+		if right, ok := g.Authorization.GetCachedValue().(authz.Authorization); ok {
+			have[right.MsgTypeURL()] = true
+		}
+	}
+	return have[pricesURL], have[drainURLs[0]] && have[drainURLs[1]], nil
+}
+
+// RevokePricing takes the right of GrantPricing back, and with drain those that came with it.
+func RevokePricing(owner, key string, drain bool) []sdk.Msg {
+	msgs := []sdk.Msg{&authz.MsgRevoke{Granter: owner, Grantee: key, MsgTypeUrl: pricesURL}}
+	if drain {
+		for _, url := range drainURLs {
+			msgs = append(msgs, &authz.MsgRevoke{Granter: owner, Grantee: key, MsgTypeUrl: url})
+		}
+	}
+	return msgs
 }

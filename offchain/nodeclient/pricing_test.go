@@ -30,9 +30,10 @@ func TestPricingMessages(t *testing.T) {
 	require.Equal(t, update, own)
 	others, err := SetPrices(node, nodestypes.Prices{Cpu: 7}, key)
 	require.NoError(t, err)
-	grant, err := GrantPricing(owner, key, time.Unix(1, 0).UTC())
+	grants, err := GrantPricing(owner, key, time.Unix(1, 0).UTC(), false)
 	require.NoError(t, err)
-	revoke := RevokePricing(owner, key)
+	require.Len(t, grants, 1)
+	grant, revoke := grants[0], RevokePricing(owner, key, false)[0]
 
 	// What goes out is what comes in at the chain, signed by whom it should be.
 	for _, c := range []struct {

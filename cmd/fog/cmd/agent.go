@@ -39,13 +39,14 @@ type agentFlags struct {
 	price        agentPriceFlags
 	dispatcher   string
 	client       clientFlags
+	owner        ownerFlags
 }
 
 func newAgentCmd(a *app) *cobra.Command {
 	var f agentFlags
 	run := &cobra.Command{
 		Use: "run", Short: "Serve this machine's node: be measured, run what the chain assigns, until it is interrupted", Args: cobra.NoArgs,
-		Long: agentRunHelp,
+		Long: agentRunHelp + ownerHelp,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.price.key = keyPricing
 			if cmd.Flags().Changed("key") || cmd.Flags().Changed("from") {
@@ -55,14 +56,15 @@ func newAgentCmd(a *app) *cobra.Command {
 		},
 	}
 	run.Flags().StringVar(&f.node, "node", "", "id of the node (default: the profile's, else the one registered with this agent's key)")
-	run.Flags().StringVar(&f.cpus, "cpus", "", "processors for tasks, such as 2 or 500m (default: what the node offers)")
-	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers)")
+	run.Flags().StringVar(&f.cpus, "cpus", "", "processors for tasks, such as 2 or 500m (default: what the node offers; with --nomad whole ones, and all)")
+	run.Flags().StringVar(&f.memory, "memory", "", "memory for tasks, such as 4GiB (default: what the node offers; with --nomad all but --nomad-reserve-memory)")
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.client.add(run)
 	f.price.add(run)
+	f.owner.add(run)
 
 	measure := &cobra.Command{
 		Use: "bench", Short: "Measure this machine as the oracles do", Args: cobra.NoArgs,
@@ -103,6 +105,10 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	owner, err := f.owner.terms()
+	if err != nil {
+		return err
+	}
 	if f.client.supervise {
 		f.dispatcher = dispatcherNomad
 	}
@@ -124,6 +130,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	var nomadOpts nomadclient.Options
 	if f.client.supervise {
 		if nomadOpts, err = f.client.options(f.node); err != nil {
+			return err
+		}
+		if err = lend(ctx, f, a.agentDir(f), &nomadOpts); err != nil {
 			return err
 		}
 	}
@@ -149,9 +158,14 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 			return err
 		}
 	}
+	if owner != nil {
+		if err = a.ownerKey(ctx, client, owner, f.price.key); err != nil {
+			return err
+		}
+	}
 	cfg := agent.Config{
 		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dir: a.agentDir(f),
-		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,
+		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log,
 	}
 	if f.dispatcher == dispatcherDirect {
 		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)

@@ -21,7 +21,7 @@ import (
 
 func newNodeCmd(a *app) *cobra.Command {
 	return group("node", "Register this machine as a node, and manage nodes",
-		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newUpdateNodeCmd(a), newNodePriceCmd(a),
+		newRegisterCmd(a), newNodeStatusCmd(a), newEarningsCmd(a), newUpdatePriceCmd(a), newUpdateNodeCmd(a), newNodeHoursCmd(a), newNodePriceCmd(a),
 		newGrantPricingCmd(a), newRevokePricingCmd(a),
 		newProviderWithdrawCmd(a),
 		a.nodeChange("drain", "Take no more work; what runs goes on", drainNode),

@@ -24,6 +24,12 @@ type nodeView struct {
 	// Class is nil for a node that no model has seen.
 	Class  *nodeClass `json:"class"`
 	Rating nodeRating `json:"rating"`
+	// Health, Limits, Hours and Earnings are how it stands, Oracles what they saw.
+	Health   nodeHealth   `json:"health"`
+	Limits   nodeLimits   `json:"limits"`
+	Hours    hoursView    `json:"hours"`
+	Earnings nodeEarnings `json:"earnings"`
+	Oracles  nodeOracles  `json:"oracles"`
 
 	node    nodestypes.Node
 	running []jobstypes.Slice
@@ -71,8 +77,10 @@ func (a *app) readNode(ctx context.Context, ch *chain.Client, id string) (v node
 	if v.Node, err = protoJSON(ch.Codec(), &v.node); err != nil {
 		return v, err
 	}
-	v.Running, err = protoList(ch.Codec(), v.running)
-	return v, err
+	if v.Running, err = protoList(ch.Codec(), v.running); err != nil {
+		return v, err
+	}
+	return v, v.readStanding(ctx, ch, time.Now())
 }
 
 func classOf(n nodestypes.Node, m nodestypes.Model) *nodeClass {
@@ -182,15 +190,16 @@ func printNode(w io.Writer, v nodeView) error {
 		waits = fmt.Sprintf("for a benchmark by the oracles (tried %d times)", n.BenchmarkTries)
 	}
 	s := n.Statistics
-	if err := fields(w,
+	about := []string{
 		"node", n.Id, "owner", n.Owner, "status", short(n.Status, "NODE_STATUS_"), "since", when(n.StatusSince), "reason", n.JailReason,
-		"waits", waits, "place", n.Region+" / "+n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
+		"waits", waits, "place", n.Region + " / " + n.Datacenter, "location", declaredPlace(n.Location), "hardware", strings.TrimSpace(fmt.Sprintf("%s, %d cores, %s/%s",
 			n.Hardware.CpuModel, n.Hardware.Cores, n.Hardware.Os, n.Hardware.Arch)),
 		"engines", strings.Join(jobfile.EngineNames(n), ", "), "attributes", strings.Join(attributes, ", "), "class", v.Class.String(), "reliability", v.Rating.reliability(), "doubt", v.Rating.doubt(),
 		"delivers", v.Rating.speed(), "network", networkText(n), "services", reachText(n),
-		"deposit", fog(n.Deposit),
 		"tasks", fmt.Sprintf("%d ended: %d succeeded, %d failed, %d lost; %d running", s.Tasks, s.Successes, s.Failures, s.Lost, n.RunningTasks),
-		"paid", fog(s.Paid), "worked", millis(s.WorkMs)); err != nil {
+		"worked", millis(s.WorkMs),
+	}
+	if err := fields(w, append(about, v.standing()...)...); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(w); err != nil {
@@ -210,11 +219,14 @@ func printNode(w io.Writer, v nodeView) error {
 		return err
 	}
 	c, r, p := n.Capacity, n.Reserved, n.Prices
-	return table(w, [][]string{
+	if err := table(w, [][]string{
 		{"", "OFFERED", "RESERVED", "", "PRICE AN HOUR"},
 		{"cpu", num(c.CpuMilli), num(r.CpuMilli), "1/1000 vCPU", fog(p.Cpu)}, {"memory", num(c.MemoryMib), num(r.MemoryMib), "MiB", fog(p.Memory) + " a GiB"},
 		{"storage", num(c.StorageMib), num(r.StorageMib), "MiB", fog(p.Storage) + " a GiB"}, {"gpus", num(c.Gpus), num(r.Gpus), "", fog(p.Gpu)},
-	})
+	}); err != nil {
+		return err
+	}
+	return printOracles(w, v.Oracles)
 }
 
 // networkText is the grade of a node's network and what it rests on.

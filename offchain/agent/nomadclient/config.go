@@ -34,6 +34,8 @@ type Options struct {
 	HTTP string
 	// ReservedMHz and ReservedMiB are left to the machine itself.
 	ReservedMHz, ReservedMiB uint64
+	// ReservedCores are the processors left to the machine itself, such as 2-7; none if empty.
+	ReservedCores string
 	// Token is an ACL token with node:write, by which the client is drained; may be empty without ACLs.
 	Token string
 	// RetryMin and RetryMax bound the pause before a client that ended is started again; 1 s and 1 min.
@@ -89,6 +91,9 @@ func (o Options) config() ([]byte, error) {
 			"fingerprint.denylist": "env_aws,env_azure,env_digitalocean,env_gce,consul,vault",
 		},
 		"reserved": object{"cpu": o.ReservedMHz, "memory": o.ReservedMiB},
+	}
+	if o.ReservedCores != "" {
+		client["reserved"] = object{"cores": o.ReservedCores, "memory": o.ReservedMiB}
 	}
 	for key, value := range map[string]string{"node_pool": o.Place.Pool, "node_class": o.Place.Class, "network_interface": o.Interface} {
 		if value != "" {

@@ -166,7 +166,7 @@ func MsgUpdateParamsFactory() simsx.SimMsgFactoryFn[*types.MsgUpdateParams] {
 		params.ServiceEpoch = r.Uint64InRange(4*3600, 8*3600) // hours pass between the blocks of a simulation
 		params.ServiceWindow = params.ServiceEpoch
 		params.ServiceStart = params.HeldSeconds() + r.Uint64InRange(0, 24*3600)
-		params.ServiceHandover = params.HeldSeconds() + r.Uint64InRange(0, 3600)
+		params.ServiceHandover = params.HeldSeconds()
 		params.ServiceStay = params.ServiceHandover + params.ServiceStart
 		params.ProfileGrades = nil
 		return nil, &types.MsgUpdateParams{Authority: data.ModuleAccountAddress(reporter, "gov"), Params: params}

@@ -17,5 +17,5 @@
 //	uploads/                                    sessions in progress, emptied at start
 //	corrupt/                                    files that failed verification, removed by GC
 //
-// One process at a time may use a root. Who may push and pull is decided by the handler that wraps this one.
+// One process at a time may use a root. Who may push and pull is decided by Options.Guard; without one, everybody.
 package registry

@@ -63,7 +63,12 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, rt
 	if int64(len(data)) > r.opts.MaxManifestBytes {
 		return tooLarge(r.opts.MaxManifestBytes)
 	}
-	d, m, err := r.putManifest(rt.repo, at, mediaType, data)
+	var d artifact.Digest
+	var m manifest
+	err = r.withinQuota(rt.repo, int64(len(data)), func() error {
+		d, m, err = r.putManifest(rt.repo, at, mediaType, data)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,10 @@ type Options struct {
 	MaxUploads int
 	// UploadIdle is how long a session may rest before it is dropped, 1 hour by default.
 	UploadIdle time.Duration
+	// Guard decides who may do what; nil lets everybody do everything.
+	Guard Guard
+	// Quota says what limit holds for a repository, if one does; nil means none.
+	Quota func(repo string) (Quota, bool)
 	// Logger receives failures of the registry itself; slog.Default by default.
 	Logger *slog.Logger
 	// Now is the clock, time.Now by default.

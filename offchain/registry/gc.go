@@ -19,9 +19,21 @@ type GCOptions struct {
 	// Untagged removes manifests that no tag, kept index or kept subject leads to. Leave it off where digests are kept elsewhere: a
 	// chain names what it needs by digest.
 	Untagged bool
-	// Dead says of a repository that nothing needs what it holds, tagged or not; nil: of none. What is young stays.
-	Dead func(repo string) bool
+	// Fate says of a repository what is to become of it; nil means FateUsual for all.
+	Fate func(repo string) Fate
 }
+
+// Fate of a repository.
+type Fate int
+
+const (
+	// FateUsual is for repositories of which tags and manifests say what is needed.
+	FateUsual Fate = iota
+	// FateDead is for those that nothing needs any more, tagged or not; what is young stays.
+	FateDead
+	// FateKeep is for those of which nothing may go.
+	FateKeep
+)
 
 // GCReport counts what was removed.
 type GCReport struct {
@@ -99,6 +111,13 @@ type heldManifest struct {
 
 // collectRepo removes the marks of a repository that nothing needs, and notes the content of those that stay.
 func (c *collector) collectRepo(repo string) error {
+	fate := FateUsual
+	if c.opts.Fate != nil {
+		fate = c.opts.Fate(repo)
+	}
+	if fate == FateKeep {
+		return c.keepAll(repo)
+	}
 	held, err := c.manifests(repo)
 	if errors.Is(err, errMissing) {
 		c.report.Skipped = append(c.report.Skipped, repo)
@@ -107,8 +126,7 @@ func (c *collector) collectRepo(repo string) error {
 	if err != nil {
 		return err
 	}
-	dead := c.opts.Dead != nil && c.opts.Dead(repo)
-	keep, err := c.reachable(repo, held, dead)
+	keep, err := c.reachable(repo, held, fate == FateDead)
 	if err != nil {
 		return err
 	}
@@ -127,7 +145,7 @@ func (c *collector) collectRepo(repo string) error {
 			needed[d.Digest.Hex()] = true
 		}
 	}
-	if dead {
+	if fate == FateDead {
 		if err := c.r.dropTags(repo, gone); err != nil {
 			return err
 		}

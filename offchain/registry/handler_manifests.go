@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"net/http"
 	"net/url"
@@ -36,6 +37,10 @@ func (r *Registry) serveGetManifest(w http.ResponseWriter, req *http.Request, rt
 		return manifestUnknown(at)
 	}
 	if err != nil {
+		return err
+	}
+	// Who asks whether it is here relies on it staying.
+	if err := touch(r.manifestMark(rt.repo, d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	h := w.Header()

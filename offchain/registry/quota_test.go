@@ -88,9 +88,12 @@ func TestGCOfDeadRepositories(t *testing.T) {
 	})
 	dead := image(t, srv.URL, "dev/x/dead", "v1", "shared", "")
 	alive := image(t, srv.URL, "dev/x/alive", "v1", "shared", "")
-	isDead := func(repo string) bool { return repo == "dev/x/dead" }
+	kept := push(t, srv.URL, "dev/x/kept", "without a manifest")
+	fate := func(repo string) registry.Fate {
+		return map[string]registry.Fate{"dev/x/dead": registry.FateDead, "dev/x/kept": registry.FateKeep}[repo]
+	}
 	gc := func() registry.GCReport {
-		report, err := r.GC(context.Background(), registry.GCOptions{MinAge: time.Hour, Dead: isDead})
+		report, err := r.GC(context.Background(), registry.GCOptions{MinAge: time.Hour, Fate: fate})
 		require.NoError(t, err)
 		return report
 	}
@@ -105,6 +108,8 @@ func TestGCOfDeadRepositories(t *testing.T) {
 	status, _, body := call(t, "GET", srv.URL+"/v2/dev/x/dead/tags/list", nil)
 	require.Equal(t, http.StatusOK, status)
 	require.Contains(t, body, `"tags":[]`)
+	status, _, _ = call(t, "GET", srv.URL+"/v2/dev/x/kept/blobs/"+kept.String(), nil)
+	require.Equal(t, http.StatusOK, status)
 	// The layer is the other's too.
 	status, _, _ = call(t, "GET", srv.URL+"/v2/dev/x/alive/manifests/"+alive.String(), nil)
 	require.Equal(t, http.StatusOK, status)

@@ -235,22 +235,6 @@ func (b *Book) Revoke(ctx context.Context, id string) (Token, error) {
 	return k.Token, b.store.Put(ctx, tableTokens, map[string][]byte{id: value})
 }
 
-// RevokeRole ends all tokens of an address that have a role.
-func (b *Book) RevokeRole(ctx context.Context, address, role string) error {
-	tokens, err := b.List(ctx, address)
-	if err != nil {
-		return err
-	}
-	for _, t := range tokens {
-		if slices.Contains(t.Roles, role) && b.valid(t) == nil {
-			if _, err := b.Revoke(ctx, t.ID); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // List returns the tokens of an address and of the nodes that it owns, of all with "", oldest first.
 func (b *Book) List(ctx context.Context, address string) ([]Token, error) {
 	if err := b.Flush(ctx); err != nil {

@@ -114,3 +114,12 @@ func limitKey(at netip.Addr) string {
 	}
 	return at.String()
 }
+
+// IsLoopback tells whether a host, or host and port, is this machine.
+func IsLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	at, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && at.Unmap().IsLoopback()
+}

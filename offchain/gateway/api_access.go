@@ -92,6 +92,9 @@ var maxLife = map[access.Credential]time.Duration{access.Machine: 90 * 24 * time
 
 const maxNote = 200
 
+// maxTokens is how many such tokens an address may have at a time.
+const maxTokens = 100
+
 func (s *Server) serveNewToken(w http.ResponseWriter, req *http.Request, who caller) error {
 	var in NewToken
 	if err := decode(req, &in); err != nil {
@@ -115,6 +118,21 @@ func (s *Server) serveNewToken(w http.ResponseWriter, req *http.Request, who cal
 		if !slices.Contains(who.subject.Roles, role) {
 			return refuse(http.StatusForbidden, "forbidden", "your token does not have the role %.80q; it has %q", role, who.subject.Roles)
 		}
+	}
+	tokens, err := s.book.List(req.Context(), who.subject.Address)
+	if err != nil {
+		return err
+	}
+	live := 0
+	for _, t := range tokens {
+		if t.Kind == access.Key || t.Kind == access.Machine {
+			if t.Revoked.IsZero() && s.cfg.Now().Before(t.Expires) {
+				live++
+			}
+		}
+	}
+	if live >= maxTokens {
+		return refuse(http.StatusConflict, "too_many_tokens", "you have %d tokens; revoke those that nothing uses", live)
 	}
 	return s.issue(w, req, who, credential.Token{
 		Kind: in.Kind, Address: who.subject.Address, Roles: slices.Compact(slices.Sorted(slices.Values(roles))), Note: in.Note,

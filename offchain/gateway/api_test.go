@@ -133,6 +133,31 @@ func TestNewTokenRefuses(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 }
 
+func TestTokensAreLimitedInNumber(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.PerIssue = Rate{1, 1000} })
+	session := w.login(w.alice)
+	_, id := w.key(session, time.Hour)
+	for range maxTokens - 1 {
+		w.key(session, time.Hour)
+	}
+	status, _, _ := w.send(session, "POST", "/v1/tokens", NewToken{Kind: access.Machine, Life: 60})
+	require.Equal(t, http.StatusConflict, status)
+	w.send(session, "DELETE", "/v1/tokens/"+id, nil)
+	w.key(session, time.Hour)
+
+	// Logins from one address are slow after a while; nothing is kept of those that are refused.
+	few := newWorld(t, func(c *Config) { c.PerIssue = Rate{1, 3} })
+	for range 3 {
+		few.login(newWallet(t))
+	}
+	last := newWallet(t)
+	status, header, _ := few.send("", "POST", "/v1/login", few.answer(last, few.challenge(map[string]string{"address": last.address})))
+	require.Equal(t, http.StatusTooManyRequests, status)
+	require.NotEmpty(t, header.Get("Retry-After"))
+	few.wait(time.Second)
+	few.login(last)
+}
+
 func TestGrantsHoldFromTheNextRequest(t *testing.T) {
 	w := newWorld(t)
 	operator := w.login(w.operator)
@@ -156,6 +181,8 @@ func TestGrantsHoldFromTheNextRequest(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	status, _ = w.get(alice, "/v1/audit")
 	require.Equal(t, http.StatusForbidden, status)
+	status, _, _ = w.send(operator, "PUT", "/v1/grants/"+strings.ToUpper(w.alice.address), Grants{[]string{access.Auditor}})
+	require.Equal(t, http.StatusBadRequest, status)
 	for _, bad := range [][]string{{access.Oracle}, {"No Such"}, {""}} {
 		status, _, _ = w.send(operator, "PUT", "/v1/grants/"+w.alice.address, Grants{bad})
 		require.Equal(t, http.StatusBadRequest, status)

@@ -236,6 +236,10 @@ func (s *Server) nodeLogin(ctx context.Context, id string, in LoginRequest) (cre
 
 // issue makes a token, and answers with it.
 func (s *Server) issue(w http.ResponseWriter, req *http.Request, who caller, t credential.Token) error {
+	// Wallets cost nothing, so whoever makes many tokens is known by where they come from.
+	if wait := s.issues.take(who.key); wait > 0 {
+		return tooMany(wait)
+	}
 	text, issued, err := s.book.Issue(req.Context(), t)
 	if err != nil {
 		return err

@@ -34,8 +34,14 @@ func ReadGrants(ctx context.Context, s store.Store, address string) ([]string, e
 
 // writeGrants replaces the roles of an address. The role oracle is the chain's to give.
 func (s *Server) writeGrants(ctx context.Context, address string, roles []string) ([]string, error) {
-	if _, err := s.cfg.Chain.Codec().Accounts().StringToBytes(address); err != nil {
+	codec := s.cfg.Chain.Codec().Accounts()
+	raw, err := codec.StringToBytes(address)
+	if err != nil {
 		return nil, badRequest("address: %v", err)
+	}
+	// bech32 has an upper-case form too; roles are kept under the one that logins have.
+	if canonical, err := codec.BytesToString(raw); err != nil || canonical != address {
+		return nil, badRequest("address: write it in lower case")
 	}
 	if len(roles) > maxRoles {
 		return nil, badRequest("%d roles; grant at most %d", len(roles), maxRoles)
@@ -52,11 +58,11 @@ func (s *Server) writeGrants(ctx context.Context, address string, roles []string
 	if roles == nil {
 		roles = []string{}
 	}
-	raw, err := json.Marshal(roles)
+	value, err := json.Marshal(roles)
 	if err != nil {
 		return nil, err
 	}
-	return roles, s.store.Put(ctx, tableGrants, map[string][]byte{address: raw})
+	return roles, s.store.Put(ctx, tableGrants, map[string][]byte{address: value})
 }
 
 // rolesOf are all that an address has now. The chain is asked only if oracle is true.

@@ -34,7 +34,7 @@ const (
 	maxConnections = 4096
 
 	flushEvery   = 10 * time.Second
-	sweepEvery   = 24 * time.Hour
+	sweepEvery   = time.Hour
 	shutdownTime = 5 * time.Second
 )
 

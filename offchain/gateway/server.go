@@ -43,8 +43,9 @@ type Config struct {
 	GCInterval, GCAge time.Duration
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
-	// PerToken, PerAddress and PerWrong limit requests: of one token, from one address, and from one address with wrong tokens or logins.
-	PerToken, PerAddress, PerWrong Rate
+	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
+	// and those that make tokens.
+	PerToken, PerAddress, PerWrong, PerIssue Rate
 	// TrustedProxies may say in X-Forwarded-For where a request comes from.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
@@ -75,7 +76,7 @@ func (c *Config) setDefaults() {
 		rate *Rate
 		to   Rate
 	}{
-		{&c.PerToken, Rate{50, 200}}, {&c.PerAddress, Rate{200, 1000}}, {&c.PerWrong, Rate{0.2, 20}},
+		{&c.PerToken, Rate{50, 200}}, {&c.PerAddress, Rate{200, 1000}}, {&c.PerWrong, Rate{0.2, 20}}, {&c.PerIssue, Rate{1, 120}},
 	} {
 		if d.rate.PerSecond <= 0 || d.rate.Burst <= 0 {
 			*d.rate = d.to
@@ -111,8 +112,8 @@ type Server struct {
 	registry *registry.Registry
 	inner    *http.Server
 
-	tokens, addresses, wrong *limiter
-	patience                 patience
+	tokens, addresses, wrong, issues *limiter
+	patience                         patience
 }
 
 // IssuerName is who signs registry tokens.
@@ -133,7 +134,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s := &Server{
 		cfg: cfg, tokens: newLimiter(cfg.PerToken, cfg.Now), addresses: newLimiter(cfg.PerAddress, cfg.Now), wrong: newLimiter(cfg.PerWrong, cfg.Now),
-		patience: patience{readHeader, bodyTime, stall},
+		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall},
 	}
 	defer func() {
 		if err != nil {

@@ -40,8 +40,9 @@ const (
 	prefix      = "fogt_"
 	idBytes     = 8
 	secretBytes = 32
-	// forgetAfter is how long tokens that are over stay listed.
+	// forgetAfter is how long tokens that are over stay listed; forgetLogin is for those of logins, of which a node alone makes dozens a day.
 	forgetAfter = 30 * 24 * time.Hour
+	forgetLogin = time.Hour
 )
 
 var alphabet = base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -271,7 +272,7 @@ func (b *Book) List(ctx context.Context, address string) ([]Token, error) {
 	return tokens, err
 }
 
-// Sweep forgets tokens that have been over for a month, and returns how many.
+// Sweep forgets tokens that have been over for a while, and returns how many.
 func (b *Book) Sweep(ctx context.Context) (int, error) {
 	tokens, err := b.List(ctx, "")
 	if err != nil {
@@ -279,7 +280,11 @@ func (b *Book) Sweep(ctx context.Context) (int, error) {
 	}
 	forgotten := 0
 	for _, t := range tokens {
-		if !b.now().After(t.Expires.Add(forgetAfter)) {
+		keep := forgetAfter
+		if t.Kind == access.Session || t.Kind == access.Agent {
+			keep = forgetLogin
+		}
+		if !b.now().After(t.Expires.Add(keep)) {
 			continue
 		}
 		if err := errors.Join(b.store.Delete(ctx, tableTokens, t.ID), b.store.Delete(ctx, tableUses, t.ID)); err != nil {

@@ -106,8 +106,17 @@ func TestUsesAndSweep(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 
-	w.now = w.now.Add(31 * 24 * time.Hour)
+	_, session, err := w.book.Issue(ctx, credential.Token{Kind: access.Session, Address: alice, Expires: w.now.Add(time.Minute)})
+	require.NoError(t, err)
+	w.now = w.now.Add(2 * time.Hour)
 	n, err := w.book.Sweep(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	_, err = w.book.ByID(ctx, session.ID)
+	require.ErrorIs(t, err, credential.ErrNotFound)
+
+	w.now = w.now.Add(31 * 24 * time.Hour)
+	n, err = w.book.Sweep(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	_, err = w.book.ByID(ctx, used.ID)

@@ -160,3 +160,13 @@ func chmod(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.Chmod(ts.MkAbs(args[1]), os.FileMode(mode)))
 }
+
+// take VARIABLE sets the variable to the last word of the first line of the last standard output.
+func take(ts *testscript.TestScript, _ bool, args []string) {
+	line, _, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		ts.Fatalf("standard output has no words")
+	}
+	ts.Setenv(args[0], words[len(words)-1])
+}

@@ -47,16 +47,16 @@ func (a *Agent) prepare(ctx context.Context, slice jobstypes.Slice, onSpec func(
 	var path string
 	var release func()
 	if out.Engine == dispatch.EngineDocker {
-		path, release, err = a.fetch.image(ctx, spec.Module)
+		path, release, err = a.fetch.image(ctx, a.cfg.Registry.ContentRepo(job.Owner, client.RepoImages, spec.Module), spec.Module)
 	} else {
-		path, release, err = a.fetch.blob(ctx, client.RepoModules, spec.Module, 0)
+		path, release, err = a.fetch.blob(ctx, a.cfg.Registry.ContentRepo(job.Owner, client.RepoModules, spec.Module), spec.Module, 0)
 	}
 	if err != nil {
 		return dispatch.Assignment{}, nil, err
 	}
 	held, out.ModulePath = append(held, release), path
 	if !spec.Inputs.IsZero() {
-		dir, release, err := a.fetch.tree(ctx, client.RepoInputs, spec.Inputs)
+		dir, release, err := a.fetch.tree(ctx, a.cfg.Registry.ContentRepo(job.Owner, client.RepoInputs, spec.Inputs), spec.Inputs)
 		if err != nil {
 			return dispatch.Assignment{}, nil, err
 		}
@@ -74,7 +74,7 @@ func (a *Agent) spec(ctx context.Context, job jobstypes.Job) (jobfile.Spec, erro
 	if err != nil {
 		return jobfile.Spec{}, err
 	}
-	path, release, err := a.fetch.blob(ctx, client.RepoSpecs, digest, jobfile.MaxSpecBytes)
+	path, release, err := a.fetch.blob(ctx, a.cfg.Registry.ContentRepo(job.Owner, client.RepoSpecs, digest), digest, jobfile.MaxSpecBytes)
 	if err != nil {
 		return jobfile.Spec{}, err
 	}

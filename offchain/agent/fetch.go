@@ -23,6 +23,9 @@ type fetcher struct {
 
 // blob returns the path of a blob; over limit bytes (0: none) it is refused as the job's fault.
 func (f fetcher) blob(ctx context.Context, repo string, d artifact.Digest, limit int64) (string, func(), error) {
+	if err := f.entitled(ctx, repo, d); err != nil {
+		return "", nil, err
+	}
 	path, release, err := f.cache.acquire(ctx, content{
 		kind: kindBlob, digest: d,
 		check: func(path string) (bool, error) { return fileHas(path, d) },
@@ -38,6 +41,9 @@ func (f fetcher) blob(ctx context.Context, repo string, d artifact.Digest, limit
 
 // tree returns the folder into which the archive d is unpacked.
 func (f fetcher) tree(ctx context.Context, repo string, d artifact.Digest) (string, func(), error) {
+	if err := f.entitled(ctx, repo, d); err != nil {
+		return "", nil, err
+	}
 	path, release, err := f.cache.acquire(ctx, content{
 		kind: kindTree, digest: d,
 		check: func(path string) (bool, error) { return folderHas(path, d) },
@@ -49,6 +55,18 @@ func (f fetcher) tree(ctx context.Context, repo string, d artifact.Digest) (stri
 		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
 	}
 	return path, release, nil
+}
+
+// entitled asks a registry that keeps owners apart whether the repository holds the blob, whatever the cache holds: a job that names the
+// content of another's by its digest must not get it because that job ran here.
+func (f fetcher) entitled(ctx context.Context, repo string, d artifact.Digest) error {
+	if !f.registry.Owned() {
+		return nil
+	}
+	if _, err := f.registry.StatBlob(ctx, repo, d); err != nil {
+		return handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
+	}
+	return nil
 }
 
 func (f fetcher) pull(ctx context.Context, repo string, d artifact.Digest, limit int64, path string, reserve func(int64) error) error {

@@ -14,28 +14,33 @@ import (
 )
 
 // image returns the folder with the image whose manifest is d, as an OCI layout.
-func (f fetcher) image(ctx context.Context, d artifact.Digest) (string, func(), error) {
+func (f fetcher) image(ctx context.Context, repo string, d artifact.Digest) (string, func(), error) {
+	if f.registry.Owned() { // see entitled
+		if _, err := f.registry.PullImageManifest(ctx, repo, d); err != nil {
+			return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
+		}
+	}
 	path, release, err := f.cache.acquire(ctx, content{
 		kind: kindImage, digest: d,
 		check: func(path string) (bool, error) { return imageIs(path, d) },
 		fill: func(ctx context.Context, path string, reserve func(int64) error) error {
-			return f.pullImage(ctx, d, path, reserve)
+			return f.pullImage(ctx, repo, d, path, reserve)
 		},
 	})
 	if err != nil {
-		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", client.RepoImages, d, err))
+		return "", nil, handover.Blame(fmt.Errorf("%s %s: %w", repo, d, err))
 	}
 	return path, release, nil
 }
 
 // pullImage makes the layout beside its place; it appears whole or not at all.
-func (f fetcher) pullImage(ctx context.Context, d artifact.Digest, path string, reserve func(int64) error) (err error) {
+func (f fetcher) pullImage(ctx context.Context, repo string, d artifact.Digest, path string, reserve func(int64) error) (err error) {
 	temp := path + ".pull"
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
 	if err := os.RemoveAll(temp); err != nil {
 		return err
 	}
-	raw, err := f.registry.PullImageManifest(ctx, client.RepoImages, d)
+	raw, err := f.registry.PullImageManifest(ctx, repo, d)
 	if err != nil {
 		return err
 	}
@@ -49,7 +54,7 @@ func (f fetcher) pullImage(ctx context.Context, d artifact.Digest, path string, 
 	}
 	for _, b := range img.Blobs() {
 		desc := client.Descriptor{MediaType: b.MediaType, Digest: b.Digest, Size: b.Size}
-		if err := f.registry.PullFile(ctx, client.RepoImages, desc, image.BlobPath(temp, b.Digest)); err != nil {
+		if err := f.registry.PullFile(ctx, repo, desc, image.BlobPath(temp, b.Digest)); err != nil {
 			return err
 		}
 	}

@@ -37,7 +37,7 @@ func TestImage(t *testing.T) {
 	fetch := func(capacity int64, d artifact.Digest) (string, error) {
 		c, err := openCache(dir, capacity)
 		require.NoError(t, err)
-		path, release, err := fetcher{reg, c}.image(t.Context(), d)
+		path, release, err := fetcher{reg, c}.image(t.Context(), client.RepoImages, d)
 		if err != nil {
 			return "", err
 		}

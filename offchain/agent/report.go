@@ -22,7 +22,7 @@ func (r *run) push(ctx context.Context, out dispatch.Outcome) (dispatch.Outcome,
 		result, err := handover.Result(out)
 		if err == nil {
 			var digest artifact.Digest
-			repo, tag := client.ResultRepo(r.id.Job), client.ResultTag(r.id.Slice, r.id.Attempt)
+			repo, tag := r.agent.cfg.Registry.SliceRepo(r.id.Job, r.id.Slice, r.id.Attempt), client.ResultTag(r.id.Slice, r.id.Attempt)
 			if digest, err = r.agent.cfg.Registry.PushArtifact(ctx, repo, tag, result); err == nil {
 				return out, digest, nil
 			}

@@ -51,7 +51,7 @@ func (c *Client) Logs(ctx context.Context, id string, task *uint32) ([]TaskLog, 
 			continue
 		}
 		s := slices[p.slice]
-		log := TaskLog{Task: uint32(number), Slice: s.Number, Attempt: s.Attempt, repo: client.ResultRepo(id)}
+		log := TaskLog{Task: uint32(number), Slice: s.Number, Attempt: s.Attempt, repo: c.Registry.SliceRepo(id, s.Number, s.Attempt)}
 		if l := layers[p.slice][uint32(number)-s.FirstTask].Log; l != nil {
 			log.Present, log.Size, log.layer = true, l.Size, *l
 		}

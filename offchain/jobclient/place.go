@@ -103,7 +103,7 @@ func (c *Client) sliceLayers(ctx context.Context, s jobstypes.Slice) ([]client.T
 
 func (c *Client) manifestLayers(ctx context.Context, s jobstypes.Slice) ([]client.TaskLayers, error) {
 	tag := client.ResultTag(s.Number, s.Attempt)
-	m, err := c.Registry.PullManifest(ctx, client.ResultRepo(s.JobId), tag)
+	m, err := c.Registry.PullManifest(ctx, c.Registry.SliceRepo(s.JobId, s.Number, s.Attempt), tag)
 	if errors.Is(err, client.ErrNotFound) {
 		return nil, fmt.Errorf("slice %d of %s: its result (%s) is not in this registry: %w; give the --registry that the provider pushes to",
 			s.Number, s.JobId, tag, err)

@@ -45,6 +45,8 @@ type Packed struct {
 	SpecDigest artifact.Digest `json:"spec_digest"`
 	Module     artifact.Digest `json:"module_digest"`
 	Inputs     artifact.Digest `json:"inputs_digest"`
+	// Owner (fog1…) says where the content lies in a registry that keeps owners apart (client.WithOwnedRepos); others need none.
+	Owner string `json:"-"`
 	// Arch is the architecture that the image is for; empty for a module, which runs on any.
 	Arch string `json:"arch,omitempty"`
 	// ModuleBytes and InputsBytes are sizes.
@@ -125,12 +127,12 @@ func Push(ctx context.Context, registry *client.Client, p Packed, observe Observ
 		if err != nil {
 			return fmt.Errorf("inputs: %w", err)
 		}
-		if _, err := registry.WithProgress(observe.begin(StageInputs)).PushArtifact(ctx, client.RepoInputs, "", client.Inputs(inputs)); err != nil {
+		if _, err := registry.WithProgress(observe.begin(StageInputs)).PushArtifact(ctx, registry.ContentRepo(p.Owner, client.RepoInputs, p.Inputs), "", client.Inputs(inputs)); err != nil {
 			return fmt.Errorf("push the inputs: %w", err)
 		}
 	}
 	spec := client.Spec(p.Spec.Canonical())
-	if _, err := registry.WithProgress(observe.begin(StageSpec)).PushArtifact(ctx, client.RepoSpecs, "", spec); err != nil {
+	if _, err := registry.WithProgress(observe.begin(StageSpec)).PushArtifact(ctx, registry.ContentRepo(p.Owner, client.RepoSpecs, p.SpecDigest), "", spec); err != nil {
 		return fmt.Errorf("push the spec: %w", err)
 	}
 	return nil
@@ -138,7 +140,7 @@ func Push(ctx context.Context, registry *client.Client, p Packed, observe Observ
 
 func pushProgram(ctx context.Context, registry *client.Client, p Packed, observe Observer) error {
 	if p.Program() == StageImage {
-		if err := registry.WithProgress(observe.begin(StageImage)).PushImage(ctx, client.RepoImages, p.image); err != nil {
+		if err := registry.WithProgress(observe.begin(StageImage)).PushImage(ctx, registry.ContentRepo(p.Owner, client.RepoImages, p.Module), p.image); err != nil {
 			return fmt.Errorf("push the image: %w", err)
 		}
 		return nil
@@ -150,7 +152,7 @@ func pushProgram(ctx context.Context, registry *client.Client, p Packed, observe
 	if module.Digest != p.Module {
 		return fmt.Errorf("module: %s changed while it was packed; push again", p.modulePath)
 	}
-	if _, err := registry.WithProgress(observe.begin(StageModule)).PushArtifact(ctx, client.RepoModules, "", client.Module(module)); err != nil {
+	if _, err := registry.WithProgress(observe.begin(StageModule)).PushArtifact(ctx, registry.ContentRepo(p.Owner, client.RepoModules, p.Module), "", client.Module(module)); err != nil {
 		return fmt.Errorf("push the module: %w", err)
 	}
 	return nil
@@ -170,7 +172,7 @@ func (e *MissingError) Error() string {
 func CheckPushed(ctx context.Context, registry *client.Client, p Packed) error {
 	module := p.Module
 	if p.Program() == StageImage {
-		if has, err := registry.HasImage(ctx, client.RepoImages, p.Module); err != nil {
+		if has, err := registry.HasImage(ctx, registry.ContentRepo(p.Owner, client.RepoImages, p.Module), p.Module); err != nil {
 			return err
 		} else if !has {
 			return &MissingError{StageImage, p.Module}
@@ -187,7 +189,7 @@ func CheckPushed(ctx context.Context, registry *client.Client, p Packed) error {
 		if part.digest.IsZero() {
 			continue
 		}
-		_, err := registry.StatBlob(ctx, part.repo, part.digest)
+		_, err := registry.StatBlob(ctx, registry.ContentRepo(p.Owner, part.repo, part.digest), part.digest)
 		if errors.Is(err, client.ErrNotFound) {
 			return &MissingError{part.what, part.digest}
 		}

@@ -164,8 +164,10 @@ func (c *Client) download(
 			registry = registry.WithProgress(func(done, _ int64) { opts.Progress(bytes+done, total) })
 		}
 		layers, size := archives(part, found)
-		if err := registry.PullLayers(ctx, client.ResultRepo(job.Id), layers, temp); err != nil {
-			return bytes, fmt.Errorf("results of %s: %w", job.Id, err)
+		for repo, those := range byRepo(layers, part, func(t TaskResult) string { return registry.SliceRepo(job.Id, t.Slice, t.Attempt) }) {
+			if err := registry.PullLayers(ctx, repo, those, temp); err != nil {
+				return bytes, fmt.Errorf("results of %s: %w", job.Id, err)
+			}
 		}
 		bytes += size
 		if err := unpack(temp, part, artifact.Limits{MaxBytes: limit}); err != nil {
@@ -186,6 +188,19 @@ func archives(tasks []TaskResult, found map[artifact.Digest]client.Descriptor) (
 		}
 	}
 	return layers, size
+}
+
+// byRepo sorts layers by the repository of a task that they are of.
+func byRepo(layers []client.Descriptor, tasks []TaskResult, repo func(TaskResult) string) map[string][]client.Descriptor {
+	places := map[artifact.Digest]string{}
+	for _, t := range tasks {
+		places[t.Digest] = repo(t)
+	}
+	sorted := map[string][]client.Descriptor{}
+	for _, l := range layers {
+		sorted[places[l.Digest]] = append(sorted[places[l.Digest]], l)
+	}
+	return sorted
 }
 
 // unpack makes the folders of tasks whose archives lie in temp, and removes the archives.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/link"
-	"github.com/foggrid/fogd/offchain/registry/client"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -270,7 +269,8 @@ func (w *Worker) checkResult(ctx context.Context, report link.SignedReport, slic
 		}
 	} else {
 		digest := artifact.Digest(report.ManifestDigest)
-		manifest, err := w.cfg.Registry.PullManifest(ctx, client.ResultRepo(slice.JobId), digest.String())
+		repo := w.cfg.Registry.SliceRepo(slice.JobId, slice.Number, slice.Attempt)
+		manifest, err := w.cfg.Registry.PullManifest(ctx, repo, digest.String())
 		if err != nil {
 			return fmt.Errorf("result of slice %d of %s: %w", slice.Number, slice.JobId, err)
 		}
@@ -280,7 +280,7 @@ func (w *Worker) checkResult(ctx context.Context, report link.SignedReport, slic
 		}
 		for i, t := range tasks {
 			leaves[i] = t.Result.Digest
-			if _, err := w.cfg.Registry.StatBlob(ctx, client.ResultRepo(slice.JobId), t.Result.Digest); err != nil {
+			if _, err := w.cfg.Registry.StatBlob(ctx, repo, t.Result.Digest); err != nil {
 				return fmt.Errorf("result of task %d of %s: %w", t.Task, slice.JobId, err)
 			}
 		}

@@ -26,6 +26,8 @@ type Profile struct {
 	RPC  string `json:"rpc"`
 	// Registry is the URL of the OCI registry.
 	Registry string `json:"registry"`
+	// Gateway is the URL of the gateway that issues tokens for the registry; without one the registry takes everybody.
+	Gateway string `json:"gateway,omitempty"`
 	// Keyring is how the secrets are locked: file (a passphrase) or test (development only).
 	Keyring string `json:"keyring"`
 	// Key is the name of the account's key.
@@ -99,7 +101,9 @@ func (p Profile) DialChain(log *slog.Logger) (*chain.Client, error) {
 }
 
 // DialRegistry prepares the connection to the registry.
-func (p Profile) DialRegistry() (*client.Client, error) { return client.New(p.Registry) }
+func (p Profile) DialRegistry(opts ...client.Option) (*client.Client, error) {
+	return client.New(p.Registry, opts...)
+}
 
 // Broadcaster sends transactions that pay the profile's gas price.
 func (p Profile) Broadcaster(ctx context.Context, c *chain.Client, store *file.Store, key string) (*chain.Broadcaster, error) {

@@ -163,16 +163,19 @@ func (r *Registry) statBlob(repo string, d artifact.Digest) (fs.FileInfo, error)
 
 // mount lets repo hold a blob that repository from holds.
 func (r *Registry) mount(repo, from string, d artifact.Digest) error {
-	if _, err := r.statBlob(from, d); err != nil {
+	info, err := r.statBlob(from, d)
+	if err != nil {
 		return err
 	}
-	r.gate.RLock()
-	defer r.gate.RUnlock()
-	if err := r.stillHeld(from, d); err != nil {
-		return err
-	}
-	defer r.noteChange()
-	return mark(r.blobMark(repo, d))
+	return r.withinQuota(repo, info.Size(), func() error {
+		r.gate.RLock()
+		defer r.gate.RUnlock()
+		if err := r.stillHeld(from, d); err != nil {
+			return err
+		}
+		defer r.noteChange()
+		return mark(r.blobMark(repo, d))
+	})
 }
 
 // stillHeld repeats the cheap half of statBlob under the gate, where GC cannot come between.

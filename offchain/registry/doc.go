@@ -20,5 +20,5 @@
 //	id                                          random name of the root, by which copies know whose they are
 //	corrupt/                                    files that failed verification, removed by GC
 //
-// One process at a time may use a root. Who may push and pull is decided by the handler that wraps this one.
+// One process at a time may use a root. Who may push and pull is decided by Options.Guard; without one, everybody.
 package registry

@@ -19,7 +19,21 @@ type GCOptions struct {
 	// Untagged removes manifests that no tag, kept index or kept subject leads to. Leave it off where digests are kept elsewhere: a
 	// chain names what it needs by digest.
 	Untagged bool
+	// Fate says of a repository what is to become of it; nil means FateUsual for all.
+	Fate func(repo string) Fate
 }
+
+// Fate of a repository.
+type Fate int
+
+const (
+	// FateUsual is for repositories of which tags and manifests say what is needed.
+	FateUsual Fate = iota
+	// FateDead is for those that nothing needs any more, tagged or not; what is young stays.
+	FateDead
+	// FateKeep is for those of which nothing may go.
+	FateKeep
+)
 
 // GCReport counts what was removed.
 type GCReport struct {
@@ -98,6 +112,13 @@ type heldManifest struct {
 
 // collectRepo removes the marks of a repository that nothing needs, and notes the content of those that stay.
 func (c *collector) collectRepo(repo string) error {
+	fate := FateUsual
+	if c.opts.Fate != nil {
+		fate = c.opts.Fate(repo)
+	}
+	if fate == FateKeep {
+		return c.keepAll(repo)
+	}
 	held, err := c.manifests(repo)
 	if errors.Is(err, errMissing) {
 		c.report.Skipped = append(c.report.Skipped, repo)
@@ -106,22 +127,28 @@ func (c *collector) collectRepo(repo string) error {
 	if err != nil {
 		return err
 	}
-	keep, err := c.reachable(repo, held)
+	keep, err := c.reachable(repo, held, fate == FateDead)
 	if err != nil {
 		return err
 	}
-	needed := map[string]bool{}
+	needed, gone := map[string]bool{}, map[artifact.Digest]bool{}
 	for _, m := range held {
 		if !keep[m.digest] {
 			if err := c.r.unlinkManifest(repo, m.digest, m.link); err != nil {
 				return err
 			}
+			gone[m.digest] = true
 			c.report.Manifests++
 			continue
 		}
 		c.used[m.digest.Hex()] = true
 		for _, d := range m.body.blobs() {
 			needed[d.Digest.Hex()] = true
+		}
+	}
+	if fate == FateDead {
+		if err := c.r.dropTags(repo, gone); err != nil {
+			return err
 		}
 	}
 	entries, err := list(c.r.repoPath(repo, blobsDir))
@@ -175,8 +202,8 @@ func (c *collector) manifests(repo string) ([]heldManifest, error) {
 	return held, nil
 }
 
-// reachable follows tags to indexes to manifests, and subjects to their referrers.
-func (c *collector) reachable(repo string, held []heldManifest) (map[artifact.Digest]bool, error) {
+// reachable follows tags, in a dead repository only what is young, to indexes to manifests, and subjects to their referrers.
+func (c *collector) reachable(repo string, held []heldManifest, dead bool) (map[artifact.Digest]bool, error) {
 	byDigest := map[artifact.Digest]heldManifest{}
 	referrers := map[artifact.Digest][]artifact.Digest{}
 	var queue []artifact.Digest
@@ -185,7 +212,7 @@ func (c *collector) reachable(repo string, held []heldManifest) (map[artifact.Di
 		if !m.link.Subject.IsZero() {
 			referrers[m.link.Subject] = append(referrers[m.link.Subject], m.digest)
 		}
-		if !c.opts.Untagged || m.young {
+		if !c.opts.Untagged && !dead || m.young {
 			queue = append(queue, m.digest)
 		}
 	}
@@ -194,7 +221,9 @@ func (c *collector) reachable(repo string, held []heldManifest) (map[artifact.Di
 		return nil, err
 	}
 	for _, t := range tags {
-		queue = append(queue, t.Digest)
+		if !dead {
+			queue = append(queue, t.Digest)
+		}
 	}
 	keep := map[artifact.Digest]bool{}
 	for len(queue) > 0 {
@@ -270,4 +299,20 @@ func (c *collector) sweepDir(ctx context.Context, dir string, garbage func(name 
 		c.report.FreedBytes += info.Size()
 		return nil
 	})
+}
+
+// dropTags removes the tags of manifests that are gone.
+func (r *Registry) dropTags(repo string, gone map[artifact.Digest]bool) error {
+	tags, err := r.tags(repo)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		if gone[t.Digest] {
+			if err := removeIfExists(r.tagPath(repo, t.Tag)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -92,6 +92,9 @@ func (r *Registry) serve(w http.ResponseWriter, req *http.Request) error {
 	if !ok {
 		return refuse(http.StatusMethodNotAllowed, "UNSUPPORTED", "%s is not supported here", req.Method)
 	}
+	if err := r.guard(w, req, rt); err != nil {
+		return err
+	}
 	return h(w, req, rt)
 }
 

@@ -76,13 +76,15 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 		if err := ref.CheckRepo(from); err != nil {
 			return refuse(http.StatusBadRequest, "NAME_INVALID", "from: %v", err)
 		}
-		err = r.mount(rt.repo, from, d)
-		if err == nil {
-			return r.blobCreated(w, rt.repo, d)
-		}
-		var unknown *apiError
-		if !errors.As(err, &unknown) {
-			return err
+		if r.mayMount(req, from) {
+			err = r.mount(rt.repo, from, d)
+			if err == nil {
+				return r.blobCreated(w, rt.repo, d)
+			}
+			var unknown *apiError
+			if !errors.As(err, &unknown) {
+				return err
+			}
 		}
 	}
 	var whole artifact.Digest
@@ -92,6 +94,11 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 			return digestInvalid(err)
 		}
 		whole = d
+	}
+	if q, limited := r.quotaOf(rt.repo); limited {
+		if err := r.checkQuota(q, 1); err != nil {
+			return err
+		}
 	}
 	u, err := r.startUpload(rt.repo)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"net/http"
 	"net/url"
@@ -38,6 +39,10 @@ func (r *Registry) serveGetManifest(w http.ResponseWriter, req *http.Request, rt
 	if err != nil {
 		return err
 	}
+	// Who asks whether it is here relies on it staying.
+	if err := touch(r.manifestMark(rt.repo, d)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	h := w.Header()
 	h.Set("Content-Type", link.MediaType)
 	h.Set("Docker-Content-Digest", d.String())
@@ -63,7 +68,12 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, rt
 	if int64(len(data)) > r.opts.MaxManifestBytes {
 		return tooLarge(r.opts.MaxManifestBytes)
 	}
-	d, m, err := r.putManifest(rt.repo, at, mediaType, data)
+	var d artifact.Digest
+	var m manifest
+	err = r.withinQuota(rt.repo, int64(len(data)), func() error {
+		d, m, err = r.putManifest(rt.repo, at, mediaType, data)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,10 @@ type Options struct {
 	UploadIdle time.Duration
 	// Copies keep what the registry holds a second time; Mirror writes them, and content that is missing or corrupt here comes back from them.
 	Copies []copies.Store
+	// Guard decides who may do what; nil lets everybody do everything.
+	Guard Guard
+	// Quota says what limit holds for a repository, if one does; nil means none.
+	Quota func(repo string) (Quota, bool)
 	// Logger receives failures of the registry itself; slog.Default by default.
 	Logger *slog.Logger
 	// Now is the clock, time.Now by default.

@@ -22,7 +22,9 @@ type Registry struct {
 	// gate is held shared by whatever adds a name, and exclusively by GC and deletions.
 	gate sync.RWMutex
 	// placing orders a push of content against setting its corrupt predecessor aside; taken after gate.
-	placing  sync.Mutex
+	placing sync.Mutex
+	// quotas orders pushes that a quota limits; taken before gate.
+	quotas   sync.Mutex
 	verified verifiedSet
 	uploads  uploadTable
 

@@ -202,7 +202,8 @@ func (r *Registry) finish(u *upload, d artifact.Digest) error {
 	if err := u.file.Close(); err != nil {
 		return errors.Join(err, removeIfExists(u.file.Name()))
 	}
-	if err := r.commitBlob(u.file.Name(), u.repo, d); err != nil {
+	err := r.withinQuota(u.repo, u.size, func() error { return r.commitBlob(u.file.Name(), u.repo, d) })
+	if err != nil {
 		return errors.Join(err, removeIfExists(u.file.Name()))
 	}
 	return nil

@@ -148,7 +148,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	registry, err := a.profile.DialRegistry()
+	registry, err := a.dialRegistry(a.nodeTokens(f.node, key))
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.GRPC, "grpc", d.GRPC, "host:port of a chain node's gRPC")
 	f.StringVar(&a.flags.RPC, "rpc", d.RPC, "URL of a chain node's CometBFT RPC")
 	f.StringVar(&a.flags.Registry, "registry", d.Registry, "URL of the registry")
+	f.StringVar(&a.flags.Gateway, "gateway", d.Gateway, "URL of the gateway whose tokens the registry takes")
 	f.StringVar(&a.flags.Key, "key", d.Key, "name of the key that signs")
 	f.StringVar(&a.flags.Key, "from", d.Key, "the same as --key")
 	f.StringVar(&a.flags.Keyring, "keyring", d.Keyring, "how the secrets are locked: file (a passphrase) or test (development only)")
@@ -105,6 +106,7 @@ func (a *app) prepare(ctx context.Context, f *pflag.FlagSet, more string) error 
 		from, to *string
 	}{
 		{"grpc", &a.flags.GRPC, &p.GRPC}, {"rpc", &a.flags.RPC, &p.RPC}, {"registry", &a.flags.Registry, &p.Registry},
+		{"gateway", &a.flags.Gateway, &p.Gateway},
 		{"key", &a.flags.Key, &p.Key}, {"from", &a.flags.Key, &p.Key}, {"keyring", &a.flags.Keyring, &p.Keyring},
 		{"gas-price", &a.flags.GasPrice, &p.GasPrice},
 	} {
@@ -246,13 +248,16 @@ func (a *app) chain(ctx context.Context) (*chain.Client, error) {
 
 // registry connects to the registry, which must answer.
 func (a *app) registry(ctx context.Context) (*client.Client, error) {
-	c, err := a.profile.DialRegistry()
+	c, err := a.dialRegistry(a.userTokens)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.Ping(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if errors.Is(err, client.ErrDenied) {
+			return nil, denied(a.profile, err)
 		}
 		return nil, noRegistry(a.profile.Registry, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/profile"
 	"github.com/foggrid/fogd/offchain/secrets"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -119,6 +120,14 @@ func noChain(address string, err error) error {
 func noRegistry(address string, err error) error {
 	return hint(fmt.Errorf("no registry at %s: %w", address, brief(err)),
 		"start one with `fog registry serve`, or give --registry")
+}
+
+// denied tells how to get a token for a registry that wants one.
+func denied(p profile.Profile, err error) error {
+	if p.Gateway == "" {
+		return hint(err, "this registry takes tokens of a gateway: `fog gateway login --gateway URL`")
+	}
+	return hint(err, "log in with `fog gateway login`, or give a token in $%s", gatewayTokenVariable)
 }
 
 // brief is the cause at the bottom of a failed connection, which says it in fewer words.

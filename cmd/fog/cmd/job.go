@@ -120,6 +120,9 @@ func (a *app) push(ctx context.Context, p jobclient.Packed) error {
 	if err != nil {
 		return err
 	}
+	if p.Owner, err = a.contentOwner(ctx); err != nil {
+		return err
+	}
 	screen := a.bars()
 	defer screen.end()
 	if screen.screen == nil {
@@ -185,12 +188,18 @@ func (a *app) submitJob(ctx context.Context, path string, f submitFlags) error {
 			if err != nil {
 				return err
 			}
+			if p.Owner, err = a.contentOwner(ctx); err != nil {
+				return err
+			}
 			if err := jobclient.CheckPushed(ctx, registry, p); err != nil {
 				return err
 			}
 		}
 		c, err := a.jobClient(ctx)
 		if err != nil {
+			return err
+		}
+		if err := a.checkOwner(ctx, c.Sender.Address()); err != nil {
 			return err
 		}
 		if !f.noPush {

@@ -99,7 +99,7 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return err
 	}
-	registry, err := a.profile.DialRegistry()
+	registry, err := a.dialRegistry(a.oracleTokens(feeder))
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/registry"
+	"github.com/foggrid/fogd/offchain/registry/auth"
 )
 
 // registryFlags of `fog registry serve`.
@@ -22,6 +24,8 @@ type registryFlags struct {
 	gc           time.Duration
 	gcAge        time.Duration
 	copyFlags
+	// Of a registry that takes tokens of a gateway.
+	tokenCert, tokenRealm, tokenService string
 }
 
 func newRegistryCmd(a *app) *cobra.Command {
@@ -35,7 +39,29 @@ func newRegistryCmd(a *app) *cobra.Command {
 	serve.Flags().DurationVar(&f.gc, "gc-interval", 0, "how often content that no manifest needs is removed; 0: never")
 	serve.Flags().DurationVar(&f.gcAge, "gc-age", time.Hour, "how old such content must be")
 	f.register(serve)
+	serve.Flags().StringVar(&f.tokenCert, "token-cert", "", "token-cert.pem of a gateway: take its tokens, and nobody without one")
+	serve.Flags().StringVar(&f.tokenRealm, "token-realm", "", "URL of that gateway's token service, such as https://gateway.example/registry/token")
+	serve.Flags().StringVar(&f.tokenService, "token-service", "", "name of this registry in the tokens (the gateway's --registry-service)")
 	return group("registry", "Run the registry of modules, inputs and results", serve, newRegistryRestoreCmd(a))
+}
+
+// guard is nil for a registry that takes everybody.
+func (f registryFlags) guard() (registry.Guard, error) {
+	if f.tokenCert == "" && f.tokenRealm == "" && f.tokenService == "" {
+		return nil, nil
+	}
+	if f.tokenCert == "" || f.tokenRealm == "" || f.tokenService == "" {
+		return nil, usagef("--token-cert, --token-realm and --token-service go together")
+	}
+	cert, err := auth.LoadCertificate(f.tokenCert)
+	if err != nil {
+		return nil, hint(fmt.Errorf("--token-cert: %w", err), "take token-cert.pem out of the gateway's folder")
+	}
+	verifier, err := auth.NewVerifier(cert, gateway.IssuerName, f.tokenService, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewGuard(verifier, f.tokenRealm), nil
 }
 
 // shutdownTime is how long requests may take to end.
@@ -52,11 +78,15 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	guard, err := f.guard()
+	if err != nil {
+		return err
+	}
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return hint(err, "choose another --listen; port 0 takes a free one")
 	}
-	r, err := registry.Open(f.data, registry.Options{Logger: a.log, Copies: kept})
+	r, err := registry.Open(f.data, registry.Options{Logger: a.log, Guard: guard, Copies: kept})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

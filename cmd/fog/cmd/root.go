@@ -21,11 +21,11 @@ func Run(ctx context.Context, args []string) error {
 
 func newRoot(a *app) *cobra.Command {
 	root := group("fog", "Rent machines to others, or run jobs on theirs",
-		newJobCmd(a), newNodeCmd(a), newAgentCmd(a), newOracleCmd(a), newRegistryCmd(a), newKeysCmd(a),
+		newJobCmd(a), newNodeCmd(a), newAgentCmd(a), newOracleCmd(a), newRegistryCmd(a), newGatewayCmd(a), newACLCmd(a), newAuditCmd(a), newKeysCmd(a),
 		newDevnetCmd(a), newDemoCmd(a), newClassifyCmd(a), newSimCmd(a), newBenchCmd(a),
 	)
-	root.Long = `fog is everything off chain in one tool: the developer's jobs, the provider's node and agent, the oracle's worker, the registry
-and a development network.
+	root.Long = `fog is everything off chain in one tool: the developer's jobs, the provider's node and agent, the oracle's worker, the registry,
+the gateway and a development network.
 
 A stranger begins with "fog demo", a developer with "fog job init", a provider with "fog node register".`
 	root.Version = programVersion()

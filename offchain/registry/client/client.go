@@ -26,6 +26,7 @@ type Client struct {
 	pause    time.Duration
 	parallel int
 	progress Progress
+	owned    bool
 }
 
 // Option changes a new client.

@@ -1,0 +1,249 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/foggrid/fogd/offchain/gateway/access"
+	"github.com/foggrid/fogd/offchain/gateway/audit"
+	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/gateway/store"
+	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/registry"
+	"github.com/foggrid/fogd/offchain/registry/auth"
+	"github.com/foggrid/fogd/offchain/registry/client"
+)
+
+// Config of a gateway.
+type Config struct {
+	// Dir holds what the gateway must not forget: see the names below.
+	Dir string
+	// URL is where clients reach it, such as https://grid.example; the host is the domain of its challenges.
+	URL string
+	// Operators are addresses with the role operator; DefaultRoles is what every wallet has.
+	Operators    []string
+	DefaultRoles []string
+	Chain        jobclient.Chain
+	// RegistryURL is a registry that takes this gateway's tokens for RegistryService. Empty: the gateway serves one itself below /v2/, with
+	// its content in RegistryDir and QuotaBytes for each developer (0: no limit).
+	RegistryURL     string
+	RegistryService string
+	RegistryDir     string
+	QuotaBytes      int64
+	// GCInterval is how often the registry's garbage is collected (0: never), GCAge how long content stays that no open job needs.
+	GCInterval, GCAge time.Duration
+	// SessionLife is how long a login lasts, one hour by default.
+	SessionLife time.Duration
+	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
+	// and those that make tokens.
+	PerToken, PerAddress, PerWrong, PerIssue Rate
+	// TrustedProxies may say in X-Forwarded-For where a request comes from.
+	TrustedProxies []netip.Prefix
+	Log            *slog.Logger
+	Now            func() time.Time
+}
+
+// Names below Config.Dir. The audit log may lie elsewhere by a symbolic link.
+const (
+	fileStore   = "gateway.db"
+	fileAudit   = "audit.jsonl"
+	dirPolicies = "policies"
+)
+
+// StorePath is the file of tokens, grants and the versions of policies in a gateway's folder.
+func StorePath(dir string) string { return filepath.Join(dir, fileStore) }
+
+// AuditPath is the file of the audit log.
+func AuditPath(dir string) string { return filepath.Join(dir, fileAudit) }
+
+// PoliciesDir is the folder of the versions of the policies.
+func PoliciesDir(dir string) string { return filepath.Join(dir, dirPolicies) }
+
+func (c *Config) setDefaults() {
+	if c.SessionLife <= 0 {
+		c.SessionLife = time.Hour
+	}
+	for _, d := range []struct {
+		rate *Rate
+		to   Rate
+	}{
+		{&c.PerToken, Rate{50, 200}}, {&c.PerAddress, Rate{200, 1000}}, {&c.PerWrong, Rate{0.2, 20}}, {&c.PerIssue, Rate{1, 120}},
+	} {
+		if d.rate.PerSecond <= 0 || d.rate.Burst <= 0 {
+			*d.rate = d.to
+		}
+	}
+	if c.DefaultRoles == nil {
+		c.DefaultRoles = []string{access.Developer, access.Provider}
+	}
+	if c.GCAge <= 0 {
+		c.GCAge = 7 * 24 * time.Hour
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+// Server is a gateway; New opens it, Close ends it.
+type Server struct {
+	cfg        Config
+	store      store.Store
+	audit      *audit.Log
+	book       *credential.Book
+	rules      *Rules
+	challenges *challenges
+	issuer     *auth.Issuer
+	facts      *facts
+	routes     http.Handler
+
+	// registry is the embedded one, nil if there is another; inner serves it to this process.
+	registry *registry.Registry
+	inner    *http.Server
+
+	tokens, addresses, wrong, issues *limiter
+	patience                         patience
+}
+
+// IssuerName is who signs registry tokens.
+const IssuerName = "fog-gateway"
+
+// New opens the folder of a gateway, which it makes if there is none. Nothing is asked of the chain yet.
+func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+	cfg.setDefaults()
+	base, err := url.Parse(cfg.URL)
+	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") {
+		return nil, fmt.Errorf("the gateway's URL is %q; write https://host or http://host:port", cfg.URL)
+	}
+	if cfg.RegistryService == "" {
+		cfg.RegistryService = base.Host
+	}
+	if err := os.MkdirAll(PoliciesDir(cfg.Dir), 0o700); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, tokens: newLimiter(cfg.PerToken, cfg.Now), addresses: newLimiter(cfg.PerAddress, cfg.Now), wrong: newLimiter(cfg.PerWrong, cfg.Now),
+		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall},
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	db, err := store.Open(StorePath(cfg.Dir), false)
+	if err != nil {
+		return nil, err
+	}
+	s.store, s.book = db, credential.NewBook(db, cfg.Now)
+	if s.audit, err = audit.Open(AuditPath(cfg.Dir), cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.rules, err = OpenRules(ctx, PoliciesDir(cfg.Dir), db, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.challenges, err = newChallenges(base.Host, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.issuer, err = auth.OpenIssuer(cfg.Dir, IssuerName, cfg.RegistryService, cfg.Now); err != nil {
+		return nil, err
+	}
+	content, err := s.openRegistry()
+	if err != nil {
+		return nil, err
+	}
+	s.facts = newFacts(cfg.Chain, content, cfg.Now)
+	s.routes = s.mux()
+	_, version := s.rules.Current()
+	return s, s.audit.Append(audit.Event{
+		Actor: "gateway", Verb: "START", Path: "gateway", Allowed: true, PolicyDigest: version.Digest, Detail: fmt.Sprintf("policies of version %d", version.Version),
+	}, true)
+}
+
+// openRegistry opens the embedded registry, if that is the one, and returns this process's client of the registry.
+func (s *Server) openRegistry() (*client.Client, error) {
+	options := []client.Option{client.WithOwnedRepos(), client.WithTokens(selfTokens{s.issuer})}
+	if s.cfg.RegistryURL != "" {
+		return client.New(s.cfg.RegistryURL, options...)
+	}
+	verifier, err := auth.NewVerifier(s.issuer.Certificate(), IssuerName, s.cfg.RegistryService, s.cfg.Now)
+	if err != nil {
+		return nil, err
+	}
+	s.registry, err = registry.Open(s.cfg.RegistryDir, registry.Options{
+		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// This process reads results and specs as any client does, at an address of its own: TLS and proxies are for others.
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.inner = &http.Server{Handler: s.registry, ReadHeaderTimeout: readHeader}
+	go func() {
+		if err := s.inner.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
+			s.cfg.Log.Error("the embedded registry is not served any more", "error", err)
+		}
+	}()
+	return client.New("http://"+lis.Addr().String(), options...)
+}
+
+func (s *Server) quota(repo string) (registry.Quota, bool) {
+	p := parsePlace(repo)
+	if p.owner == "" || s.cfg.QuotaBytes <= 0 {
+		return registry.Quota{}, false
+	}
+	return registry.Quota{Below: client.OwnerPrefix(p.owner), Bytes: s.cfg.QuotaBytes}, true
+}
+
+// selfTokens lets this process pull what it needs to decide and to serve.
+type selfTokens struct{ issuer *auth.Issuer }
+
+// RegistryToken implements client.TokenSource.
+func (t selfTokens) RegistryToken(_ context.Context, _ string, scopes []string) (string, time.Time, error) {
+	wanted, err := auth.ParseScopes(scopes)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	for i := range wanted {
+		wanted[i].Actions = []string{registry.ActionPull}
+	}
+	text, claims, err := t.issuer.Issue(IssuerName, wanted, false, time.Time{})
+	return text, time.Unix(claims.Expires, 0), err
+}
+
+// TokenCertificate is the file that an external registry needs to know this gateway's tokens.
+func (s *Server) TokenCertificate() string { return auth.CertPath(s.cfg.Dir) }
+
+// Close ends what New opened; requests that are still running fail.
+func (s *Server) Close() error {
+	var errs []error
+	if s.inner != nil {
+		errs = append(errs, s.inner.Close())
+	}
+	if s.registry != nil {
+		errs = append(errs, s.registry.Close())
+	}
+	if s.book != nil {
+		errs = append(errs, s.book.Flush(context.Background()))
+	}
+	if s.audit != nil {
+		errs = append(errs, s.audit.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,119 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/registry"
+)
+
+// limited is a registry in which what lies below dev/NAME may hold so many bytes.
+func limited(t *testing.T, bytes int64) (*registry.Registry, string) {
+	t.Helper()
+	r, err := registry.Open(t.TempDir(), registry.Options{Quota: func(repo string) (registry.Quota, bool) {
+		parts := strings.SplitN(repo, "/", 3)
+		return registry.Quota{Below: strings.Join(parts[:min(2, len(parts))], "/"), Bytes: bytes}, parts[0] == "dev"
+	}})
+	require.NoError(t, err)
+	srv := httptest.NewServer(r)
+	t.Cleanup(func() {
+		srv.Close()
+		require.NoError(t, r.Close())
+	})
+	return r, srv.URL
+}
+
+func upload(t *testing.T, url, repo, data string) int {
+	t.Helper()
+	d := artifact.DigestOf([]byte(data))
+	status, _, body := call(t, "POST", url+"/v2/"+repo+"/blobs/uploads/?digest="+d.String(), strings.NewReader(data))
+	if status == http.StatusForbidden {
+		require.Equal(t, "DENIED", errorCode(t, body))
+		require.Contains(t, body, "quota")
+	}
+	return status
+}
+
+func TestQuota(t *testing.T) {
+	r, url := limited(t, 100)
+	sixty := strings.Repeat("a", 60)
+	require.Equal(t, http.StatusCreated, upload(t, url, "dev/x/one", sixty))
+	require.Equal(t, http.StatusForbidden, upload(t, url, "dev/x/two", strings.Repeat("b", 41)))
+	require.Equal(t, http.StatusCreated, upload(t, url, "dev/x/two", strings.Repeat("b", 40)))
+	used, err := r.Usage("dev/x")
+	require.NoError(t, err)
+	require.EqualValues(t, 100, used)
+
+	// Full: not even a session is opened, and neither a mount nor a manifest fits.
+	status, _, body := call(t, "POST", url+"/v2/dev/x/one/blobs/uploads/", nil)
+	require.Equal(t, http.StatusForbidden, status, body)
+	require.Equal(t, http.StatusCreated, upload(t, url, "dev/y/one", strings.Repeat("c", 100)))
+	status, _, _ = call(t, "POST", url+"/v2/dev/x/one/blobs/uploads/?from=dev/y/one&mount="+artifact.DigestOf([]byte(strings.Repeat("c", 100))).String(), nil)
+	require.Equal(t, http.StatusForbidden, status)
+	status, _, _ = call(t, "PUT", url+"/v2/dev/x/one/manifests/v1", strings.NewReader(`{"schemaVersion":2,"layers":[]}`), "Content-Type", ociManifest)
+	require.Equal(t, http.StatusForbidden, status)
+	require.Equal(t, http.StatusCreated, upload(t, url, "other", strings.Repeat("d", 1000)))
+}
+
+// However many push at a time, together they hold no more.
+func TestQuotaUnderRace(t *testing.T) {
+	r, url := limited(t, 1000)
+	var g sync.WaitGroup
+	for i := range 20 {
+		g.Go(func() { upload(t, url, "dev/x/app", fmt.Sprintf("%0100d", i)) })
+	}
+	g.Wait()
+	used, err := r.Usage("dev/x")
+	require.NoError(t, err)
+	require.EqualValues(t, 1000, used)
+}
+
+func TestGCOfDeadRepositories(t *testing.T) {
+	now := time.Now()
+	r, err := registry.Open(t.TempDir(), registry.Options{Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	srv := httptest.NewServer(r)
+	t.Cleanup(func() {
+		srv.Close()
+		require.NoError(t, r.Close())
+	})
+	dead := image(t, srv.URL, "dev/x/dead", "v1", "shared", "")
+	alive := image(t, srv.URL, "dev/x/alive", "v1", "shared", "")
+	kept := push(t, srv.URL, "dev/x/kept", "without a manifest")
+	fate := func(repo string) registry.Fate {
+		return map[string]registry.Fate{"dev/x/dead": registry.FateDead, "dev/x/kept": registry.FateKeep}[repo]
+	}
+	gc := func() registry.GCReport {
+		report, err := r.GC(context.Background(), registry.GCOptions{MinAge: time.Hour, Fate: fate})
+		require.NoError(t, err)
+		return report
+	}
+	require.Zero(t, gc().Manifests, "what is young stays")
+	now = now.Add(2 * time.Hour)
+	report := gc()
+	require.Equal(t, 1, report.Manifests)
+	for _, at := range []string{"v1", dead.String()} {
+		status, _, _ := call(t, "GET", srv.URL+"/v2/dev/x/dead/manifests/"+at, nil)
+		require.Equal(t, http.StatusNotFound, status)
+	}
+	status, _, body := call(t, "GET", srv.URL+"/v2/dev/x/dead/tags/list", nil)
+	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, `"tags":[]`)
+	status, _, _ = call(t, "GET", srv.URL+"/v2/dev/x/kept/blobs/"+kept.String(), nil)
+	require.Equal(t, http.StatusOK, status)
+	// The layer is the other's too.
+	status, _, _ = call(t, "GET", srv.URL+"/v2/dev/x/alive/manifests/"+alive.String(), nil)
+	require.Equal(t, http.StatusOK, status)
+	status, _, body = call(t, "GET", srv.URL+"/v2/dev/x/alive/blobs/"+artifact.DigestOf([]byte("shared")).String(), nil)
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "shared", body)
+}

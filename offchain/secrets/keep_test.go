@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 // lender lends tokens "1", "2", … for a while, each renewable until its last moment.
@@ -86,6 +87,17 @@ func (l *loan) Close(context.Context) error {
 	defer l.mu.Unlock()
 	l.closed = true
 	return nil
+}
+
+// end is the store's own end of the credential.
+func (l *loan) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.ended:
+	default:
+		close(l.ended)
+	}
 }
 
 func (l *loan) isClosed() bool {
@@ -210,5 +222,45 @@ func TestKeepEndsWithItsUser(t *testing.T) {
 		k := startKeep(t.Context(), l, broken)
 		require.ErrorIs(t, <-k.done, broken)
 		require.True(t, l.loan(1).isClosed())
+	})
+}
+
+// TestKeepAlways: whatever happens to the store, whoever keeps a credential has a valid one soon after the store answers, and nothing is left
+// lent in the end.
+func TestKeepAlways(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		steps := rapid.SliceOfN(rapid.IntRange(0, 4), 1, 40).Draw(r, "steps")
+		minutes := rapid.SliceOfN(rapid.IntRange(1, 90), len(steps), len(steps)).Draw(r, "minutes")
+		most := time.Duration(rapid.IntRange(1, 30).Draw(r, "most")) * time.Hour
+		synctest.Test(t, func(t *testing.T) {
+			l := &lender{life: time.Hour, most: most}
+			ctx, cancel := context.WithCancel(t.Context())
+			k := startKeep(ctx, l, nil)
+			synctest.Wait()
+			for i, step := range steps {
+				switch step {
+				case 0:
+					l.setDown(true)
+				case 1:
+					if n := len(k.tokens()); n > 0 {
+						l.loan(n).end()
+					}
+				default:
+					l.setDown(false)
+				}
+				time.Sleep(time.Duration(minutes[i]) * time.Minute)
+				synctest.Wait()
+				if !l.isDown() {
+					last := l.loan(len(k.tokens()))
+					require.False(t, last.isClosed())
+					require.True(t, time.Now().Before(last.Credential().Expires), "a valid credential whenever the store answers")
+				}
+			}
+			cancel()
+			require.ErrorIs(t, <-k.done, context.Canceled)
+			for n := range k.tokens() {
+				require.True(t, l.loan(n+1).isClosed(), "loan %d is given back", n+1)
+			}
+		})
 	})
 }

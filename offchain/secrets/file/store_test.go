@@ -57,7 +57,7 @@ func TestExtras(t *testing.T) {
 				t.Skip("scrypt takes seconds")
 			}
 			secretstest.RunSigner(t, func(*testing.T) secretstest.OpenSigner { return func() secrets.Signer { return open() } })
-			secretstest.RunIssuer(t, func() secrets.Issuer { return open() })
+			secretstest.RunIssuer(t, func() secrets.Issuer { return open() }, secrets.OracleIdentity("main"))
 			require.NoError(t, open().Write(t.Context(), "lease.nomad", []byte(`{"secret_id": "token"}`)))
 			secretstest.RunLeases(t, open(), "nomad")
 			require.NoError(t, open().Write(t.Context(), "lease.broken", []byte(`["token"]`)))

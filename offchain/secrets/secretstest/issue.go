@@ -19,16 +19,13 @@ import (
 // OpenIssuer is Open for a certificate authority.
 type OpenIssuer func() secrets.Issuer
 
-// Server is the identity that RunIssuer asks a server's certificate for.
-const Server = "fog://oracle/main"
-
 const node = "fog://node/node1qqqsyqcyq5rqwzqf"
 
-// RunIssuer tests an implementation's certificate authority.
-func RunIssuer(t *testing.T, open OpenIssuer) {
+// RunIssuer tests an implementation's certificate authority; server is an identity that it gives servers.
+func RunIssuer(t *testing.T, open OpenIssuer, server string) {
 	t.Run("agent", func(t *testing.T) { issueAgent(t, open) })
-	t.Run("server", func(t *testing.T) { issueServer(t, open) })
-	t.Run("refuses", func(t *testing.T) { refuses(t, open()) })
+	t.Run("server", func(t *testing.T) { issueServer(t, open, server) })
+	t.Run("refuses", func(t *testing.T) { refuses(t, open(), server) })
 	t.Run("revokes", func(t *testing.T) { revokes(t, open) })
 }
 
@@ -95,19 +92,19 @@ func issueAgent(t *testing.T, open OpenIssuer) {
 	requireLife(t, leaf, 24*time.Hour)
 }
 
-func issueServer(t *testing.T, open OpenIssuer) {
+func issueServer(t *testing.T, open OpenIssuer, server string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	require.NoError(t, err)
 	chain, err := open().Issue(t.Context(), secrets.CertificateRequest{
-		Kind: secrets.ServerCertificate, CSR: csr, Identity: Server, Hosts: []string{"oracle.example", "127.0.0.1", "::1"},
+		Kind: secrets.ServerCertificate, CSR: csr, Identity: server, Hosts: []string{"oracle.example", "127.0.0.1", "::1"},
 	})
 	require.NoError(t, err)
 	leaf := verify(t, open(), chain, x509.ExtKeyUsageServerAuth)
 	verify(t, open(), chain, x509.ExtKeyUsageClientAuth)
 	require.True(t, key.PublicKey.Equal(leaf.PublicKey))
-	require.Equal(t, []string{Server}, uris(leaf))
+	require.Equal(t, []string{server}, uris(leaf))
 	for _, host := range []string{"oracle.example", "127.0.0.1", "::1"} {
 		require.NoError(t, leaf.VerifyHostname(host))
 	}
@@ -115,7 +112,7 @@ func issueServer(t *testing.T, open OpenIssuer) {
 	requireLife(t, leaf, 72*time.Hour)
 }
 
-func refuses(t *testing.T, s secrets.Issuer) {
+func refuses(t *testing.T, s secrets.Issuer, server string) {
 	csr, _ := CSR(t)
 	broken := append([]byte{}, csr...)
 	broken[len(broken)-1] ^= 1
@@ -125,7 +122,7 @@ func refuses(t *testing.T, s secrets.Issuer) {
 		"bad proof":  {Kind: secrets.AgentCertificate, CSR: broken, Identity: node},
 		"scheme":     {Kind: secrets.AgentCertificate, CSR: csr, Identity: "spiffe://node/node1x"},
 		"no name":    {Kind: secrets.AgentCertificate, CSR: csr, Identity: "fog://node/"},
-		"other kind": {Kind: secrets.AgentCertificate, CSR: csr, Identity: Server},
+		"other kind": {Kind: secrets.AgentCertificate, CSR: csr, Identity: server},
 		"as server":  {Kind: secrets.ServerCertificate, CSR: csr, Identity: node},
 		"hosts":      {Kind: secrets.AgentCertificate, CSR: csr, Identity: node, Hosts: []string{"example.com"}},
 	} {

@@ -17,6 +17,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/secrets/vault/vaulttest"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -46,6 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "await": await, "chmod": chmod,
+			"vault": startVault,
 		},
 	})
 }
@@ -126,6 +128,14 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s does not appear", args[0])
 		}
 	}
+}
+
+// vault starts a stand-in of Vault and says in Vault's variables where it is; each script has its own.
+func startVault(ts *testscript.TestScript, _ bool, _ []string) {
+	s := vaulttest.Start(false)
+	ts.Defer(s.Close)
+	ts.Setenv("VAULT_ADDR", s.URL)
+	ts.Setenv("VAULT_TOKEN", vaulttest.Root)
 }
 
 // chmod MODE FILE sets permissions.

@@ -158,8 +158,9 @@ func TestKeepReplacesBeforeTheEnd(t *testing.T) {
 		first := l.loan(1)
 		require.Greater(t, first.renewals(), 2)
 		for len(k.tokens()) == 1 {
-			time.Sleep(time.Minute)
+			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		require.True(t, time.Now().Before(first.Credential().Expires), "the next one is there before the first ends")
 		require.False(t, first.isClosed(), "who still uses the first has a moment")
 		time.Sleep(2 * overlap)

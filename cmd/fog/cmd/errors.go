@@ -12,6 +12,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/profile"
 	"github.com/foggrid/fogd/offchain/secrets"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -136,7 +137,11 @@ func (a *app) keyError(name string, err error) error {
 		name = a.profile.Key
 	}
 	if errors.Is(err, secrets.ErrNotFound) {
-		return hint(fmt.Errorf("there is no key %q in %s", name, a.home), "make it with `fog keys add %s`, or name another one with --key", name)
+		where := a.home
+		if a.profile.Secrets == profile.SecretsVault {
+			where = "Vault"
+		}
+		return hint(fmt.Errorf("there is no key %q in %s", name, where), "make it with `fog keys add %s`, or name another one with --key", name)
 	}
 	return err
 }

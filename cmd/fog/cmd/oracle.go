@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/oracle"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
@@ -17,6 +19,7 @@ import (
 // Names of keys in the store that have one use.
 const (
 	keyFeeder         = "feeder"
+	keyOperator       = "operator"
 	transportOracle   = "transport"
 	transportAgent    = "agent"
 	oracleListenOnAll = "0.0.0.0:9700"
@@ -37,7 +40,8 @@ func newOracleCmd(a *app) *cobra.Command {
 		Long: `Follow the chain, measure and ping nodes, match, and attest, until it is interrupted.
 
 The feeder's key signs the attestations ("feeder" unless --key is given); the key "transport" proves the oracle to agents, and its public
-half (fog keys transport transport) is in the oracle's record on chain.
+half (fog keys transport transport) is in the oracle's record on chain. With --secrets vault both are in Vault; while that cannot be reached, an
+oracle that starts waits, and one that runs goes on. fog oracle rotate-key replaces the feeder's key while the oracle runs.
 
 With --dispatcher nomad this oracle also has the tasks run of nodes that are registered with a Nomad region (attribute nomad.region), and watches
 them there. It needs access to every such region, or its votes are outnumbered.`,
@@ -69,7 +73,7 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 		},
 	}
 	replay.Flags().Uint64Var(&round, "round", 0, "number of the match round")
-	return group("oracle", "Run an oracle, or check what oracles decided", run, replay, newPushRunnerCmd(a))
+	return group("oracle", "Run an oracle, or check what oracles decided", run, replay, newRotateKeyCmd(a), newPushRunnerCmd(a))
 }
 
 func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
@@ -87,15 +91,17 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return err
 	}
-	feeder, err := store.Key(ctx, key)
-	if err != nil {
+	var feeder secrets.Key
+	var transport ed25519.PrivateKey
+	if err := secrets.Await(ctx, a.log, func() (err error) {
+		if feeder, err = secrets.AnyKey(ctx, store, key); err == nil {
+			transport, err = secrets.EnsureTransportKey(ctx, store, transportOracle)
+		}
+		return err
+	}); err != nil {
 		return a.keyError(key, err)
 	}
-	transport, err := secrets.EnsureTransportKey(ctx, store, transportOracle)
-	if err != nil {
-		return err
-	}
-	chain, err := a.dialChain()
+	client, err := a.dialChain()
 	if err != nil {
 		return err
 	}
@@ -108,8 +114,12 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 		return hint(err, "choose another --listen; port 0 takes a free one")
 	}
 	worker, err := oracle.New(oracle.Config{
-		Chain: chain, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
+		Chain: client, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
 		PingInterval: f.pingInterval, StartTimeout: f.startTime, Nomad: desk, Log: a.log,
+		FindFeeder: func(ctx context.Context, address string) (chain.Signer, error) {
+			found, _, err := findFeeder(ctx, store, key, address)
+			return found, err
+		},
 	})
 	if err != nil {
 		return errors.Join(err, lis.Close())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 
@@ -20,6 +21,7 @@ func explain(doing string, err error) error {
 	}
 	var answer *api.ResponseError
 	if errors.As(err, &answer) {
+		err = Brief(err)
 		switch code := answer.StatusCode; {
 		case code == http.StatusServiceUnavailable:
 			return fmt.Errorf("vault: %s: %w: Vault is sealed or a standby without a leader; unseal it: %w", doing, secrets.ErrUnavailable, err)
@@ -58,3 +60,24 @@ func isNetwork(err error) bool {
 	var network net.Error
 	return errors.As(err, new(*url.Error)) || errors.As(err, &network)
 }
+
+// Brief makes an answer of Vault, which the client writes on several lines, one of one line. Other errors are left as they are.
+func Brief(err error) error {
+	var answer *api.ResponseError
+	if !errors.As(err, &answer) {
+		return err
+	}
+	text := strings.Join(strings.Fields(strings.Join(answer.Errors, "; ")), " ")
+	if text == "" {
+		text = strings.ToLower(http.StatusText(answer.StatusCode))
+	}
+	return &briefError{err, strings.Replace(err.Error(), answer.Error(), fmt.Sprintf("%d %s", answer.StatusCode, text), 1)}
+}
+
+type briefError struct {
+	error
+	text string
+}
+
+func (e *briefError) Error() string { return e.text }
+func (e *briefError) Unwrap() error { return e.error }

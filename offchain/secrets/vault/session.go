@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	// revokeTimeout is how long the end of a program waits for its token to be revoked.
 	revokeTimeout = 2 * time.Second
 )
+
+var errClosed = fmt.Errorf("%w: the store is closed", secrets.ErrUnavailable)
 
 // session is the time of one token.
 type session struct {
@@ -80,7 +83,7 @@ func (l *life) session(ctx context.Context) (*session, error) {
 	select {
 	case <-l.first:
 	case <-l.ctx.Done():
-		return nil, fmt.Errorf("%w: the store is closed", secrets.ErrUnavailable)
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -107,7 +110,11 @@ func (l *life) run() {
 			pause = min(2*pause, loginMaxPause)
 			continue
 		}
-		l.cfg.Log.Info("logged in to Vault", "by", l.cfg.Login.String(), "role", l.cfg.Role, "name", l.cfg.Name)
+		level := slog.LevelDebug // the first one is what everybody expects
+		if l.logins() > 1 {
+			level = slog.LevelInfo
+		}
+		l.cfg.Log.Log(l.ctx, level, "logged in to Vault", "by", l.cfg.Login.String(), "role", l.cfg.Role, "name", l.cfg.Name)
 		l.watch(watcher, s)
 		// A token that ends at once must not become a storm of logins.
 		if time.Since(started) > loginMaxPause {
@@ -189,6 +196,12 @@ func (l *life) drop(s *session) {
 	}
 }
 
+func (l *life) logins() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status.Logins
+}
+
 func (l *life) sleep(d time.Duration) bool {
 	select {
 	case <-l.ctx.Done():
@@ -213,7 +226,9 @@ func (l *life) note(err error) {
 	l.status.Reachable, l.status.Since = reachable, time.Now()
 	if reachable {
 		l.status.Reason = ""
-		l.cfg.Log.Info("Vault answers", "address", l.cfg.Address)
+		if l.status.Failures > 0 {
+			l.cfg.Log.Info("Vault answers again", "address", l.cfg.Address)
+		}
 	} else if l.status.Logins > 0 {
 		l.cfg.Log.Warn("Vault does not answer; what runs goes on, what needs a new secret waits", "address", l.cfg.Address, "reason", err)
 	}
@@ -221,12 +236,14 @@ func (l *life) note(err error) {
 
 // close ends the session; its token and all that was lent with it is revoked if Vault answers in time.
 func (l *life) close() error {
-	l.stop()
 	l.mu.Lock()
-	s := l.current
-	l.current = nil
+	l.stop() // under the lock, so that no session begins after it
 	l.mu.Unlock()
 	l.runs.Wait()
+	l.mu.Lock()
+	s := l.current
+	l.current, l.err = nil, errClosed
+	l.mu.Unlock()
 	if s == nil {
 		return nil
 	}

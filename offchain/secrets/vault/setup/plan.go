@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/foggrid/fogd/offchain/secrets/vault"
 )
 
 // Action says what a step does.
@@ -72,7 +74,7 @@ func Make(ctx context.Context, c *api.Client, in Input) (Plan, error) {
 func (p Plan) Apply(ctx context.Context, done func(Step)) error {
 	for _, s := range p.Steps {
 		if err := s.apply(ctx); err != nil {
-			return fmt.Errorf("%s %s %s: %w; what was done before stays, and applying again goes on from there", s.Action, s.What, s.Path, err)
+			return fmt.Errorf("%s %s %s: %w; what was done before stays, and applying again goes on from there", s.Action, s.What, s.Path, vault.Brief(err))
 		}
 		done(s)
 	}
@@ -97,7 +99,7 @@ func (m *maker) step(s Step) {
 func (m *maker) mounts(ctx context.Context, wanted []mount) error {
 	have, err := m.client.Sys().ListMountsWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("list the mounts: %w", err)
+		return fmt.Errorf("list the mounts: %w", vault.Brief(err))
 	}
 	for _, w := range wanted {
 		create := func(ctx context.Context) error {
@@ -115,7 +117,7 @@ func (m *maker) mounts(ctx context.Context, wanted []mount) error {
 func (m *maker) auths(ctx context.Context, wanted []mount) error {
 	have, err := m.client.Sys().ListAuthWithContext(ctx)
 	if err != nil {
-		return fmt.Errorf("list the auth methods: %w", err)
+		return fmt.Errorf("list the auth methods: %w", vault.Brief(err))
 	}
 	for _, w := range wanted {
 		create := func(ctx context.Context) error {
@@ -163,7 +165,7 @@ func (m *maker) mount(what string, w mount, have *api.MountOutput, create func(c
 func (m *maker) policy(ctx context.Context, p policy) error {
 	have, err := m.client.Sys().GetPolicyWithContext(ctx, p.name)
 	if err != nil {
-		return fmt.Errorf("read policy %s: %w", p.name, err)
+		return fmt.Errorf("read policy %s: %w", p.name, vault.Brief(err))
 	}
 	s := Step{Action: Update, What: "policy", Path: p.name, Changes: lineDifference(have, p.text)}
 	if have == "" {
@@ -185,7 +187,7 @@ func (m *maker) object(ctx context.Context, o object) error {
 		have, err = nil, nil // its mount is still to be made, or the engine says so of what is not there
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", at, err)
+		return fmt.Errorf("read %s: %w", at, vault.Brief(err))
 	}
 	s := Step{Action: Update, What: "object", Path: o.Path}
 	switch {

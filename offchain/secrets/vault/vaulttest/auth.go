@@ -95,6 +95,9 @@ func (s *Server) auth(r *request) (map[string]any, error) {
 	}
 	role, isRoleID := strings.CutSuffix(r.path, "/role-id")
 	if isRoleID {
+		if s.objects[role] == nil {
+			return nil, errNotFound
+		}
 		return map[string]any{"data": map[string]any{"role_id": "id-of-" + path.Base(role)}}, nil
 	}
 	if role, ok := strings.CutSuffix(r.path, "/secret-id"); ok {

@@ -52,8 +52,15 @@ type engine struct {
 	maxLease          int
 }
 
-// New starts one that is unsealed and empty; with TLS it asks clients for certificates.
+// New starts one until the test ends.
 func New(t testing.TB, withTLS bool) *Server {
+	s := Start(withTLS)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Start starts one that is unsealed and empty; with TLS it asks clients for certificates.
+func Start(withTLS bool) *Server {
 	s := &Server{
 		tokens: map[string]*token{Root: {policies: []string{Root}}}, wrapped: map[string]map[string]any{}, leases: map[string]*lease{},
 		engines: map[string]*engine{}, auths: map[string]*engine{"token": {kind: "token"}}, policies: map[string]string{},
@@ -68,11 +75,13 @@ func New(t testing.TB, withTLS bool) *Server {
 		s.http.Start()
 	}
 	s.URL = s.http.URL
-	t.Cleanup(func() {
-		s.Resume()
-		s.http.Close()
-	})
 	return s
+}
+
+// Close ends it.
+func (s *Server) Close() {
+	s.Resume()
+	s.http.Close()
 }
 
 // Certificate is that of a server with TLS.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/oracle"
@@ -31,6 +32,8 @@ type oracleFlags struct {
 	pingInterval, startTime time.Duration
 	dispatcher              string
 	nomad                   nomadFlags
+	// tokenLease names the credential with which Nomad is reached.
+	tokenLease string
 }
 
 func newOracleCmd(a *app) *cobra.Command {
@@ -59,6 +62,7 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 	run.Flags().DurationVar(&f.startTime, "start-timeout", 120*time.Second, "how long an agent may take to start a slice")
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherNone, "none: agents run all tasks; nomad: those of nodes with a Nomad region run there")
 	f.nomad.addAccess(run)
+	run.Flags().StringVar(&f.tokenLease, "nomad-token-lease", "", "lease of the secrets that gives the ACL token, such as nomad; it is renewed and replaced while the oracle runs")
 	f.nomad.addRunner(run)
 	f.nomad.addPull(run)
 
@@ -113,6 +117,10 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return hint(err, "choose another --listen; port 0 takes a free one")
 	}
+	lend, err := leaseToken(store, desk, f.tokenLease, a.log)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
 	worker, err := oracle.New(oracle.Config{
 		Chain: client, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
 		PingInterval: f.pingInterval, StartTimeout: f.startTime, Nomad: desk, Log: a.log,
@@ -125,7 +133,15 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 		return errors.Join(err, lis.Close())
 	}
 	a.log.Info("oracle starts", "operator", f.operator, "listen", lis.Addr().String(), "chain", a.profile.GRPC, "registry", a.profile.Registry)
-	return worker.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return lend.keep(ctx) })
+	g.Go(func() error {
+		if err := lend.wait(ctx); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+		return worker.Run(ctx)
+	})
+	return g.Wait()
 }
 
 func (a *app) replayRound(ctx context.Context, round uint64) error {

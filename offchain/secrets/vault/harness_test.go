@@ -22,7 +22,9 @@ type grid struct {
 	url      string
 	root     *api.Client
 	settings map[string]string
-	fresh    atomic.Int32
+	// getenv has the secrets of a set-up.
+	getenv func(string) string
+	fresh  atomic.Int32
 }
 
 func newGrid(t *testing.T, url string, settings map[string]string) *grid {
@@ -30,8 +32,10 @@ func newGrid(t *testing.T, url string, settings map[string]string) *grid {
 	root, err := api.NewClient(&api.Config{Address: url})
 	require.NoError(t, err)
 	root.SetToken(vaulttest.Root)
-	return &grid{url: url, root: root, settings: settings}
+	return &grid{url: url, root: root, settings: settings, getenv: invented}
 }
+
+func invented(name string) string { return "value of " + name }
 
 // standIn has all engines, a real Vault those that need nothing beside it.
 func standIn(t *testing.T) (*grid, *vaulttest.Server) {
@@ -51,7 +55,7 @@ func each(t *testing.T, test func(*testing.T, *grid)) {
 
 func (g *grid) plan(t *testing.T, programs ...string) setup.Plan {
 	t.Helper()
-	in := setup.Input{Files: deploy.Files, Settings: g.settings, Getenv: func(name string) string { return "value of " + name }}
+	in := setup.Input{Files: deploy.Files, Settings: g.settings, Getenv: g.getenv}
 	for _, text := range programs {
 		p, err := setup.ParseProgram(text)
 		require.NoError(t, err)

@@ -118,7 +118,7 @@ func newGridTLS(t *testing.T, s *vaulttest.Server, settings map[string]string) *
 	root, err := api.NewClient(cfg)
 	require.NoError(t, err)
 	root.SetToken(vaulttest.Root)
-	return &grid{url: s.URL, root: root, settings: settings}
+	return &grid{url: s.URL, root: root, settings: settings, getenv: invented}
 }
 
 func pemOf(kind string, der []byte) string {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/chain/chaintest"
+	"github.com/foggrid/fogd/offchain/secrets/vault/vaulttest"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -53,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "await": await, "chmod": chmod,
 			"awaitpage": awaitPage,
+			"vault": startVault,
 		},
 	})
 }
@@ -152,6 +154,14 @@ func awaitPage(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s does not show %s: %v\n%s", args[0], args[1], err, page)
 		}
 	}
+}
+
+// vault starts a stand-in of Vault and says in Vault's variables where it is; each script has its own.
+func startVault(ts *testscript.TestScript, _ bool, _ []string) {
+	s := vaulttest.Start(false)
+	ts.Defer(s.Close)
+	ts.Setenv("VAULT_ADDR", s.URL)
+	ts.Setenv("VAULT_TOKEN", vaulttest.Root)
 }
 
 // chmod MODE FILE sets permissions.

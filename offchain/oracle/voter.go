@@ -57,13 +57,13 @@ func (b ballot) late() bool {
 
 // voter sends votes, many in one transaction, one transaction at a time.
 type voter struct {
-	broadcaster *chain.Broadcaster
-	queue       chan ballot
-	log         *slog.Logger
+	feeder *feeder
+	queue  chan ballot
+	log    *slog.Logger
 }
 
-func newVoter(b *chain.Broadcaster, operator string, log *slog.Logger) *voter {
-	return &voter{broadcaster: b, queue: make(chan ballot, 4096), log: log.With("operator", operator)}
+func newVoter(f *feeder, operator string, log *slog.Logger) *voter {
+	return &voter{feeder: f, queue: make(chan ballot, 4096), log: log.With("operator", operator)}
 }
 
 // cast waits until the vote is on chain. A refusal of the chain is the registered error of x/oracle. posted is the size of the body that
@@ -124,7 +124,8 @@ func (v *voter) run(ctx context.Context) error {
 }
 
 func (v *voter) send(ctx context.Context, ballots []ballot) {
-	msg := &oracletypes.MsgAttest{Feeder: v.broadcaster.Address()}
+	sender := v.feeder.now(ctx)
+	msg := &oracletypes.MsgAttest{Feeder: sender.Address()}
 	gas := uint64(gasPerAttest)
 	for _, b := range ballots {
 		msg.Votes = append(msg.Votes, b.vote)
@@ -134,7 +135,7 @@ func (v *voter) send(ctx context.Context, ballots []ballot) {
 		v.log.Warn("votes are in no block yet; check that the node is in step and takes transactions", "votes", len(ballots),
 			"waited", slowVotes)
 	})
-	result, err := v.broadcaster.SendTx(ctx, chain.Tx{Msgs: []sdk.Msg{msg}, Gas: gas, FeeFree: true})
+	result, err := sender.SendTx(ctx, chain.Tx{Msgs: []sdk.Msg{msg}, Gas: gas, FeeFree: true})
 	slow.Stop()
 	if err != nil && len(ballots) > 1 && isRefusal(err) {
 		// All were refused, or the chain took none for another reason; one by one each learns its own.

@@ -30,6 +30,8 @@ type Config struct {
 	// Operator (fog1…) is the oracle that the feeder attests for.
 	Operator string
 	Feeder   chain.Signer
+	// FindFeeder gets the key of another address that the operator named on chain in place of Feeder's; nil: keys are not rotated.
+	FindFeeder func(ctx context.Context, address string) (chain.Signer, error)
 	// TransportKey is the private half of the transport key on chain.
 	TransportKey ed25519.PrivateKey
 	// Listener takes the agents' connections; the worker closes it.
@@ -102,13 +104,13 @@ func New(cfg Config) (*Worker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	broadcaster, err := cfg.Chain.NewBroadcaster(cfg.Feeder, chain.BroadcastConfig{TimeoutBlocks: voteBlocks})
+	votes, err := newFeeder(cfg)
 	if err != nil {
 		return nil, err
 	}
 	w := &Worker{
 		cfg: cfg, log: cfg.Log.With("operator", cfg.Operator),
-		nodes: newNodeBook(cfg.Chain), voter: newVoter(broadcaster, cfg.Operator, cfg.Log),
+		nodes: newNodeBook(cfg.Chain), voter: newVoter(votes, cfg.Operator, cfg.Log),
 		report: newReportBook(), tracked: map[uint64]*task{},
 	}
 	w.pulse = newPulse(cfg.PingInterval)

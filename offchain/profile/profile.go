@@ -16,7 +16,9 @@ import (
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
 	"github.com/foggrid/fogd/offchain/secrets/file"
+	"github.com/foggrid/fogd/offchain/secrets/vault"
 )
 
 // Profile is the content of config.json in a home directory.
@@ -30,6 +32,8 @@ type Profile struct {
 	Gateway string `json:"gateway,omitempty"`
 	// Keyring is how the secrets are locked: file (a passphrase) or test (development only).
 	Keyring string `json:"keyring"`
+	// Secrets is where they are: SecretsFile, which "" means too, or SecretsVault.
+	Secrets string `json:"secrets,omitempty"`
 	// Key is the name of the account's key.
 	Key string `json:"key"`
 	// GasPrice per unit of gas, such as 0.001ufog.
@@ -50,6 +54,15 @@ func Default() Profile {
 }
 
 const fileName = "config.json"
+
+// Places of secrets.
+const (
+	SecretsFile  = "file"
+	SecretsVault = "vault"
+)
+
+// VaultFile is the file in a home that says where Vault is.
+const VaultFile = "vault.json"
 
 // Load reads the profile of a home; a home without one has the default.
 func Load(home string) (Profile, error) {
@@ -90,7 +103,20 @@ func (p Profile) Save(home string) error {
 	return nil
 }
 
-// OpenSecrets opens the home's store. passphrase is not asked with the test keyring.
+// OpenVault opens the store that a file describes; "" is vault.json in the home.
+func (p Profile) OpenVault(home, config string, log *slog.Logger) (*vault.Store, error) {
+	if config == "" {
+		config = filepath.Join(home, VaultFile)
+	}
+	cfg, err := vault.ReadConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Log = log
+	return vault.Open(cfg)
+}
+
+// OpenSecrets opens the home's store on disk. passphrase is not asked with the test keyring.
 func (p Profile) OpenSecrets(home string, passphrase file.Passphrase) (*file.Store, error) {
 	return file.Open(filepath.Join(home, "secrets"), file.Backend(p.Keyring), passphrase)
 }
@@ -106,11 +132,11 @@ func (p Profile) DialRegistry(opts ...client.Option) (*client.Client, error) {
 }
 
 // Broadcaster sends transactions that pay the profile's gas price.
-func (p Profile) Broadcaster(ctx context.Context, c *chain.Client, store *file.Store, key string) (*chain.Broadcaster, error) {
+func (p Profile) Broadcaster(ctx context.Context, c *chain.Client, store secrets.Store, key string) (*chain.Broadcaster, error) {
 	if key == "" {
 		key = p.Key
 	}
-	signer, err := store.Key(ctx, key)
+	signer, err := secrets.AnyKey(ctx, store, key)
 	if err != nil {
 		return nil, fmt.Errorf("key %q: %w", key, err)
 	}

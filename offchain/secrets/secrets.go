@@ -1,6 +1,8 @@
 // Package secrets is where the off-chain programs keep what nobody else may know: the keys that sign transactions, the
-// ed25519 keys of the links between agents and oracles, and named values. Store reads them, Writer also makes them;
-// offchain/secrets/file implements both on disk. offchain/secrets/secretstest is what every implementation must pass.
+// ed25519 keys of the links between agents and oracles, and named values. Store reads them, Writer also makes them. Signer has keys
+// that do not leave the store, Leases lends credentials (Keep renews and replaces them), Issuer is a certificate authority.
+// offchain/secrets/file implements them on disk, offchain/secrets/vault in Vault. offchain/secrets/secretstest is what every
+// implementation must pass.
 package secrets
 
 import (

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -140,8 +141,11 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	key, err := secrets.EnsureTransportKey(ctx, store, transportAgent)
-	if err != nil {
+	var key ed25519.PrivateKey
+	if err := secrets.Await(ctx, a.log, func() (err error) {
+		key, err = secrets.EnsureTransportKey(ctx, store, transportAgent)
+		return err
+	}); err != nil {
 		return err
 	}
 	client, err := a.dialChain()

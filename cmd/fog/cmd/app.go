@@ -21,6 +21,7 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/profile"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
 	"github.com/foggrid/fogd/offchain/secrets/file"
 )
 
@@ -39,6 +40,7 @@ type app struct {
 	output         string
 	logLevel       string
 	passphraseFile string
+	vaultConfig    string
 	quiet          bool
 	flags          profile.Profile
 
@@ -47,7 +49,7 @@ type app struct {
 	log        *slog.Logger
 	passphrase file.Passphrase
 
-	secrets *file.Store
+	secrets secrets.Writer
 	closers []io.Closer
 }
 
@@ -65,6 +67,8 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.Key, "key", d.Key, "name of the key that signs")
 	f.StringVar(&a.flags.Key, "from", d.Key, "the same as --key")
 	f.StringVar(&a.flags.Keyring, "keyring", d.Keyring, "how the secrets are locked: file (a passphrase) or test (development only)")
+	f.StringVar(&a.flags.Secrets, "secrets", profile.SecretsFile, "where the secrets are: file (in the home) or vault (HashiCorp Vault or OpenBao)")
+	f.StringVar(&a.vaultConfig, "vault-config", "", "file that says where Vault is (default: "+profile.VaultFile+" in the home)")
 	f.StringVar(&a.flags.GasPrice, "gas-price", d.GasPrice, "price of a unit of gas")
 	f.StringVar(&a.passphraseFile, "passphrase-file", "", "file with the passphrase of the secrets (default: $"+passphraseVariable+", or asked for)")
 	f.StringVar(&a.output, "output", "text", "text for people, or json: one object on standard output")
@@ -108,7 +112,7 @@ func (a *app) prepare(ctx context.Context, f *pflag.FlagSet, more string) error 
 		{"grpc", &a.flags.GRPC, &p.GRPC}, {"rpc", &a.flags.RPC, &p.RPC}, {"registry", &a.flags.Registry, &p.Registry},
 		{"gateway", &a.flags.Gateway, &p.Gateway},
 		{"key", &a.flags.Key, &p.Key}, {"from", &a.flags.Key, &p.Key}, {"keyring", &a.flags.Keyring, &p.Keyring},
-		{"gas-price", &a.flags.GasPrice, &p.GasPrice},
+		{"gas-price", &a.flags.GasPrice, &p.GasPrice}, {"secrets", &a.flags.Secrets, &p.Secrets},
 	} {
 		if f.Changed(o.flag) {
 			*o.to = *o.from
@@ -116,6 +120,9 @@ func (a *app) prepare(ctx context.Context, f *pflag.FlagSet, more string) error 
 	}
 	if p.Keyring != string(file.File) && p.Keyring != string(file.Test) {
 		return usagef("the keyring is %q; it must be file or test", p.Keyring)
+	}
+	if p.Secrets != "" && p.Secrets != profile.SecretsFile && p.Secrets != profile.SecretsVault {
+		return usagef("the secrets are in %q; it must be %s or %s", p.Secrets, profile.SecretsFile, profile.SecretsVault)
 	}
 	a.profile = p
 	a.passphrase = a.passphraseSource(ctx)
@@ -201,16 +208,26 @@ func interruptible(ctx context.Context, terminal *os.File, ask func() (string, e
 	}
 }
 
-// store opens the secrets of the home.
-func (a *app) store() (*file.Store, error) {
-	if a.secrets == nil {
-		s, err := a.profile.OpenSecrets(a.home, a.passphrase)
+// store opens the secrets of the home, or those in Vault.
+func (a *app) store() (secrets.Writer, error) {
+	if a.secrets != nil {
+		return a.secrets, nil
+	}
+	if a.profile.Secrets == profile.SecretsVault {
+		s, err := a.profile.OpenVault(a.home, a.vaultConfig, a.log)
 		if err != nil {
 			return nil, err
 		}
+		a.closers = append(a.closers, s)
 		a.secrets = s
+		return s, nil
 	}
-	return a.secrets, nil
+	s, err := a.profile.OpenSecrets(a.home, a.passphrase)
+	if err != nil {
+		return nil, err
+	}
+	a.secrets = s
+	return s, nil
 }
 
 // dialChain prepares the connection to the chain and does not care whether it is there: for workers that wait for it.
@@ -286,7 +303,7 @@ func (a *app) address(ctx context.Context, key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	k, err := s.Key(ctx, key)
+	k, err := secrets.AnyKey(ctx, s, key)
 	if err != nil {
 		return "", a.keyError(key, err)
 	}

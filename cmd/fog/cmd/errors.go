@@ -145,7 +145,11 @@ func (a *app) keyError(name string, err error) error {
 		name = a.profile.Key
 	}
 	if errors.Is(err, secrets.ErrNotFound) {
-		return hint(fmt.Errorf("there is no key %q in %s", name, a.home), "make it with `fog keys add %s`, or name another one with --key", name)
+		where := a.home
+		if a.profile.Secrets == profile.SecretsVault {
+			where = "Vault"
+		}
+		return hint(fmt.Errorf("there is no key %q in %s", name, where), "make it with `fog keys add %s`, or name another one with --key", name)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/link"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 func newJobStatsCmd(a *app) *cobra.Command {
@@ -44,7 +45,7 @@ func (a *app) watchTask(ctx context.Context, w jobclient.Watch) error {
 	if err != nil {
 		return err
 	}
-	if w.Owner, err = s.Key(ctx, a.profile.Key); err != nil {
+	if w.Owner, err = secrets.AnyKey(ctx, s, a.profile.Key); err != nil {
 		return a.keyError(a.profile.Key, err)
 	}
 	w.Note = func(text string) { a.say("%s", text) }

@@ -35,11 +35,23 @@ func viewKey(name string, key secrets.Key) (keyView, error) {
 }
 
 func newKeysCmd(a *app) *cobra.Command {
-	return group("keys", "Make and show the keys of this home",
-		&cobra.Command{
-			Use: "add NAME", Short: "Make a key, and show the words that restore it once", Args: cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error { return a.addKey(cmd.Context(), args[0]) },
+	var signing bool
+	add := &cobra.Command{
+		Use: "add NAME", Short: "Make a key, and show the words that restore it once", Args: cobra.ExactArgs(1),
+		Long: `Make a key, and show the words that restore it once.
+
+With --signing the key signs in the store and never leaves it: with --secrets vault it is one of Vault's Transit engine. Nothing restores such a
+key, so it is for hot keys that can be replaced, such as an oracle's feeder (fog oracle rotate-key).`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if signing {
+				return a.addSigningKey(cmd.Context(), args[0])
+			}
+			return a.addKey(cmd.Context(), args[0])
 		},
+	}
+	add.Flags().BoolVar(&signing, "signing", false, "make a key that never leaves the store")
+	return group("keys", "Make and show the keys of this home",
+		add,
 		&cobra.Command{
 			Use: "import NAME", Short: "Restore a key from its words, read from standard input", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return a.importKey(cmd.Context(), args[0]) },
@@ -77,6 +89,26 @@ func (a *app) addKey(ctx context.Context, name string) error {
 		v.Mnemonic = words
 	} else {
 		fmt.Fprintf(a.stderr, "These words restore the key. Write them down; they are shown this once and kept nowhere.\n\n%s\n\n", words)
+	}
+	return a.printKey(v)
+}
+
+func (a *app) addSigningKey(ctx context.Context, name string) error {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	signer, ok := store.(secrets.Signer)
+	if !ok {
+		return usagef("--signing: these secrets have no keys that sign in the store")
+	}
+	key, err := signer.CreateSigningKey(ctx, name)
+	if err != nil {
+		return err
+	}
+	v, err := viewKey(name, key)
+	if err != nil {
+		return err
 	}
 	return a.printKey(v)
 }
@@ -128,7 +160,7 @@ func (a *app) showKey(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	key, err := store.Key(ctx, name)
+	key, err := secrets.AnyKey(ctx, store, name)
 	if err != nil {
 		return a.keyError(name, err)
 	}
@@ -150,7 +182,13 @@ func (a *app) listKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names, err := store.Keys(ctx)
+	lister, ok := store.(interface {
+		Keys(ctx context.Context) ([]string, error)
+	})
+	if !ok {
+		return usagef("a program may not list what it has in Vault; show a key by its name with `fog keys show NAME`")
+	}
+	names, err := lister.Keys(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/oracle"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
@@ -17,6 +20,7 @@ import (
 // Names of keys in the store that have one use.
 const (
 	keyFeeder         = "feeder"
+	keyOperator       = "operator"
 	transportOracle   = "transport"
 	transportAgent    = "agent"
 	oracleListenOnAll = "0.0.0.0:9700"
@@ -28,6 +32,8 @@ type oracleFlags struct {
 	pingInterval, startTime time.Duration
 	dispatcher              string
 	nomad                   nomadFlags
+	// tokenLease names the credential with which Nomad is reached.
+	tokenLease string
 }
 
 func newOracleCmd(a *app) *cobra.Command {
@@ -37,7 +43,8 @@ func newOracleCmd(a *app) *cobra.Command {
 		Long: `Follow the chain, measure and ping nodes, match, and attest, until it is interrupted.
 
 The feeder's key signs the attestations ("feeder" unless --key is given); the key "transport" proves the oracle to agents, and its public
-half (fog keys transport transport) is in the oracle's record on chain.
+half (fog keys transport transport) is in the oracle's record on chain. With --secrets vault both are in Vault; while that cannot be reached, an
+oracle that starts waits, and one that runs goes on. fog oracle rotate-key replaces the feeder's key while the oracle runs.
 
 With --dispatcher nomad this oracle also has the tasks run of nodes that are registered with a Nomad region (attribute nomad.region), and watches
 them there. It needs access to every such region, or its votes are outnumbered.`,
@@ -55,6 +62,7 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 	run.Flags().DurationVar(&f.startTime, "start-timeout", 120*time.Second, "how long an agent may take to start a slice")
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherNone, "none: agents run all tasks; nomad: those of nodes with a Nomad region run there")
 	f.nomad.addAccess(run)
+	run.Flags().StringVar(&f.tokenLease, "nomad-token-lease", "", "lease of the secrets that gives the ACL token, such as nomad; it is renewed and replaced while the oracle runs")
 	f.nomad.addRunner(run)
 	f.nomad.addPull(run)
 
@@ -69,7 +77,7 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 		},
 	}
 	replay.Flags().Uint64Var(&round, "round", 0, "number of the match round")
-	return group("oracle", "Run an oracle, or check what oracles decided", run, replay, newPushRunnerCmd(a))
+	return group("oracle", "Run an oracle, or check what oracles decided", run, replay, newRotateKeyCmd(a), newPushRunnerCmd(a))
 }
 
 func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
@@ -87,15 +95,17 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return err
 	}
-	feeder, err := store.Key(ctx, key)
-	if err != nil {
+	var feeder secrets.Key
+	var transport ed25519.PrivateKey
+	if err := secrets.Await(ctx, a.log, func() (err error) {
+		if feeder, err = secrets.AnyKey(ctx, store, key); err == nil {
+			transport, err = secrets.EnsureTransportKey(ctx, store, transportOracle)
+		}
+		return err
+	}); err != nil {
 		return a.keyError(key, err)
 	}
-	transport, err := secrets.EnsureTransportKey(ctx, store, transportOracle)
-	if err != nil {
-		return err
-	}
-	chain, err := a.dialChain()
+	client, err := a.dialChain()
 	if err != nil {
 		return err
 	}
@@ -107,15 +117,31 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return hint(err, "choose another --listen; port 0 takes a free one")
 	}
+	lend, err := leaseToken(store, desk, f.tokenLease, a.log)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
 	worker, err := oracle.New(oracle.Config{
-		Chain: chain, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
+		Chain: client, Operator: f.operator, Feeder: feeder, TransportKey: transport, Listener: lis, Registry: registry,
 		PingInterval: f.pingInterval, StartTimeout: f.startTime, Nomad: desk, Log: a.log,
+		FindFeeder: func(ctx context.Context, address string) (chain.Signer, error) {
+			found, _, err := findFeeder(ctx, store, key, address)
+			return found, err
+		},
 	})
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
 	a.log.Info("oracle starts", "operator", f.operator, "listen", lis.Addr().String(), "chain", a.profile.GRPC, "registry", a.profile.Registry)
-	return worker.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return lend.keep(ctx) })
+	g.Go(func() error {
+		if err := lend.wait(ctx); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+		return worker.Run(ctx)
+	})
+	return g.Wait()
 }
 
 func (a *app) replayRound(ctx context.Context, round uint64) error {

@@ -21,10 +21,18 @@ type client struct {
 }
 
 func newClient(r Region) (*client, error) {
-	c, err := api.NewClient(&api.Config{
+	cfg := &api.Config{
 		Address: r.Address, Region: r.Name, SecretID: r.Token,
 		TLSConfig: &api.TLSConfig{CACert: r.CACert, ClientCert: r.ClientCert, ClientKey: r.ClientKey},
-	})
+	}
+	var err error
+	if r.TokenSource != nil {
+		cfg.HttpClient, err = leasedClient(cfg.TLSConfig, r.TokenSource)
+	}
+	var c *api.Client
+	if err == nil {
+		c, err = api.NewClient(cfg)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("nomad region %q at %s: %w", r.Name, r.Address, err)
 	}

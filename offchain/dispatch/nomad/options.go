@@ -44,6 +44,8 @@ type Region struct {
 	// Token is an ACL token; CACert, ClientCert and ClientKey are files for mutual TLS.
 	Token                         string
 	CACert, ClientCert, ClientKey string
+	// TokenSource gives the token of each request in place of Token, for a token that is lent and replaced; nil: Token.
+	TokenSource func() string
 }
 
 // Image is the runner image, what a client pulls it with, and what its containers get beside their task.

@@ -3,6 +3,8 @@
 //	keyring-file/    keys of accounts: the SDK's own file keyring, also read by fogd keys --keyring-backend file
 //	transport/       ed25519 keys of links, NAME.age
 //	values/          values, NAME.age
+//	signing/         secp256r1 keys that do not leave the store, NAME.age
+//	ca/              the local certificate authority: root.age, and revoked/SERIAL with the time of each revocation
 //
 // The .age files are encrypted with age's scrypt recipient, so that age -d reads them too. With the Test backend the
 // passphrase is the word "test" and the keys lie in keyring-test/: for development networks only.
@@ -42,6 +44,8 @@ const (
 const (
 	transportDir = "transport"
 	valuesDir    = "values"
+	signingDir   = "signing"
+	caDir        = "ca"
 	suffix       = ".age"
 
 	testPassphrase = "test"
@@ -62,7 +66,12 @@ type Store struct {
 	held       map[string]secrets.Key // decrypted keys of accounts
 }
 
-var _ secrets.Writer = (*Store)(nil)
+var (
+	_ secrets.Writer = (*Store)(nil)
+	_ secrets.Signer = (*Store)(nil)
+	_ secrets.Leases = (*Store)(nil)
+	_ secrets.Issuer = (*Store)(nil)
+)
 
 // Open opens the store in dir and makes the directory if there is none. passphrase is asked when a secret is first
 // read or made; nil is allowed with Test.
@@ -77,8 +86,8 @@ func Open(dir string, backend Backend, passphrase Passphrase) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secrets: %w", err)
 	}
-	for _, d := range []string{dir, filepath.Join(dir, transportDir), filepath.Join(dir, valuesDir)} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
+	for _, kind := range []string{"", transportDir, valuesDir, signingDir, filepath.Join(caDir, revokedDir)} {
+		if err := os.MkdirAll(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, fmt.Errorf("secrets: %w", err)
 		}
 	}

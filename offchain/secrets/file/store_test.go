@@ -48,6 +48,25 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func TestExtras(t *testing.T) {
+	for _, backend := range []Backend{Test, File} {
+		dir := filepath.Join(t.TempDir(), string(backend))
+		open := func() *Store { return open(t, dir, backend, fixed(phrase)) }
+		t.Run(string(backend), func(t *testing.T) {
+			if backend == File && testing.Short() {
+				t.Skip("scrypt takes seconds")
+			}
+			secretstest.RunSigner(t, func(*testing.T) secretstest.OpenSigner { return func() secrets.Signer { return open() } })
+			secretstest.RunIssuer(t, func() secrets.Issuer { return open() }, secrets.OracleIdentity("main"))
+			require.NoError(t, open().Write(t.Context(), "lease.nomad", []byte(`{"secret_id": "token"}`)))
+			secretstest.RunLeases(t, open(), "nomad")
+			require.NoError(t, open().Write(t.Context(), "lease.broken", []byte(`["token"]`)))
+			_, err := open().Lease(t.Context(), "broken")
+			require.ErrorContains(t, err, "it must be a JSON object of texts")
+		})
+	}
+}
+
 // filled is a store with one secret of each kind.
 func filled(t *testing.T) (dir string) {
 	dir = filepath.Join(t.TempDir(), "store")

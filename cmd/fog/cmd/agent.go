@@ -32,6 +32,7 @@ import (
 type agentFlags struct {
 	dockerHost   string
 	publish      string
+	volumes      string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
@@ -60,6 +61,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().StringVar(&f.volumes, "volumes", volumesAuto, volumesUsage)
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.client.add(run)
 	f.price.add(run)
@@ -154,6 +156,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Log: a.log,
 	}
 	if f.dispatcher == dispatcherDirect {
+		if opts.Disk, err = a.disk(f.volumes); err != nil {
+			return err
+		}
 		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)
 		if openErr != nil {
 			return openErr

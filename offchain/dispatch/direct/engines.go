@@ -8,12 +8,14 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 // engines are what this machine can run programs with.
 type engines struct {
 	cacheDir string // of compiled modules
 	docker   *docker.Engine
+	volumes  *volume.Store             // nil if volumes are memory
 	known    func(attempt string) bool // attempts whose containers are not swept away
 }
 

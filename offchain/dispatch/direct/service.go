@@ -11,6 +11,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 const (
@@ -26,6 +27,7 @@ type service struct {
 	fingerprint artifact.Digest
 	dir         string // of the attempt
 	logLimit    int64
+	disk        *volume.Store // of its volumes; nil if they are memory, or there are none
 
 	mu      sync.Mutex
 	life    lifecycle
@@ -126,11 +128,19 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 	if err != nil {
 		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
 	}
+	release, err := s.claim(ctx, e)
+	if err != nil {
+		return errors.Join(err, s.end(ctx, e.docker), log.close())
+	}
+	defer release()
 	c, err := s.load(ctx, e)
 	if err == nil {
 		err = s.keepUp(ctx, c, log)
 	}
 	err = errors.Join(err, s.end(ctx, e.docker))
+	if s.disk != nil {
+		err = errors.Join(err, s.disk.Detach(s.replica()))
+	}
 	if c != nil {
 		err = errors.Join(err, c.close(context.WithoutCancel(ctx)))
 	}
@@ -183,6 +193,10 @@ func (s *service) keepUp(ctx context.Context, c *container, log *segments) error
 }
 
 func (s *service) runOnce(ctx context.Context, e *docker.Engine, t docker.Task, since time.Time) (docker.Exit, error) {
+	var err error
+	if t.Devices, err = s.devices(ctx); err != nil {
+		return docker.Exit{}, err
+	}
 	if err := e.Prepare(ctx, t); err != nil {
 		return docker.Exit{}, err
 	}

@@ -44,6 +44,8 @@ type Task struct {
 	Fingerprint artifact.Digest
 	// Number of the task in the job.
 	Number uint32
+	// Devices are the block devices of a service's volumes, by name; without them volumes are memory.
+	Devices map[string]string
 	// OutDir is an empty folder that gets what the task leaves in /out.
 	OutDir string
 	// Log gets standard output and error as they come, until it has LogLimit bytes.

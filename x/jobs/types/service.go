@@ -154,6 +154,8 @@ func (m *MsgSubmitJob) validateKind() error {
 			return invalid("ports", "they are for services; leave them out or use type %s", JOB_TYPE_SERVICE)
 		case m.FundedTime != 0:
 			return invalid("funded_time", "it is for services; give max_duration or use type %s", JOB_TYPE_SERVICE)
+		case m.KeepsVolumes:
+			return invalid("keeps_volumes", "only services have volumes; leave it out or use type %s", JOB_TYPE_SERVICE)
 		case m.Tasks == 0:
 			return invalid("tasks", "0; it must be at least 1")
 		case m.MinSuccess > m.Tasks:

@@ -110,7 +110,7 @@ func (e *Engine) makeRoot(c *container) error {
 	for _, m := range c.config.HostConfig.Mounts {
 		source, target := m.Source, filepath.Join(c.root, m.Target)
 		if m.Type == "volume" {
-			source = e.volumeDir(m.Source)
+			source = e.contentDir(m.Source)
 		}
 		if err := errors.Join(os.MkdirAll(source, 0o755), os.MkdirAll(filepath.Dir(target), 0o755), os.Symlink(source, target)); err != nil {
 			return err

@@ -91,7 +91,7 @@ func (h *host) register(t *testing.T) {
 	h.run(t, h.net.ProviderHome(), &out, append(registration("host", "100FOG"), "--engines", "wasm,docker", "--docker-host", h.engine.Host,
 		"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
 	h.node = out.NodeID
-	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1"}
+	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1", "--firewall", "off", "--volumes", "memory"}
 	require.NoError(t, h.net.StartAgent(h.agentArgs...))
 	h.active(t)
 	until(t, "the node's network to be graded", func() bool { return h.nodeNow(t).Grade != nodestypes.NETWORK_GRADE_UNSPECIFIED })

@@ -22,6 +22,7 @@ import (
 	"github.com/foggrid/fogd/offchain/agent/nomadclient"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/profile"
 	"github.com/foggrid/fogd/offchain/secrets"
@@ -33,6 +34,8 @@ type agentFlags struct {
 	dockerHost   string
 	publish      string
 	volumes      string
+	serviceNet   string
+	firewall     string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
@@ -61,6 +64,8 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().StringVar(&f.serviceNet, "service-net", docker.DefaultServiceNet, "range of addresses for the networks of services; one that nothing else here uses")
+	run.Flags().StringVar(&f.firewall, "firewall", firewallAuto, firewallUsage)
 	run.Flags().StringVar(&f.volumes, "volumes", volumesAuto, volumesUsage)
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.client.add(run)
@@ -111,7 +116,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
 		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
 	}
-	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish}
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish, ServiceNet: f.serviceNet}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
 	}
@@ -157,6 +162,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	}
 	if f.dispatcher == dispatcherDirect {
 		if opts.Disk, err = a.disk(f.volumes); err != nil {
+			return err
+		}
+		if opts.Firewall, err = a.guard(ctx, f.firewall, f.serviceNet); err != nil {
 			return err
 		}
 		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)

@@ -36,6 +36,9 @@ type Options struct {
 	ImageMiB uint64
 	// Publish is the address of this machine on which the ports of services are published, as docker.Options.Publish.
 	Publish string
+	// ServiceNet and Firewall confine services, as in docker.Options.
+	ServiceNet string
+	Firewall   docker.Firewall
 	// Disk keeps volumes of services; without it they are memory and do not outlive the daemon. See volume.NewLoop.
 	Disk volume.Disk
 	// RestartMin and RestartMax bound the pause before a service that ended is started again; 1 s and 1 min.
@@ -93,7 +96,10 @@ func New(opts Options) (*Dispatcher, error) {
 		}
 		d.gate.volumesOnDisk = true
 	}
-	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish}); err != nil && !errors.Is(err, docker.ErrNone) {
+	d.docker, err = docker.New(docker.Options{
+		Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish, ServiceNet: opts.ServiceNet, Firewall: opts.Firewall,
+	})
+	if err != nil && !errors.Is(err, docker.ErrNone) {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
 	}
 	return d, nil

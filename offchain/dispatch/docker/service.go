@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -48,14 +46,6 @@ func (e *Engine) Prepare(ctx context.Context, t Task) error {
 		return e.blame(ctx, "make the volumes", err)
 	}
 	return nil
-}
-
-func (e *Engine) prepareNetwork(ctx context.Context, t Task) error {
-	_, err := e.api.NetworkInspect(ctx, e.name(t), client.NetworkInspectOptions{})
-	if cerrdefs.IsNotFound(err) {
-		_, err = e.api.NetworkCreate(ctx, e.name(t), e.network(t))
-	}
-	return err
 }
 
 // StartService starts the container of a prepared service, or goes on with one that runs. Errors are those of Prepare.
@@ -172,27 +162,6 @@ func (e *Engine) stop(ctx context.Context, container string) error {
 		return nil
 	}
 	return err
-}
-
-// Dial is the address at which this machine reaches a published port.
-func (e *Engine) Dial(p dispatch.Port) string {
-	host := e.publish
-	if !host.IsValid() || host.IsUnspecified() {
-		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return net.JoinHostPort(host.String(), strconv.Itoa(int(p.Host)))
-}
-
-// network is a bridge of the service's own. Without masquerading, answers to connections that the service opens never come back.
-func (e *Engine) network(t Task) client.NetworkCreateOptions {
-	off := false
-	return client.NetworkCreateOptions{
-		Driver: "bridge", EnableIPv6: &off, Labels: e.labels(t),
-		Options: map[string]string{
-			"com.docker.network.bridge.enable_icc":           "false",
-			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(t.Assignment.Service.Outbound),
-		},
-	}
 }
 
 // serviceContainer is the task's container but for its network, its volumes, and /out, which it has not.

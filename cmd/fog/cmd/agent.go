@@ -35,6 +35,7 @@ type agentFlags struct {
 	publish      string
 	volumes      string
 	serviceNet   string
+	gpus         string
 	firewall     string
 	dir, node    string
 	cpus, memory string
@@ -64,6 +65,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().StringVar(&f.gpus, "gpus", gpusAuto, gpusUsage)
 	run.Flags().StringVar(&f.serviceNet, "service-net", docker.DefaultServiceNet, "range of addresses for the networks of services; one that nothing else here uses")
 	run.Flags().StringVar(&f.firewall, "firewall", firewallAuto, firewallUsage)
 	run.Flags().StringVar(&f.volumes, "volumes", volumesAuto, volumesUsage)
@@ -164,6 +166,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		if opts.Disk, err = a.disk(f.volumes); err != nil {
 			return err
 		}
+		if opts.GPUs, err = a.gpus(ctx, f); err != nil {
+			return err
+		}
 		if opts.Firewall, err = a.guard(ctx, f.firewall, f.serviceNet); err != nil {
 			return err
 		}
@@ -213,6 +218,9 @@ func (a *app) openDirect(ctx context.Context, client *chain.Client, node string,
 		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
 	} else {
 		a.log.Info("engines", "engines", engines)
+	}
+	if err := dispatcher.ProbeGPUs(ctx); err != nil {
+		a.log.Warn("tasks with GPUs cannot run here", "gpus", len(opts.GPUs), "reason", err)
 	}
 	if err := dispatcher.Sweep(ctx); err != nil {
 		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
@@ -307,7 +315,7 @@ func printBench(w io.Writer, r bench.Result) error {
 func printInventory(w io.Writer, inv inventory.Inventory) error {
 	var gpus []string
 	for _, g := range inv.GPUs {
-		gpus = append(gpus, g.Model)
+		gpus = append(gpus, strings.TrimSpace(g.Model+" "+g.ID))
 	}
 	mhz := ""
 	if inv.CPUMaxMHz > 0 {

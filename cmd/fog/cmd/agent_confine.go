@@ -3,7 +3,10 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/foggrid/fogd/offchain/agent/inventory"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/dispatch/firewall"
 	"github.com/foggrid/fogd/offchain/dispatch/volume"
@@ -69,4 +72,39 @@ func (a *app) guard(ctx context.Context, mode, of string) (docker.Firewall, erro
 	}
 	a.log.Warn("services that may open connections reach this machine and its networks", "reason", err)
 	return nil, nil
+}
+
+// Which GPUs tasks are given.
+const (
+	gpusAuto = "auto"
+	gpusNone = "none"
+
+	gpusUsage = "ids of the NVIDIA GPUs that tasks are given, with commas between (GPU-…, as in fog agent inventory); auto is all, none is none"
+)
+
+// gpus are the ids of those that tasks are given.
+func (a *app) gpus(ctx context.Context, f agentFlags) ([]string, error) {
+	if f.gpus == gpusNone {
+		return nil, nil
+	}
+	inv, err := inventory.Collect(ctx, a.agentDir(f))
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, g := range inv.GPUs {
+		if g.ID != "" {
+			all = append(all, g.ID)
+		}
+	}
+	if f.gpus == gpusAuto {
+		return all, nil
+	}
+	given := strings.Split(f.gpus, ",")
+	for i, id := range given {
+		if !slices.Contains(all, id) || slices.Contains(given[:i], id) {
+			return nil, usagef("--gpus: %q is none of this machine's NVIDIA GPUs, or given twice; see `fog agent inventory`", id)
+		}
+	}
+	return given, nil
 }

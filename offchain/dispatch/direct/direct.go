@@ -36,6 +36,8 @@ type Options struct {
 	ImageMiB uint64
 	// Publish is the address of this machine on which the ports of services are published, as docker.Options.Publish.
 	Publish string
+	// GPUs are the ids of the machine's GPUs that tasks are given, each to one task at a time.
+	GPUs []string
 	// ServiceNet and Firewall confine services, as in docker.Options.
 	ServiceNet string
 	Firewall   docker.Firewall
@@ -90,6 +92,9 @@ func New(opts Options) (*Dispatcher, error) {
 		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
 		attempts: map[dispatch.AttemptID]*attempt{},
 	}
+	if d.gate.gpus, err = openGPUs(filepath.Join(dir, gpusFile), opts.GPUs); err != nil {
+		return nil, fmt.Errorf("direct dispatcher: %w", err)
+	}
 	if opts.Disk != nil {
 		if d.volumes, err = volume.Open(filepath.Join(dir, volumesName), opts.Disk); err != nil {
 			return nil, fmt.Errorf("direct dispatcher: %w", err)
@@ -98,6 +103,7 @@ func New(opts Options) (*Dispatcher, error) {
 	}
 	d.docker, err = docker.New(docker.Options{
 		Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish, ServiceNet: opts.ServiceNet, Firewall: opts.Firewall,
+		GPUs: len(opts.GPUs) > 0,
 	})
 	if err != nil && !errors.Is(err, docker.ErrNone) {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
@@ -244,7 +250,7 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove attempt %s: %w", id, err)
 	}
-	return nil
+	return d.gate.gpus.forget(id)
 }
 
 // Kept returns the attempts that have files here, started by this process or an earlier one, in order. Whoever starts attempts removes

@@ -52,7 +52,7 @@ type container struct {
 // call implements program.
 func (c *container) call(ctx context.Context, r run, g *guard, log *logWriter) (exit, *dispatch.Failure) {
 	end, err := c.engine.Run(ctx, docker.Task{
-		Image: c.image, Assignment: r.assignment, Fingerprint: c.fingerprint, Number: r.task,
+		Image: c.image, Assignment: r.assignment, Fingerprint: c.fingerprint, Number: r.task, GPUs: r.gpus,
 		OutDir: filepath.Join(r.dir, outName), Log: log.f, LogLimit: r.logLimit,
 	})
 	out := exit{code: end.Code, started: end.Started, finished: end.Finished}

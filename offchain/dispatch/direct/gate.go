@@ -14,12 +14,13 @@ type gate struct {
 	cpuMilli, memoryMiB int64
 	cpu, memory         *semaphore.Weighted
 	volumesOnDisk       bool
+	gpus                *gpus
 }
 
 func newGate(cpuMilli, memoryMiB int64) *gate {
 	return &gate{
 		cpuMilli: cpuMilli, memoryMiB: memoryMiB,
-		cpu: semaphore.NewWeighted(cpuMilli), memory: semaphore.NewWeighted(memoryMiB),
+		gpus: &gpus{}, cpu: semaphore.NewWeighted(cpuMilli), memory: semaphore.NewWeighted(memoryMiB),
 	}
 }
 
@@ -28,6 +29,9 @@ func (g *gate) fits(a dispatch.Assignment) error {
 	if memory := g.memoryOf(a); int64(a.CPUMilli) > g.cpuMilli || memory > g.memoryMiB {
 		return fmt.Errorf("%w: a task needs %d cpu_milli and %d MiB of memory; this node gives %d and %d",
 			dispatch.ErrInvalidAssignment, a.CPUMilli, memory, g.cpuMilli, g.memoryMiB)
+	}
+	if have := g.gpus.count(); int(a.GPUs) > have {
+		return fmt.Errorf("%w: a task needs %d GPUs; this node gives %d", dispatch.ErrInvalidAssignment, a.GPUs, have)
 	}
 	return nil
 }

@@ -27,6 +27,7 @@ type service struct {
 	fingerprint artifact.Digest
 	dir         string // of the attempt
 	logLimit    int64
+	gpus        []string
 	disk        *volume.Store // of its volumes; nil if they are memory, or there are none
 
 	mu      sync.Mutex
@@ -124,6 +125,9 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 		return errors.Join(context.Cause(ctx), s.end(ctx, e.docker))
 	}
 	defer g.leave(s.assignment)
+	if s.gpus, err = g.gpus.take(ctx, s.assignment, s.assignment.FirstTask); err != nil {
+		return errors.Join(err, s.end(ctx, e.docker))
+	}
 	log, err := openSegments(taskDir(s.dir, s.assignment.FirstTask), s.logLimit)
 	if err != nil {
 		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
@@ -137,7 +141,11 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 	if err == nil {
 		err = s.keepUp(ctx, c, log)
 	}
-	err = errors.Join(err, s.end(ctx, e.docker))
+	if ended := s.end(ctx, e.docker); ended != nil {
+		err = errors.Join(err, ended) // what may still run keeps its GPUs
+	} else {
+		err = errors.Join(err, g.gpus.release(s.assignment.ID, s.assignment.FirstTask))
+	}
 	if s.disk != nil {
 		err = errors.Join(err, s.disk.Detach(s.replica()))
 	}
@@ -149,7 +157,7 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 
 // task is what the engine runs.
 func (s *service) task() docker.Task {
-	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask}
+	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask, GPUs: s.gpus}
 }
 
 func (s *service) end(ctx context.Context, e *docker.Engine) error {

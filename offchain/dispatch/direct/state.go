@@ -15,6 +15,7 @@ import (
 
 const (
 	attemptsName, cacheName, tasksName, volumesName = "attempts", "cache", "tasks", "volumes"
+	gpusFile                                        = "gpus.json"
 	attemptFile, doneFile                           = "attempt.json", "done.json"
 	stateVersion                                    = 1
 )

@@ -46,6 +46,8 @@ type Options struct {
 	Publish string
 	// ServiceNet is the range of addresses in which the bridges of services lie; DefaultServiceNet.
 	ServiceNet string
+	// GPUs says that the machine has some to give: tasks that are given none must not take them.
+	GPUs bool
 	// Firewall of that range; without one, services that may open connections reach all that the machine does.
 	Firewall Firewall
 }
@@ -56,6 +58,7 @@ type Engine struct {
 	scope   string
 	limit   int64
 	publish netip.Addr
+	gpus    bool
 
 	serviceNet firewall.Range
 	firewall   Firewall
@@ -92,7 +95,7 @@ func New(opts Options) (*Engine, error) {
 	owner := artifact.DigestOf([]byte(opts.Owner))
 	return &Engine{
 		api: api, publish: publish, scope: hex.EncodeToString(owner[:6]), limit: int64(cmp.Or(opts.ImageMiB, defaultImageMiB)) << 20, used: map[string]imageUse{},
-		serviceNet: serviceNet, firewall: opts.Firewall,
+		serviceNet: serviceNet, firewall: opts.Firewall, gpus: opts.GPUs,
 	}, nil
 }
 
@@ -119,6 +122,20 @@ func (e *Engine) Probe(ctx context.Context) error {
 		return errors.New("the Docker Engine cannot limit memory, processors and processes; enable these cgroup controllers")
 	case !slices.ContainsFunc(info.SecurityOptions, func(o string) bool { return len(o) >= 12 && o[:12] == "name=seccomp" }):
 		return errors.New("the Docker Engine filters no system calls; enable seccomp")
+	}
+	return nil
+}
+
+// ProbeGPUs says what keeps containers from using NVIDIA's GPUs.
+func (e *Engine) ProbeGPUs(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	answer, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return fmt.Errorf("the Docker Engine does not answer: %w", err)
+	}
+	if _, ok := answer.Info.Runtimes["nvidia"]; !ok {
+		return errors.New("the Docker Engine has no runtime for NVIDIA's GPUs; install the NVIDIA Container Toolkit")
 	}
 	return nil
 }

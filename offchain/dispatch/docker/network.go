@@ -116,7 +116,7 @@ func (e *Engine) taken(ctx context.Context) (taken []netip.Prefix, err error) {
 // several agents on a machine seldom want the same one.
 func freeSubnet(half netip.Prefix, name string, taken []netip.Prefix) (netip.Prefix, bool) {
 	h := fnv.New32a()
-	h.Write([]byte(name)) //nolint:errcheck // a hash takes everything
+	h.Write([]byte(name))
 	count := uint32(1) << (subnetBits - half.Bits())
 	base := half.Addr().As4()
 	first := uint32(base[0])<<24 | uint32(base[1])<<16 | uint32(base[2])<<8 | uint32(base[3])

@@ -173,7 +173,6 @@ func (m *MsgSubmitJob) validateKind() error {
 		{"tasks", m.Tasks != 0, "give replicas"},
 		{"min_success", m.MinSuccess != 0, "leave it out"},
 		{"max_duration", m.MaxDuration != 0, "give funded_time"},
-		{"resources.gpus", m.Resources.Gpus != 0, "services get no GPUs yet"},
 		{"wishes.gang", m.Wishes != nil && m.Wishes.Gang, "replicas are placed one by one"},
 	} {
 		if c.given {

@@ -136,6 +136,9 @@ func (e *Engine) start(c *container) error {
 	}
 	cmd := exec.Command(c.image.program, c.config.Cmd...)
 	cmd.Env = append(slices.Clone(c.config.Env), RootVariable+"="+c.root)
+	for _, r := range c.config.HostConfig.DeviceRequests { // as the engine's driver for NVIDIA does
+		cmd.Env = append(cmd.Env, "NVIDIA_VISIBLE_DEVICES="+strings.Join(r.DeviceIDs, ","))
+	}
 	cmd.Dir = c.root
 	cmd.Stdout = writer{c}
 	cmd.Stderr = writer{c}

@@ -20,6 +20,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 	"github.com/foggrid/fogd/offchain/jobfile"
 )
 
@@ -30,10 +31,19 @@ type running struct {
 	d   *direct.Dispatcher
 	a   dispatch.Assignment
 	w   *dispatchtest.Watcher
+	// host and disk are as in direct.Options.
+	host string
+	disk volume.Disk
 }
 
 // serve builds the service of a folder, changes its assignment, and starts it as an agent would.
 func serve(t *testing.T, folder string, change ...func(*dispatch.Assignment)) *running {
+	r := prepare(t, folder, change...)
+	r.open()
+	return r
+}
+
+func prepare(t *testing.T, folder string, change ...func(*dispatch.Assignment)) *running {
 	temp := t.TempDir()
 	file, err := jobfile.Load(filepath.Join(folder, jobfile.DefaultPath))
 	require.NoError(t, err)
@@ -64,14 +74,12 @@ func serve(t *testing.T, folder string, change ...func(*dispatch.Assignment)) *r
 	for _, c := range change {
 		c(&a)
 	}
-	r := &running{t: t, a: a, dir: filepath.Join(temp, "state")}
-	r.open()
-	return r
+	return &running{t: t, a: a, dir: filepath.Join(temp, "state")}
 }
 
 // open starts the service, or goes on with it.
 func (r *running) open() {
-	d, err := direct.New(direct.Options{Dir: r.dir, RestartMin: 100 * time.Millisecond})
+	d, err := direct.New(direct.Options{Dir: r.dir, RestartMin: 100 * time.Millisecond, DockerHost: r.host, Disk: r.disk})
 	require.NoError(r.t, err)
 	r.d = d
 	r.t.Cleanup(func() {
@@ -135,13 +143,33 @@ func TestStreaming(t *testing.T) {
 	require.True(t, bytes.Equal(want[40000:], got))
 }
 
-// TestStorage: what was stored is there after the agent has stopped the service and started it again.
+// TestStorage: what was stored is there after the service was started again, by itself, by the next agent, and after a restart of Docker's daemon.
 func TestStorage(t *testing.T) {
-	r := serve(t, "storage")
+	disk, err := volume.NewLoop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs loop devices: %v ***\n\n", t.Name(), err)
+		t.Skip("no loop devices")
+	}
+	daemon := dispatchtest.StartDaemon(t)
+	r := prepare(t, "storage")
+	r.host, r.disk = daemon.Host, disk
+	t.Cleanup(func() { require.NoError(t, r.d.Wipe(context.Background(), dispatch.Replica{Job: r.a.ID.Job})) })
+	r.open()
 	name := strings.TrimSpace(string(r.request("POST", "/objects", "kept", http.StatusCreated)))
+	kept := func() { require.Equal(t, "kept", string(r.request("GET", "/objects/"+name, "", http.StatusOK))) }
+	out, err := exec.Command("docker", "--host", daemon.Host, "ps", "-q").Output()
+	require.NoError(t, err)
+	require.NoError(t, exec.Command("docker", "--host", daemon.Host, "kill", strings.TrimSpace(string(out))).Run())
+	r.w.Until(dispatch.ServiceRestarting)
+	r.w.Until(dispatch.ServiceHealthy)
+	kept()
+	daemon.Restart(t)
+	r.w.Until(dispatch.ServiceRestarting)
+	r.w.Until(dispatch.ServiceHealthy)
+	kept()
 	require.NoError(t, r.d.Close())
 	r.open()
-	require.Equal(t, "kept", string(r.request("GET", "/objects/"+name, "", http.StatusOK)))
+	kept()
 	// The volume is as large as it was asked for.
 	status := http.StatusCreated
 	for i := 0; status == http.StatusCreated; i++ {

@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "await": await, "chmod": chmod,
 			"awaitpage": awaitPage,
-			"vault": startVault,
+			"vault":     startVault,
 		},
 	})
 }

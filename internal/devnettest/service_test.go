@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/devnet"
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
 	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -24,7 +26,8 @@ import (
 type host struct {
 	*grid
 	engine *dockertest.Engine
-	first  int // of the ports
+	first  int    // of the ports
+	inside uint16 // port of the program; the stand-in gives it no network of its own
 	id     string
 	before struct{ provider, developer uint64 }
 }
@@ -38,7 +41,7 @@ func TestServices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT TESTED with -short: a service on a real devnet, which takes minutes")
 	}
-	h := &host{engine: dockertest.New(t), grid: newGrid(t, devnet.Options{Validators: 1, Oracles: 4})}
+	h := &host{engine: dockertest.New(t), inside: dispatchtest.FreePort(t, dispatch.TCP), grid: newGrid(t, devnet.Options{Validators: 1, Oracles: 4})}
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T)
@@ -88,7 +91,7 @@ func (h *host) register(t *testing.T) {
 	h.run(t, h.net.ProviderHome(), &out, append(registration("host", "100FOG"), "--engines", "wasm,docker", "--docker-host", h.engine.Host,
 		"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
 	h.node = out.NodeID
-	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1"}
+	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1", "--firewall", "off", "--volumes", "memory"}
 	require.NoError(t, h.net.StartAgent(h.agentArgs...))
 	h.active(t)
 	until(t, "the node's network to be graded", func() bool { return h.nodeNow(t).Grade != nodestypes.NETWORK_GRADE_UNSPECIFIED })
@@ -102,7 +105,7 @@ func (h *host) serviceFile(t *testing.T, word string) string {
 	require.NoError(t, err)
 	text := fmt.Sprintf("version: 1\nname: hello\ntype: service\nengine: docker\nbuild: %s\nargs: [%s]\n"+
 		"resources: {cpu: 100m, memory: 64MiB, storage: 1MiB}\nprice: {cap_per_task_hour: 5FOG}\ndeadline: 1h\nfunded_time: 1h\n"+
-		"ports: [{name: web, container_port: 18080}]\nhealth: {kind: http, port: web, path: /, interval: 1s}\n", source, word)
+		"ports: [{name: web, container_port: %d}]\nhealth: {kind: http, port: web, path: /, interval: 1s}\n", source, word, h.inside)
 	path := filepath.Join(h.work, word+".yaml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path

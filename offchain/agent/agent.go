@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/cosmos/cosmos-sdk/types/query"
 
 	"github.com/foggrid/fogd/offchain/agent/autoprice"
@@ -356,20 +358,14 @@ func (a *Agent) refresh(ctx context.Context, height int64, status *nodestypes.No
 
 // reconcile starts the attempts that the chain assigns and ends those that it does not any more.
 func (a *Agent) reconcile(ctx context.Context, height int64) error {
-	queries := jobstypes.NewQueryClient(a.cfg.Chain.AtHeight(height))
-	assigned, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QuerySlicesResponse, error) {
-		return queries.Slices(ctx, &jobstypes.QuerySlicesRequest{NodeId: a.nodeID, Pagination: page})
-	}, func(r *jobstypes.QuerySlicesResponse) []jobstypes.Slice { return r.Slices })
+	assigned, err := a.assigned(ctx, a.cfg.Chain.AtHeight(height))
 	if err != nil {
-		return fmt.Errorf("slices: %w", err)
+		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	wanted := map[dispatch.AttemptID]bool{}
 	for _, s := range assigned {
-		if s.Status != jobstypes.SLICE_STATUS_MATCHED || s.NodeId != a.nodeID {
-			continue
-		}
 		id := dispatch.AttemptID{Job: s.JobId, Slice: s.Number, Attempt: s.Attempt}
 		wanted[id] = true
 		if a.runs[id] == nil && a.served == byAgent {
@@ -382,6 +378,20 @@ func (a *Agent) reconcile(ctx context.Context, height int64) error {
 		}
 	}
 	return nil
+}
+
+// assigned are the slices that the chain has on this node.
+func (a *Agent) assigned(ctx context.Context, conn grpc.ClientConnInterface) ([]jobstypes.Slice, error) {
+	queries := jobstypes.NewQueryClient(conn)
+	all, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QuerySlicesResponse, error) {
+		return queries.Slices(ctx, &jobstypes.QuerySlicesRequest{NodeId: a.nodeID, Pagination: page})
+	}, func(r *jobstypes.QuerySlicesResponse) []jobstypes.Slice { return r.Slices })
+	if err != nil {
+		return nil, fmt.Errorf("slices: %w", err)
+	}
+	return slices.DeleteFunc(all, func(s jobstypes.Slice) bool {
+		return s.Status != jobstypes.SLICE_STATUS_MATCHED || s.NodeId != a.nodeID
+	}), nil
 }
 
 // underWay returns the attempts that have not ended.

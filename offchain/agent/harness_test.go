@@ -29,6 +29,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/registry"
@@ -349,7 +350,7 @@ type process struct {
 // run starts an agent in dir until the test ends or stop is called.
 func (w *world) run(dir string, change ...func(*Config)) *process {
 	w.t.Helper()
-	d, err := direct.New(direct.Options{Dir: filepath.Join(dir, "dispatch"), CacheDir: sharedCache})
+	d, err := direct.New(direct.Options{Dir: filepath.Join(dir, "dispatch"), CacheDir: sharedCache, Disk: dockertest.Disk{}})
 	require.NoError(w.t, err)
 	reg, err := client.New(w.url, client.WithRetry(1, 0))
 	require.NoError(w.t, err)

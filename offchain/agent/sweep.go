@@ -14,6 +14,9 @@ import (
 // sweepAgain is how much less often than the others an attempt is looked at whose result waits to be settled.
 const sweepAgain = 5
 
+// wipeFresh is how old the newest block may be for volumes to be wiped by it.
+const wipeFresh = 5 * time.Minute
+
 // runSweeper removes the files of attempts that nobody wants any more.
 func (a *Agent) runSweeper(ctx context.Context) {
 	next := map[dispatch.AttemptID]time.Time{}
@@ -65,7 +68,57 @@ func (a *Agent) sweepOnce(ctx context.Context, next map[dispatch.AttemptID]time.
 			next[id] = time.Now().Add(sweepAgain * a.cfg.Sweep)
 		}
 	}
+	return errors.Join(failed, a.wipeVolumes(ctx))
+}
+
+// wipeVolumes wipes the volumes of replicas that the chain has on this node no more. An update leaves a replica on its node, so that its
+// volumes stay.
+func (a *Agent) wipeVolumes(ctx context.Context) error {
+	d, ok := a.cfg.Dispatcher.(dispatch.Volumes)
+	if !ok {
+		return nil
+	}
+	kept, err := d.Volumes()
+	if err != nil || len(kept) == 0 {
+		return err
+	}
+	// A node of the chain that is behind may not know yet what the volumes are for.
+	status, err := a.cfg.Chain.Status(ctx)
+	if err != nil || status.CatchingUp || time.Since(status.Time) > wipeFresh {
+		return err
+	}
+	assigned, err := a.assigned(ctx, a.cfg.Chain.Latest())
+	if err != nil {
+		return err
+	}
+	here := map[dispatch.Replica]bool{}
+	for _, s := range assigned {
+		here[dispatch.Replica{Job: s.JobId, Task: s.FirstTask}] = true
+	}
+	var failed error
+	for _, r := range kept {
+		if here[r] || a.runsReplica(r) {
+			continue
+		}
+		if err := d.Wipe(ctx, r); err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		a.log.Info("volumes wiped", "job", r.Job, "task", r.Task)
+	}
 	return failed
+}
+
+// runsReplica reports whether an attempt at a replica has not ended here.
+func (a *Agent) runsReplica(r dispatch.Replica) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, run := range a.runs {
+		if id.Job == r.Job && run.slice.FirstTask == r.Task {
+			return true
+		}
+	}
+	return false
 }
 
 func (a *Agent) isUnderWay(id dispatch.AttemptID) bool {

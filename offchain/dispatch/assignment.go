@@ -85,6 +85,8 @@ type Assignment struct {
 	MemoryMiB uint32 `json:"memory_mib"`
 	// StorageMiB bounds what /out holds at any time; every file and folder counts 4 KiB beside its size.
 	StorageMiB uint32 `json:"storage_mib"`
+	// GPUs are how many a task has for itself.
+	GPUs uint32 `json:"gpus,omitempty"`
 	// MaxDuration bounds a task's run time, from its start; a service has none.
 	MaxDuration time.Duration `json:"max_duration"`
 	// Service, if there is one, makes the assignment's only task a service.
@@ -116,6 +118,8 @@ func (a Assignment) Validate() error {
 		return invalid("memory_mib is %d; a WebAssembly task can have 1 to %d", a.MemoryMiB, MaxMemoryMiB)
 	case a.Engine == EngineDocker && (a.MemoryMiB < MinContainerMemoryMiB || a.MemoryMiB > MaxContainerMemoryMiB):
 		return invalid("memory_mib is %d; a container can have %d to %d", a.MemoryMiB, MinContainerMemoryMiB, MaxContainerMemoryMiB)
+	case a.GPUs > 0 && a.Engine != EngineDocker:
+		return invalid("%d GPUs; only tasks of engine %q get any", a.GPUs, EngineDocker)
 	case a.StorageMiB == 0:
 		return invalid("storage_mib is 0")
 	case a.MaxDuration <= 0 && a.Service == nil:

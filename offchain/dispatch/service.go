@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -15,7 +16,8 @@ type Service struct {
 	Ports []Port `json:"ports,omitempty"`
 	// Health is how the dispatcher tells whether the service works.
 	Health Health `json:"health"`
-	// Volumes keep what is in them when the service is started again; they are wiped when it has been stopped.
+	// Volumes keep what is in them when the service is started again. They belong to the replica, and [Volumes] wipes them; a dispatcher
+	// that has no disk for them wipes them when the service has been stopped.
 	Volumes []Volume `json:"volumes,omitempty"`
 	// Outbound lets the service open connections; else it only answers those that come in through its ports.
 	Outbound bool `json:"outbound,omitempty"`
@@ -264,4 +266,24 @@ type Services interface {
 	// States passes the state of a service, now and at each change, until it has stopped, and returns the last one. Who takes very long
 	// over one state may miss others, but not the last.
 	States(ctx context.Context, id AttemptID, onState func(ServiceState)) (ServiceState, error)
+}
+
+// Replica names what the volumes of a service belong to: a task of a job, whatever attempt runs it.
+type Replica struct {
+	Job  string `json:"job"`
+	Task uint32 `json:"task"`
+}
+
+// Compare orders replicas by job and task.
+func (r Replica) Compare(other Replica) int {
+	return cmp.Or(cmp.Compare(r.Job, other.Job), cmp.Compare(r.Task, other.Task))
+}
+
+// Volumes is a dispatcher of services that keeps their volumes on disk until it is told to wipe them: when the chain has the replica on
+// this node no more.
+type Volumes interface {
+	// Volumes are the replicas that have any.
+	Volumes() ([]Replica, error)
+	// Wipe removes the volumes of a replica that does not run here; of one that does it removes nothing and returns an error.
+	Wipe(ctx context.Context, r Replica) error
 }

@@ -2,6 +2,7 @@ package jobclient
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/match"
@@ -38,20 +39,24 @@ func Explain(ctx context.Context, c *chain.Client, jobID string) ([]Waiting, err
 	if err != nil {
 		return nil, err
 	}
-	snapshot, _, err := oracle.Snapshot(ctx, c, height)
+	snapshot, version, err := oracle.Snapshot(ctx, c, height)
 	if err != nil {
 		return nil, err
 	}
-	return explain(snapshot, match.ID(id))
+	policy, known := match.Named(version)
+	if !known {
+		return nil, fmt.Errorf("this release does not know match policy %q; upgrade fog", version)
+	}
+	return explain(policy, snapshot, match.ID(id))
 }
 
-func explain(snapshot match.Snapshot, job match.ID) ([]Waiting, error) {
+func explain(policy match.Learned, snapshot match.Snapshot, job match.ID) ([]Waiting, error) {
 	var out []Waiting
 	for _, p := range snapshot.Pending {
 		if p.Job != job {
 			continue
 		}
-		counts, err := match.Explain(snapshot, p)
+		counts, err := policy.Explain(snapshot, p)
 		if err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ var protocols = map[string]jobstypes.Protocol{"tcp": jobstypes.PROTOCOL_TCP, "ud
 func asService(m *jobstypes.MsgSubmitJob, f *jobfile.File) {
 	m.Type, m.Tasks, m.MinSuccess, m.MaxDuration = jobstypes.JOB_TYPE_SERVICE, 0, 0, 0
 	m.Replicas, m.FundedTime = f.ReplicaCount(), uint64(f.FundedTime)
+	m.KeepsVolumes = len(f.Volumes) > 0
 	for _, p := range f.Ports {
 		m.Ports = append(m.Ports, jobstypes.Port{
 			Name: p.Name, ContainerPort: p.ContainerPort, Protocol: protocols[p.Protocol], HostPort: p.HostPort,
@@ -23,7 +24,7 @@ func asService(m *jobstypes.MsgSubmitJob, f *jobfile.File) {
 
 // sameService tells whether a service on chain is what a message would submit, as far as it has not been changed since.
 func sameService(job jobstypes.Job, msg *jobstypes.MsgSubmitJob) bool {
-	if len(job.Service.Ports) != len(msg.Ports) {
+	if len(job.Service.Ports) != len(msg.Ports) || job.Service.KeepsVolumes != msg.KeepsVolumes {
 		return false
 	}
 	for i, p := range msg.Ports {

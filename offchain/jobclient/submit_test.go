@@ -277,12 +277,24 @@ func TestExplainCountsNodes(t *testing.T) {
 		Pending: []match.Pending{stranger, pending},
 		Params:  match.Params{MaxItems: 10, MaxSliceTasks: 256, Fee: 100, Collateral: 3000},
 	}
-	got, err := explain(snapshot, job)
+	policy := match.Learned{Config: match.DefaultConfig()}
+	got, err := explain(policy, snapshot, job)
 	require.NoError(t, err)
 	require.Equal(t, []Waiting{{
 		Slice: 4, FirstTask: 8, Tasks: 2, Nodes: 4, Able: 1,
 		Excluded: []Exclusion{{match.ReasonRegion.String(), 2}, {match.ReasonCPU.String(), 1}},
 	}}, got)
+
+	// A node without an outcome that has a task gets no second one, if the policy tries nodes one task at a time.
+	snapshot.Nodes[3].Free.CPUMilli, snapshot.Nodes[3].Running = 5000, 1
+	got, err = explain(policy, snapshot, job)
+	require.NoError(t, err)
+	require.Zero(t, got[0].Able)
+	require.Contains(t, got[0].Excluded, Exclusion{match.ReasonProbation.String(), 1})
+	policy.Config.TryOne = false
+	got, err = explain(policy, snapshot, job)
+	require.NoError(t, err)
+	require.Equal(t, 1, got[0].Able)
 }
 
 // A service has replicas, a time that is paid for, and ports; what is of tasks stays empty.

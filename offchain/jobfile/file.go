@@ -59,7 +59,7 @@ type Resources struct {
 	CPU     MilliCPU `yaml:"cpu" jsonschema:"default=1" jsonschema_description:"vCPUs, such as 2 or 0.5, or thousandths, such as 500m."`
 	Memory  MiB      `yaml:"memory" jsonschema:"default=256MiB" jsonschema_description:"Memory, such as 256MiB or 1.5GiB. A WebAssembly task can have 4GiB at most; of a container it holds what is in /out and /tmp, too."`
 	Storage MiB      `yaml:"storage" jsonschema:"default=64MiB" jsonschema_description:"Room for what the task writes to /out, such as 64MiB."`
-	GPUs    uint32   `yaml:"gpus" jsonschema:"maximum=0,default=0" jsonschema_description:"Must be 0: no engine can use a GPU yet."`
+	GPUs    uint32   `yaml:"gpus" jsonschema:"maximum=16,default=0" jsonschema_description:"NVIDIA GPUs of a task, which no other task has meanwhile; for engine docker. A model is asked for with constraints.where, such as gpu_model == \"NVIDIA L4\"."`
 }
 
 // Price is what the job may cost.

@@ -62,7 +62,7 @@ func TestProblems(t *testing.T) {
 		"image-none":                     `: image is missing; name a container image, or a Go package with build`,
 		"meaning-image-memory":           `:8: resources.memory is 8MiB; use 16MiB to 16777216MiB`,
 		"meaning-image-arch":             `:8: constraints.arch has 2 entries, and an image runs on one; name that`,
-		"unsupported-gpus":               `:6: resources.gpus needs an engine that can use a GPU: not supported yet; remove it`,
+		"meaning-gpus":                   `:6: resources.gpus is 1, and only containers get GPUs; write engine: docker, or remove it`,
 		"two-programs":                   `:6: build and module exclude each other; remove one`,
 		"no-program":                     `: module is missing; name a .wasm file, or a Go package with build`,
 		"no-price":                       `: price.cap_per_task_hour is missing or 0; say what an hour of a task may cost, such as 0.5FOG`,

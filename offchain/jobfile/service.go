@@ -45,7 +45,7 @@ type Health struct {
 type Volume struct {
 	Name string `yaml:"name" jsonschema:"required,pattern=^[a-z]([a-z0-9-]{0\\,30}[a-z0-9])?$" jsonschema_description:"Name of the volume."`
 	Path string `yaml:"path" jsonschema:"required,minLength=2" jsonschema_description:"Where the program finds it, such as /data."`
-	Size MiB    `yaml:"size" jsonschema:"required" jsonschema_description:"Room in it, such as 64MiB. All volumes together fit into resources.storage. It is memory of the node."`
+	Size MiB    `yaml:"size" jsonschema:"required" jsonschema_description:"Room on the node's disk, such as 64MiB, with what its file system takes. All volumes together fit into resources.storage."`
 }
 
 // ServiceSpec is what a spec says of a service. The node's ports are not in it: the chain assigns them.

@@ -78,9 +78,7 @@ func (s Spec) Validate() error {
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
 	checkMemory(l, "memory_mib", s.Engine, s.Memory)
 	inRange(l, "storage_mib", s.Storage, 1, MaxStorage)
-	if s.GPUs != 0 {
-		l.addErr("gpus", fmt.Errorf("is %d: %w", s.GPUs, ErrUnsupported))
-	}
+	checkGPUs(l, "gpus", s.Engine, s.GPUs)
 	if s.Service == nil {
 		inRange(l, "max_duration", s.MaxDuration, 1, MaxSeconds)
 	} else {

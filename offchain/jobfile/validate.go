@@ -72,8 +72,17 @@ func (f *File) checkUnsupported(l *problemList) {
 	if f.Engine != EngineWASM && f.Engine != EngineDocker {
 		l.add("engine", "is %q; use %s or %s", clip(f.Engine), EngineWASM, EngineDocker)
 	}
-	if f.Resources.GPUs != 0 {
-		l.addErr("resources.gpus", fmt.Errorf("needs an engine that can use a GPU: %w; remove it", ErrUnsupported))
+	checkGPUs(l, "resources.gpus", f.Engine, f.Resources.GPUs)
+}
+
+// MaxGPUs is the most GPUs of a task.
+const MaxGPUs = 16
+
+// checkGPUs holds the rule of files and specs.
+func checkGPUs(l *problemList, field, engine string, n uint32) {
+	inRange(l, field, n, 0, MaxGPUs)
+	if n != 0 && engine != EngineDocker {
+		l.add(field, "is %d, and only containers get GPUs; write engine: docker, or remove it", n)
 	}
 }
 

@@ -240,11 +240,12 @@ func listed(counts []uint32) []ReasonCount {
 	return found
 }
 
-// Explain counts the snapshot's nodes by the reason why they would not take a task of p, whatever else is pending.
-func Explain(s Snapshot, p Pending) ([]ReasonCount, error) {
+// Explain counts the snapshot's nodes by the reason why the policy would not give them a task of p, whatever else is pending.
+func (l Learned) Explain(s Snapshot, p Pending) ([]ReasonCount, error) {
 	st, err := newState(s)
 	if err != nil {
 		return nil, err
 	}
+	l.probation(st)
 	return st.explain(&p), nil
 }

@@ -47,10 +47,8 @@ func (l Learned) begin(snapshot Snapshot, seed Seed) (*round, error) {
 	}
 	r := &round{state: st, engine: NewEngine(l.Config), seed: seed, queue: q}
 	speeds := make([]uint64, 0, len(st.nodes))
+	l.probation(st)
 	for i := range st.nodes {
-		if l.Config.TryOne && st.nodes[i].Stats.untried() {
-			st.nodes[i].Probation = true
-		}
 		if _, err := r.engine.Add(st.nodes[i].Node); err != nil {
 			return nil, err
 		}
@@ -66,6 +64,16 @@ func (l Learned) begin(snapshot Snapshot, seed Seed) (*round, error) {
 	}
 	r.presence.settle(st, snapshot.Residents)
 	return r, nil
+}
+
+// probation gives nodes without an outcome one task at a time, if the policy does.
+func (l Learned) probation(st *state) {
+	if !l.Config.TryOne {
+		return
+	}
+	for i := range st.nodes {
+		st.nodes[i].Probation = st.nodes[i].Probation || st.nodes[i].Stats.untried()
+	}
 }
 
 // run serves the queue; it stops behind a slice for which until returns true.

@@ -174,7 +174,7 @@ func TestReasons(t *testing.T) {
 			spoil(&n, &p, &s)
 			s.Nodes = []Node{n}
 			want := []ReasonCount{{Reason: reason, Nodes: 1}}
-			got, err := Explain(s, p)
+			got, err := Learned{}.Explain(s, p)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 

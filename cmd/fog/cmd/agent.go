@@ -23,6 +23,7 @@ import (
 	"github.com/foggrid/fogd/offchain/agent/nomadclient"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/profile"
 	"github.com/foggrid/fogd/offchain/secrets"
@@ -33,6 +34,10 @@ import (
 type agentFlags struct {
 	dockerHost   string
 	publish      string
+	volumes      string
+	serviceNet   string
+	gpus         string
+	firewall     string
 	dir, node    string
 	cpus, memory string
 	cacheMiB     uint64
@@ -62,6 +67,10 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().StringVar(&f.gpus, "gpus", gpusAuto, gpusUsage)
+	run.Flags().StringVar(&f.serviceNet, "service-net", docker.DefaultServiceNet, "range of addresses for the networks of services; one that nothing else here uses")
+	run.Flags().StringVar(&f.firewall, "firewall", firewallAuto, firewallUsage)
+	run.Flags().StringVar(&f.volumes, "volumes", volumesAuto, volumesUsage)
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.client.add(run)
 	f.price.add(run)
@@ -116,7 +125,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
 		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
 	}
-	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish}
+	opts := direct.Options{Dir: filepath.Join(a.agentDir(f), "runs"), DockerHost: f.dockerHost, ImageMiB: f.cacheMiB, Publish: f.publish, ServiceNet: f.serviceNet}
 	if opts.CPUMilli, opts.MemoryMiB, err = f.share(); err != nil {
 		return err
 	}
@@ -172,6 +181,15 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log,
 	}
 	if f.dispatcher == dispatcherDirect {
+		if opts.Disk, err = a.disk(f.volumes); err != nil {
+			return err
+		}
+		if opts.GPUs, err = a.gpus(ctx, f); err != nil {
+			return err
+		}
+		if opts.Firewall, err = a.guard(ctx, f.firewall, f.serviceNet); err != nil {
+			return err
+		}
 		dispatcher, openErr := a.openDirect(ctx, client, f.node, opts)
 		if openErr != nil {
 			return openErr
@@ -218,6 +236,9 @@ func (a *app) openDirect(ctx context.Context, client *chain.Client, node string,
 		a.log.Info("containers cannot run here", "engines", engines, "reason", missing)
 	} else {
 		a.log.Info("engines", "engines", engines)
+	}
+	if err := dispatcher.ProbeGPUs(ctx); err != nil {
+		a.log.Warn("tasks with GPUs cannot run here", "gpus", len(opts.GPUs), "reason", err)
 	}
 	if err := dispatcher.Sweep(ctx); err != nil {
 		a.log.Warn("what an earlier agent left in the Docker Engine cannot be cleared away; trying again before the next container", "error", err)
@@ -312,7 +333,7 @@ func printBench(w io.Writer, r bench.Result) error {
 func printInventory(w io.Writer, inv inventory.Inventory) error {
 	var gpus []string
 	for _, g := range inv.GPUs {
-		gpus = append(gpus, g.Model)
+		gpus = append(gpus, strings.TrimSpace(g.Model+" "+g.ID))
 	}
 	mhz := ""
 	if inv.CPUMaxMHz > 0 {

@@ -21,6 +21,7 @@ func newJobUpdateCmd(a *app) *cobra.Command {
 		Use: "update ID [FILE]", Short: "Give a service its next revision, replica by replica", Args: cobra.RangeArgs(1, 2),
 		Long: `Push what a job file runs now and make it the next revision of a service. One replica takes it over first; once a quorum of oracles has seen it
 healthy for an epoch, the others follow one by one, each running until its successor is healthy. An earlier file brings its revision back.
+A service with volumes is updated where its files are: the old revision of a replica is stopped before the new one starts.
 Resources, ports, conditions and the price stay as they were submitted; replicas are changed with fog job scale.`,
 		Example: "  fog job update job1…\n  fog job update job1… v1/fog.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,8 +40,12 @@ Resources, ports, conditions and the price stay as they were submitted; replicas
 			if err != nil {
 				return err
 			}
-			if err := serviceOf(cmd.Context(), c, id); err != nil {
+			service, err := serviceOf(cmd.Context(), c, id)
+			if err != nil {
 				return err
+			}
+			if len(f.Volumes) > 0 && !service.Job.Service.KeepsVolumes {
+				return f.Problem("volumes", fmt.Errorf("are new, and %s was submitted without any, so that updates move it; submit another service", id))
 			}
 			return a.withPacked(cmd.Context(), f, func(p jobclient.Packed) error {
 				if err := a.push(cmd.Context(), p); err != nil {
@@ -78,7 +83,7 @@ func newJobScaleCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := serviceOf(cmd.Context(), c, id); err != nil {
+			if _, err := serviceOf(cmd.Context(), c, id); err != nil {
 				return err
 			}
 			if err := c.ScaleService(cmd.Context(), id, uint32(n)); err != nil {
@@ -93,12 +98,12 @@ func newJobScaleCmd(a *app) *cobra.Command {
 }
 
 // serviceOf makes sure that a job is a service, before anything is built or pushed for it.
-func serviceOf(ctx context.Context, c *jobclient.Client, id string) error {
-	_, err := c.Service(ctx, id)
+func serviceOf(ctx context.Context, c *jobclient.Client, id string) (jobclient.Service, error) {
+	service, err := c.Service(ctx, id)
 	if errors.Is(err, jobclient.ErrNoService) {
-		return fmt.Errorf("%s is no service; see fog job status %s", id, id)
+		return service, fmt.Errorf("%s is no service; see fog job status %s", id, id)
 	}
-	return err
+	return service, err
 }
 
 func printService(w io.Writer, s jobclient.Service) error {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/shirou/gopsutil/v4/cpu"
@@ -35,6 +36,8 @@ type GPU struct {
 	Model string `json:"model"`
 	// Address on the PCI bus.
 	Address string `json:"address"`
+	// ID by which NVIDIA's driver knows it (GPU-…); empty for others, which cannot be given to containers.
+	ID string `json:"id,omitempty"`
 }
 
 // Inventory describes the machine.
@@ -100,6 +103,9 @@ func Collect(ctx context.Context, dir string) (Inventory, error) {
 		inv.Platform = strings.TrimSpace(info.Platform + " " + info.PlatformVersion)
 	}
 	inv.GPUs = gpus("/proc", "/sys")
+	if !slices.ContainsFunc(inv.GPUs, func(g GPU) bool { return g.ID != "" }) {
+		inv.GPUs = withSMI(ctx, inv.GPUs)
+	}
 	inv.KernelBootID = readLine("/proc/sys/kernel/random/boot_id")
 	return inv, ctx.Err()
 }

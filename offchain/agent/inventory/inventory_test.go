@@ -87,11 +87,13 @@ func TestGPUs(t *testing.T) {
 		"class/drm/card2-HDMI-A-1/device":   "->class/drm/card2",
 	})
 	proc := layout(t, map[string]string{
-		"driver/nvidia/gpus/0000:01:00.0/information": "Model: \t\t NVIDIA GeForce RTX 4090\nIRQ:   \t\t 77\n",
+		"driver/nvidia/gpus/0000:01:00.0/information": "Model: \t\t NVIDIA GeForce RTX 4090\nIRQ:   \t\t 77\nGPU UUID: \t GPU-0a1b-ff\nBus Type: \t PCIe\n",
+		"driver/nvidia/gpus/0000:03:00.0/information": "Model: \t\t NVIDIA L4\nGPU UUID: \t GPU-????????-????\n",
 	})
 	require.Equal(t, []GPU{
-		{Model: "NVIDIA GeForce RTX 4090", Address: "0000:01:00.0"},
+		{Model: "NVIDIA GeForce RTX 4090", Address: "0000:01:00.0", ID: "GPU-0a1b-ff"},
 		{Model: "AMD Radeon RX 7900", Address: "0000:02:00.0"},
+		{Model: "NVIDIA L4", Address: "0000:03:00.0"},
 	}, gpus(proc, sys))
 	require.Empty(t, gpus(t.TempDir(), t.TempDir()))
 }

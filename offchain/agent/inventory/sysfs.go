@@ -82,10 +82,20 @@ func gpus(proc, sys string) []GPU {
 			continue
 		}
 		address := filepath.Base(filepath.Dir(path))
+		card := GPU{Address: address}
 		for line := range strings.Lines(string(b)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "Model" {
-				found[address] = GPU{Model: strings.TrimSpace(value), Address: address}
+			name, value, _ := strings.Cut(line, ":")
+			switch strings.TrimSpace(name) {
+			case "Model":
+				card.Model = strings.TrimSpace(value)
+			case "GPU UUID": // unknown, with question marks, until the card was used
+				if id := strings.TrimSpace(value); validGPU(id) {
+					card.ID = id
+				}
 			}
+		}
+		if card.Model != "" {
+			found[address] = card
 		}
 	}
 	list := make([]GPU, 0, len(found))

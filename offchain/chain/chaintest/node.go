@@ -122,7 +122,7 @@ func (n *Node) Height() int64 {
 func (n *Node) status(*rpctypes.Context) (*ctypes.ResultStatus, error) {
 	return &ctypes.ResultStatus{
 		NodeInfo: p2p.DefaultNodeInfo{Network: ChainID},
-		SyncInfo: ctypes.SyncInfo{LatestBlockHeight: n.Height(), EarliestBlockHeight: 1},
+		SyncInfo: ctypes.SyncInfo{LatestBlockHeight: n.Height(), LatestBlockTime: time.Now(), EarliestBlockHeight: 1},
 	}, nil
 }
 

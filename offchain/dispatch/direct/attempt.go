@@ -60,9 +60,7 @@ func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 			defer g.leave(t.assignment)
 			t.begin(task)
 			r := run{assignment: t.assignment, task: task, dir: taskDir(t.dir, task), logLimit: logLimit}
-			if out, err := r.execute(ctx, p); err == nil {
-				t.finish(r.dir, out)
-			}
+			t.runOne(ctx, p, r, g.gpus)
 		})
 	}
 	running.Wait()
@@ -71,6 +69,23 @@ func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 	defer t.mu.Unlock()
 	if len(t.finished) < int(t.assignment.Tasks) {
 		t.err = errors.Join(dispatch.ErrClosed, err)
+	}
+}
+
+// runOne runs a task with GPUs of its own.
+func (t *attempt) runOne(ctx context.Context, p program, r run, g *gpus) {
+	var err error
+	if r.gpus, err = g.take(ctx, t.assignment, r.task); err != nil {
+		t.failAll(ctx, []uint32{r.task}, err)
+		return
+	}
+	out, err := r.execute(ctx, p)
+	if released := g.release(t.assignment.ID, r.task); released != nil && err == nil {
+		settle(&out, 0, dispatch.NodeFailure("give the GPUs back", released))
+		out.Result, out.ResultSize = artifact.EmptyDigest, 0
+	}
+	if err == nil {
+		t.finish(r.dir, out)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 // Options configures a Dispatcher.
@@ -35,6 +36,13 @@ type Options struct {
 	ImageMiB uint64
 	// Publish is the address of this machine on which the ports of services are published, as docker.Options.Publish.
 	Publish string
+	// GPUs are the ids of the machine's GPUs that tasks are given, each to one task at a time.
+	GPUs []string
+	// ServiceNet and Firewall confine services, as in docker.Options.
+	ServiceNet string
+	Firewall   docker.Firewall
+	// Disk keeps volumes of services; without it they are memory and do not outlive the daemon. See volume.NewLoop.
+	Disk volume.Disk
 	// RestartMin and RestartMax bound the pause before a service that ended is started again; 1 s and 1 min.
 	RestartMin, RestartMax time.Duration
 }
@@ -52,7 +60,8 @@ type Dispatcher struct {
 	end  context.CancelCauseFunc
 	runs sync.WaitGroup
 
-	docker *docker.Engine // nil if there is none
+	docker  *docker.Engine // nil if there is none
+	volumes *volume.Store  // nil if volumes are memory
 
 	mu       sync.Mutex
 	closed   bool
@@ -83,7 +92,20 @@ func New(opts Options) (*Dispatcher, error) {
 		opts: opts, gate: newGate(int64(opts.CPUMilli), int64(opts.MemoryMiB)), base: base, end: end,
 		attempts: map[dispatch.AttemptID]*attempt{},
 	}
-	if d.docker, err = docker.New(docker.Options{Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish}); err != nil && !errors.Is(err, docker.ErrNone) {
+	if d.gate.gpus, err = openGPUs(filepath.Join(dir, gpusFile), opts.GPUs); err != nil {
+		return nil, fmt.Errorf("direct dispatcher: %w", err)
+	}
+	if opts.Disk != nil {
+		if d.volumes, err = volume.Open(filepath.Join(dir, volumesName), opts.Disk); err != nil {
+			return nil, fmt.Errorf("direct dispatcher: %w", err)
+		}
+		d.gate.volumesOnDisk = true
+	}
+	d.docker, err = docker.New(docker.Options{
+		Host: opts.DockerHost, Owner: dir, ImageMiB: opts.ImageMiB, Publish: opts.Publish, ServiceNet: opts.ServiceNet, Firewall: opts.Firewall,
+		GPUs: len(opts.GPUs) > 0,
+	})
+	if err != nil && !errors.Is(err, docker.ErrNone) {
 		return nil, fmt.Errorf("direct dispatcher: %w", err)
 	}
 	return d, nil
@@ -173,7 +195,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	d.attempts[a.ID] = t
 	d.runs.Go(func() {
 		defer stop(nil)
-		e := engines{d.opts.CacheDir, d.docker, d.known}
+		e := engines{d.opts.CacheDir, d.docker, d.volumes, d.known}
 		if t.service != nil {
 			t.serve(runCtx, d.gate, e)
 			return
@@ -228,7 +250,7 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove attempt %s: %w", id, err)
 	}
-	return nil
+	return d.gate.gpus.forget(id)
 }
 
 // Kept returns the attempts that have files here, started by this process or an earlier one, in order. Whoever starts attempts removes

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
 		childMain(dir)
 	}
+	if port := os.Getenv(childListen); port != "" {
+		listenMain(port)
+	}
 	dir, err := os.MkdirTemp("", "fog-direct-")
 	if err != nil {
 		panic(err)

@@ -23,6 +23,8 @@
 //	attempts/…/tasks/<task>/{out/,log}                      a running task
 //	attempts/…/tasks/<task>/{result.tar,log,done.json}      a finished one; done.json is written last, with a checksum
 //	cache/                                                  compiled modules
+//	gpus.json                                               which task has which GPU
+//	volumes/                                                see package volume
 //
 // A task without a valid done.json never happened: it is cleared away and run again, or its container is gone on with.
 package direct

@@ -15,6 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
 	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 // Variables that make the test binary run an assignment until it is killed.
@@ -23,6 +24,7 @@ const (
 	childAssignment = "FOG_TEST_DIRECT_ASSIGNMENT"
 	childModule     = "FOG_TEST_DIRECT_MODULE"
 	childInputs     = "FOG_TEST_DIRECT_INPUTS"
+	childDisk       = "FOG_TEST_DIRECT_DISK"
 )
 
 // childMain runs an assignment in a process that is going to be killed.
@@ -35,7 +37,16 @@ func childMain(dir string) {
 	var a dispatch.Assignment
 	fail(json.Unmarshal([]byte(os.Getenv(childAssignment)), &a))
 	a.ModulePath, a.InputsDir = os.Getenv(childModule), os.Getenv(childInputs)
-	d, err := New(Options{Dir: dir})
+	opts := Options{Dir: dir}
+	switch os.Getenv(childDisk) {
+	case "stand-in":
+		opts.Disk = dockertest.Disk{}
+	case "loop":
+		loop, err := volume.NewLoop()
+		fail(err)
+		opts.Disk = loop
+	}
+	d, err := New(opts)
 	fail(err)
 	fail(d.Start(context.Background(), a))
 	select {}
@@ -93,7 +104,7 @@ func testServiceCrash(t *testing.T, host string) {
 	kill()
 	require.NoError(t, ask("/say", "text", "nobody listens"))
 
-	d, closeIt := openServices(host)(t, dir)
+	d, closeIt := openServices(host, nil)(t, dir)
 	defer closeIt()
 	require.NoError(t, d.Start(context.Background(), a))
 	w := dispatchtest.WatchService(t, d.(dispatch.Services), a.ID)
@@ -104,6 +115,49 @@ func testServiceCrash(t *testing.T, host string) {
 	require.NoError(t, ask("/say", "text", "somebody listens"))
 	require.NoError(t, d.Stop(context.Background(), a.ID))
 	require.Equal(t, "service began\nnobody listens\nsomebody listens\nservice was asked to end\n", dispatchtest.ReadLog(t, d, a.ID, 0))
+}
+
+// TestCrashBeforeUpdate kills the process while a service with a volume runs. The next one starts the revision that follows, which takes the
+// volume over from a container that nobody has stopped.
+func TestCrashBeforeUpdate(t *testing.T) {
+	t.Run("stand-in", func(t *testing.T) { testCrashBeforeUpdate(t, dockertest.New(t).Host, dockertest.Disk{}) })
+	t.Run("docker", func(t *testing.T) {
+		needDocker(t)
+		testCrashBeforeUpdate(t, "", needLoop(t))
+	})
+}
+
+func testCrashBeforeUpdate(t *testing.T, host string, disk volume.Disk) {
+	if host != "" {
+		t.Setenv(client.EnvOverrideHost, host)
+		t.Setenv(childDisk, "stand-in")
+	} else {
+		t.Setenv(childDisk, "loop")
+	}
+	dir := t.TempDir()
+	guest := dispatchtest.BuildGuestImage(t)
+	a := dispatchtest.ServiceAssignment(t, guest)
+	kill := runChild(t, dir, a)
+	put := func() bool {
+		_, err := dispatchtest.Ask(a, "/put", "path", "/data/kept", "text", "kept")
+		return err == nil
+	}
+	require.Eventually(t, put, time.Minute, 20*time.Millisecond)
+	kill()
+
+	d, closeIt := openServices(host, disk)(t, dir)
+	defer closeIt()
+	next := dispatchtest.ServiceAssignment(t, guest)
+	next.ID.Slice++
+	require.NoError(t, d.Start(context.Background(), next))
+	dispatchtest.WatchService(t, d.(dispatch.Services), next.ID).Until(dispatch.ServiceHealthy)
+	kept, err := dispatchtest.Ask(next, "/get", "path", "/data/kept")
+	require.NoError(t, err)
+	require.Equal(t, "kept", kept)
+	require.False(t, put(), "two revisions have the volume")
+	require.NoError(t, d.Remove(context.Background(), a.ID))
+	require.NoError(t, d.Stop(context.Background(), next.ID))
+	require.NoError(t, d.(dispatch.Volumes).Wipe(context.Background(), dispatch.Replica{Job: a.ID.Job}))
 }
 
 // TestDockerCrash kills the process while a container runs. The next one goes on with that container, or takes it away.

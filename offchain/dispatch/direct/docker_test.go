@@ -16,6 +16,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/dispatch/docker/dockertest"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 // needDocker skips the test, loudly, where no Docker Engine answers.
@@ -31,7 +32,7 @@ func needDocker(t testing.TB) {
 }
 
 // openServices is openDocker with short pauses, on the engine at a host.
-func openServices(host string) dispatchtest.Open {
+func openServices(host string, disk volume.Disk) dispatchtest.Open {
 	return func(t testing.TB, dir string) (dispatch.Dispatcher, func()) {
 		t.Cleanup(func() {
 			e, err := docker.New(docker.Options{Host: host, Owner: dir})
@@ -40,21 +41,50 @@ func openServices(host string) dispatchtest.Open {
 			require.NoError(t, e.Prune(context.Background(), true))
 			require.NoError(t, e.Close())
 		})
-		d := openDirect(t, Options{Dir: dir, DockerHost: host, RestartMin: 50 * time.Millisecond})
+		d := openDirect(t, Options{Dir: dir, DockerHost: host, RestartMin: 50 * time.Millisecond, Disk: disk})
 		return d, func() { require.NoError(t, d.Close()) }
 	}
+}
+
+// needLoop is the disk of this machine; without one the test is skipped, loudly.
+func needLoop(t testing.TB) volume.Disk {
+	t.Helper()
+	disk, err := volume.NewLoop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs loop devices: %v ***\n\n", t.Name(), err)
+		t.Skip("no loop devices")
+	}
+	return disk
 }
 
 // TestServices drives a stand-in that runs programs and confines nothing.
 func TestServices(t *testing.T) {
 	e := dockertest.New(t)
-	dispatchtest.RunServices(t, openServices(e.Host), dispatchtest.ServiceOptions{})
+	dispatchtest.RunServices(t, openServices(e.Host, nil), dispatchtest.ServiceOptions{})
+	require.Empty(t, e.Left())
+}
+
+func TestServicesOnDisk(t *testing.T) {
+	e := dockertest.New(t)
+	dispatchtest.RunServices(t, openServices(e.Host, dockertest.Disk{}), dispatchtest.ServiceOptions{
+		Disk: true, RestartDaemon: func(t testing.TB) { require.NoError(t, e.Restart()) },
+	})
 	require.Empty(t, e.Left())
 }
 
 func TestDockerServices(t *testing.T) {
 	needDocker(t)
-	dispatchtest.RunServices(t, openServices(""), dispatchtest.ServiceOptions{Confined: true})
+	dispatchtest.RunServices(t, openServices("", nil), dispatchtest.ServiceOptions{Confined: true})
+}
+
+func TestDockerServicesOnDisk(t *testing.T) {
+	needDocker(t)
+	dispatchtest.RunServices(t, openServices("", needLoop(t)), dispatchtest.ServiceOptions{Confined: true, Disk: true})
+}
+
+func TestDockerDaemonRestart(t *testing.T) {
+	disk, daemon := needLoop(t), dispatchtest.StartDaemon(t)
+	dispatchtest.RunDaemonRestart(t, openServices(daemon.Host, disk), daemon.Restart)
 }
 
 // openDocker is open for tests that leave images behind unless they are removed.

@@ -8,12 +8,14 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 // engines are what this machine can run programs with.
 type engines struct {
 	cacheDir string // of compiled modules
 	docker   *docker.Engine
+	volumes  *volume.Store             // nil if volumes are memory
 	known    func(attempt string) bool // attempts whose containers are not swept away
 }
 
@@ -50,7 +52,7 @@ type container struct {
 // call implements program.
 func (c *container) call(ctx context.Context, r run, g *guard, log *logWriter) (exit, *dispatch.Failure) {
 	end, err := c.engine.Run(ctx, docker.Task{
-		Image: c.image, Assignment: r.assignment, Fingerprint: c.fingerprint, Number: r.task,
+		Image: c.image, Assignment: r.assignment, Fingerprint: c.fingerprint, Number: r.task, GPUs: r.gpus,
 		OutDir: filepath.Join(r.dir, outName), Log: log.f, LogLimit: r.logLimit,
 	})
 	out := exit{code: end.Code, started: end.Started, finished: end.Finished}

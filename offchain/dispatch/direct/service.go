@@ -11,6 +11,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
 const (
@@ -26,6 +27,8 @@ type service struct {
 	fingerprint artifact.Digest
 	dir         string // of the attempt
 	logLimit    int64
+	gpus        []string
+	disk        *volume.Store // of its volumes; nil if they are memory, or there are none
 
 	mu      sync.Mutex
 	life    lifecycle
@@ -122,15 +125,30 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 		return errors.Join(context.Cause(ctx), s.end(ctx, e.docker))
 	}
 	defer g.leave(s.assignment)
+	if s.gpus, err = g.gpus.take(ctx, s.assignment, s.assignment.FirstTask); err != nil {
+		return errors.Join(err, s.end(ctx, e.docker))
+	}
 	log, err := openSegments(taskDir(s.dir, s.assignment.FirstTask), s.logLimit)
 	if err != nil {
 		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
 	}
+	release, err := s.claim(ctx, e)
+	if err != nil {
+		return errors.Join(err, s.end(ctx, e.docker), log.close())
+	}
+	defer release()
 	c, err := s.load(ctx, e)
 	if err == nil {
 		err = s.keepUp(ctx, c, log)
 	}
-	err = errors.Join(err, s.end(ctx, e.docker))
+	if ended := s.end(ctx, e.docker); ended != nil {
+		err = errors.Join(err, ended) // what may still run keeps its GPUs
+	} else {
+		err = errors.Join(err, g.gpus.release(s.assignment.ID, s.assignment.FirstTask))
+	}
+	if s.disk != nil {
+		err = errors.Join(err, s.disk.Detach(s.replica()))
+	}
 	if c != nil {
 		err = errors.Join(err, c.close(context.WithoutCancel(ctx)))
 	}
@@ -139,7 +157,7 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 
 // task is what the engine runs.
 func (s *service) task() docker.Task {
-	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask}
+	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask, GPUs: s.gpus}
 }
 
 func (s *service) end(ctx context.Context, e *docker.Engine) error {
@@ -183,6 +201,10 @@ func (s *service) keepUp(ctx context.Context, c *container, log *segments) error
 }
 
 func (s *service) runOnce(ctx context.Context, e *docker.Engine, t docker.Task, since time.Time) (docker.Exit, error) {
+	var err error
+	if t.Devices, err = s.devices(ctx); err != nil {
+		return docker.Exit{}, err
+	}
 	if err := e.Prepare(ctx, t); err != nil {
 		return docker.Exit{}, err
 	}

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	attemptsName, cacheName, tasksName = "attempts", "cache", "tasks"
-	attemptFile, doneFile              = "attempt.json", "done.json"
-	stateVersion                       = 1
+	attemptsName, cacheName, tasksName, volumesName = "attempts", "cache", "tasks", "volumes"
+	gpusFile                                        = "gpus.json"
+	attemptFile, doneFile                           = "attempt.json", "done.json"
+	stateVersion                                    = 1
 )
 
 // errDamaged says that a state file is not what was written.

@@ -27,6 +27,7 @@ type run struct {
 	task       uint32
 	dir        string
 	logLimit   int64
+	gpus       []string
 }
 
 // program is what the tasks of an attempt run, many at a time: a module in this process, or an image.

@@ -29,6 +29,10 @@ type ServiceDispatcher interface {
 type ServiceOptions struct {
 	// Confined says that services are in containers, and not only driven like ones.
 	Confined bool
+	// Disk says that volumes are on disk and outlive the daemon.
+	Disk bool
+	// RestartDaemon, if there is one, restarts what runs the containers.
+	RestartDaemon func(testing.TB)
 }
 
 // RunServices checks a dispatcher of services.
@@ -42,9 +46,22 @@ func RunServices(t *testing.T, open Open, opts ServiceOptions) {
 	t.Run("BadImage", s.testBadImage)
 	t.Run("Follow", s.testFollow)
 	t.Run("PortTaken", s.testPortTaken)
+	if opts.Disk {
+		t.Run("VolumesAreTheReplicas", s.testVolumes)
+		t.Run("VolumesThatDoNotFit", s.testVolumesTooLarge)
+	}
+	if opts.RestartDaemon != nil {
+		t.Run("DaemonRestarts", s.testDaemonRestarts)
+	}
 	if opts.Confined {
 		t.Run("Confined", s.testConfined)
 	}
+}
+
+// RunDaemonRestart checks that volumes on disk outlive a restart of the daemon that runs the containers.
+func RunDaemonRestart(t *testing.T, open Open, restart func(testing.TB)) {
+	s := &serviceSuite{open: open, guest: BuildGuestImage(t), opts: ServiceOptions{Disk: true, RestartDaemon: restart}}
+	s.testDaemonRestarts(t)
 }
 
 type serviceSuite struct {

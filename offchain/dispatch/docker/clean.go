@@ -81,7 +81,7 @@ func (e *Engine) Sweep(ctx context.Context, keep func(attempt string) bool) erro
 		if keep(n.Labels[labelAttempt]) {
 			continue
 		}
-		if _, err := e.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{}); err != nil && !cerrdefs.IsNotFound(err) {
+		if err := e.removeNetwork(ctx, n.ID); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("remove network %s: %w", n.Name, err))
 		}
 	}

@@ -44,6 +44,10 @@ type Task struct {
 	Fingerprint artifact.Digest
 	// Number of the task in the job.
 	Number uint32
+	// Devices are the block devices of a service's volumes, by name; without them volumes are memory.
+	Devices map[string]string
+	// GPUs are the ids of those that the task has for itself.
+	GPUs []string
 	// OutDir is an empty folder that gets what the task leaves in /out.
 	OutDir string
 	// Log gets standard output and error as they come, until it has LogLimit bytes.
@@ -140,8 +144,11 @@ func (e *Engine) base(t Task, dir string, mounts []mount.Mount) client.Container
 			Type: mount.TypeTmpfs, Target: path, TmpfsOptions: &mount.TmpfsOptions{SizeBytes: memory, Mode: 0o1777},
 		})
 	}
+	if len(t.GPUs) > 0 {
+		host.DeviceRequests = []container.DeviceRequest{{Driver: "nvidia", DeviceIDs: t.GPUs, Capabilities: [][]string{{"gpu"}}}}
+	}
 	config := &container.Config{
-		Image: t.Image.id, User: user, Hostname: hostname, NetworkDisabled: true, Labels: e.labels(t), Env: environment(t, dir),
+		Image: t.Image.id, User: user, Hostname: hostname, NetworkDisabled: true, Labels: e.labels(t), Env: e.environment(t, dir),
 		WorkingDir: dir, Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, AttachStdout: true, AttachStderr: true,
 	}
 	if len(a.Args) > 0 {
@@ -155,7 +162,7 @@ func jsonLog(size int64) container.LogConfig {
 }
 
 // environment is what package dispatch promises; the image's own variables stay unless the job sets them.
-func environment(t Task, dir string) []string {
+func (e *Engine) environment(t Task, dir string) []string {
 	a := t.Assignment
 	env := []string{
 		"FOG_JOB=" + a.ID.Job,
@@ -165,6 +172,10 @@ func environment(t Task, dir string) []string {
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		env = append(env, name+"="+a.Env[name])
+	}
+	if e.gpus && len(t.GPUs) == 0 {
+		// NVIDIA's runtime, where it is the default, heeds this variable whoever sets it; images for CUDA ask for all.
+		env = append(env, "NVIDIA_VISIBLE_DEVICES=void")
 	}
 	return env
 }

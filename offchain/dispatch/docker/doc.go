@@ -14,9 +14,10 @@
 //
 // # What a service has more
 //
-// A bridge network of its own, with the published ports and no masquerading unless it may open connections; it can still reach what the
-// machine itself offers on all its addresses. Volumes, each a tmpfs of its size that a holder keeps: they outlive the container and the
-// dispatcher, but not the daemon. It is asked to end, with SIGTERM, before it is killed.
+// A bridge network of its own, out of Options.ServiceNet, with the published ports and no masquerading unless it may open connections. What it
+// reaches is Options.Firewall's to say (package firewall); without one that is whatever the machine offers, and with masquerading whatever it
+// reaches. Volumes, each a device that the daemon mounts for it (package volume), or where there are no devices a tmpfs of its size that a holder
+// keeps, which outlives the container and the dispatcher, but not the daemon. It is asked to end, with SIGTERM, before it is killed.
 //
 // # Images
 //

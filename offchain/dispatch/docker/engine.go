@@ -16,6 +16,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/dispatch/firewall"
 )
 
 // DefaultHost is where the Docker Engine listens unless DOCKER_HOST says otherwise.
@@ -43,6 +44,12 @@ type Options struct {
 	ImageMiB uint64
 	// Publish is the address of this machine on which the ports of services are published; all if empty.
 	Publish string
+	// ServiceNet is the range of addresses in which the bridges of services lie; DefaultServiceNet.
+	ServiceNet string
+	// GPUs says that the machine has some to give: tasks that are given none must not take them.
+	GPUs bool
+	// Firewall of that range; without one, services that may open connections reach all that the machine does.
+	Firewall Firewall
 }
 
 // Engine runs tasks through the Docker Engine API.
@@ -51,6 +58,11 @@ type Engine struct {
 	scope   string
 	limit   int64
 	publish netip.Addr
+	gpus    bool
+
+	serviceNet firewall.Range
+	firewall   Firewall
+	networks   sync.Mutex // one is made at a time, so that each gets its own addresses
 
 	mu   sync.Mutex // one image is loaded at a time
 	used map[string]imageUse
@@ -72,6 +84,10 @@ func New(opts Options) (*Engine, error) {
 			return nil, fmt.Errorf("ports of services are published on an address of this machine: %w", err)
 		}
 	}
+	serviceNet, err := parseServiceNet(opts.ServiceNet)
+	if err != nil {
+		return nil, err
+	}
 	api, err := client.New(client.WithHost(host))
 	if err != nil {
 		return nil, fmt.Errorf("docker host %q: %w", host, err)
@@ -79,6 +95,7 @@ func New(opts Options) (*Engine, error) {
 	owner := artifact.DigestOf([]byte(opts.Owner))
 	return &Engine{
 		api: api, publish: publish, scope: hex.EncodeToString(owner[:6]), limit: int64(cmp.Or(opts.ImageMiB, defaultImageMiB)) << 20, used: map[string]imageUse{},
+		serviceNet: serviceNet, firewall: opts.Firewall, gpus: opts.GPUs,
 	}, nil
 }
 
@@ -105,6 +122,20 @@ func (e *Engine) Probe(ctx context.Context) error {
 		return errors.New("the Docker Engine cannot limit memory, processors and processes; enable these cgroup controllers")
 	case !slices.ContainsFunc(info.SecurityOptions, func(o string) bool { return len(o) >= 12 && o[:12] == "name=seccomp" }):
 		return errors.New("the Docker Engine filters no system calls; enable seccomp")
+	}
+	return nil
+}
+
+// ProbeGPUs says what keeps containers from using NVIDIA's GPUs.
+func (e *Engine) ProbeGPUs(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	answer, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return fmt.Errorf("the Docker Engine does not answer: %w", err)
+	}
+	if _, ok := answer.Info.Runtimes["nvidia"]; !ok {
+		return errors.New("the Docker Engine has no runtime for NVIDIA's GPUs; install the NVIDIA Container Toolkit")
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func TestHardened(t *testing.T) {
 		Volumes: []dispatch.Volume{{Name: "data", Path: "/data", SizeMiB: 1}},
 	}
 	e.publish = netip.MustParseAddr("192.0.2.1")
-	requireReviewed(t, "service.json", e.network(tk), e.serviceVolume(tk, tk.Assignment.Service.Volumes[0]), e.serviceHolder(tk), e.serviceContainer(tk))
+	requireReviewed(t, "service.json", e.network(tk, netip.MustParsePrefix("10.239.0.16/28")), e.serviceVolume(tk, tk.Assignment.Service.Volumes[0]), e.serviceHolder(tk), e.serviceContainer(tk))
 	require.Equal(t, "192.0.2.1:20001", e.Dial(tk.Assignment.Service.Ports[0]))
 	_, err := New(Options{Host: "unix:///s", Publish: "everywhere"})
 	require.ErrorContains(t, err, "published on an address")

@@ -5,15 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
-	"net/netip"
 	"strconv"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
@@ -36,8 +33,9 @@ type ServiceRun struct {
 	Adopted bool
 }
 
-// Prepare makes what a service keeps over its runs, unless it is there: its network, its volumes and what holds them. Volumes whose
-// holder was stopped, with the daemon or the machine, are empty anew. The error is a *dispatch.Failure or the cause of the context's end.
+// Prepare makes what a service keeps over its runs, unless it is there: its network and its volumes. Volumes on devices have what was written
+// to them; those in memory whose holder was stopped, with the daemon or the machine, are empty anew. The error is a *dispatch.Failure or the
+// cause of the context's end.
 func (e *Engine) Prepare(ctx context.Context, t Task) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, dispatch.Failf(dispatch.ReasonNode, "the Docker Engine did not make network and volumes within %s", setupLimit))
 	defer cancel()
@@ -48,43 +46,6 @@ func (e *Engine) Prepare(ctx context.Context, t Task) error {
 		return e.blame(ctx, "make the volumes", err)
 	}
 	return nil
-}
-
-func (e *Engine) prepareNetwork(ctx context.Context, t Task) error {
-	_, err := e.api.NetworkInspect(ctx, e.name(t), client.NetworkInspectOptions{})
-	if cerrdefs.IsNotFound(err) {
-		_, err = e.api.NetworkCreate(ctx, e.name(t), e.network(t))
-	}
-	return err
-}
-
-func (e *Engine) prepareVolumes(ctx context.Context, t Task) error {
-	volumes := t.Assignment.Service.Volumes
-	if len(volumes) == 0 {
-		return nil
-	}
-	held, err := e.held(ctx, t)
-	if err != nil || held {
-		return err
-	}
-	// A container that still names the volumes would keep them.
-	if err := e.remove(ctx, e.name(t)); err != nil {
-		return err
-	}
-	for _, v := range volumes {
-		if _, err := e.api.VolumeRemove(ctx, e.volumeName(t, v), client.VolumeRemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
-			return err
-		}
-		if _, err := e.api.VolumeCreate(ctx, e.serviceVolume(t, v)); err != nil {
-			return err
-		}
-	}
-	holder := e.serviceHolder(t)
-	if _, err := e.api.ContainerCreate(ctx, holder); err != nil {
-		return err
-	}
-	_, err = e.api.ContainerStart(ctx, holder.Name, client.ContainerStartOptions{})
-	return err
 }
 
 // StartService starts the container of a prepared service, or goes on with one that runs. Errors are those of Prepare.
@@ -145,7 +106,7 @@ func (e *Engine) WaitService(ctx context.Context, t Task, since time.Time) (Exit
 		}
 		exit := Exit{Code: uint32(state.ExitCode), Started: parseTime(state.StartedAt), Finished: parseTime(state.FinishedAt)}
 		if state.OOMKilled && state.ExitCode != 0 {
-			return exit, dispatch.Failf(dispatch.ReasonMemory, "more than %d MiB of memory, what is in /tmp and the volumes included", t.Assignment.MemoryMiB)
+			return exit, dispatch.Failf(dispatch.ReasonMemory, "more than %d MiB of memory, what is in /tmp included", t.Assignment.MemoryMiB)
 		}
 		return exit, nil
 	}
@@ -190,58 +151,17 @@ func (e *Engine) followService(ctx context.Context, t Task, since time.Time) err
 }
 
 // StopService asks the service to end, and kills it if it does not.
-func (e *Engine) StopService(ctx context.Context, t Task) error {
+func (e *Engine) StopService(ctx context.Context, t Task) error { return e.stop(ctx, e.name(t)) }
+
+func (e *Engine) stop(ctx context.Context, container string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
 	seconds := int(stopGrace / time.Second)
-	_, err := e.api.ContainerStop(ctx, e.name(t), client.ContainerStopOptions{Timeout: &seconds})
+	_, err := e.api.ContainerStop(ctx, container, client.ContainerStopOptions{Timeout: &seconds})
 	if cerrdefs.IsNotFound(err) {
 		return nil
 	}
 	return err
-}
-
-// Dial is the address at which this machine reaches a published port.
-func (e *Engine) Dial(p dispatch.Port) string {
-	host := e.publish
-	if !host.IsValid() || host.IsUnspecified() {
-		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	}
-	return net.JoinHostPort(host.String(), strconv.Itoa(int(p.Host)))
-}
-
-// network is a bridge of the service's own. Without masquerading, answers to connections that the service opens never come back.
-func (e *Engine) network(t Task) client.NetworkCreateOptions {
-	off := false
-	return client.NetworkCreateOptions{
-		Driver: "bridge", EnableIPv6: &off, Labels: e.labels(t),
-		Options: map[string]string{
-			"com.docker.network.bridge.enable_icc":           "false",
-			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(t.Assignment.Service.Outbound),
-		},
-	}
-}
-
-func (e *Engine) volumeName(t Task, v dispatch.Volume) string { return e.name(t) + "-v-" + v.Name }
-
-func (e *Engine) serviceVolume(t Task, v dispatch.Volume) client.VolumeCreateOptions {
-	return e.tmpfs(t, e.volumeName(t, v), int64(v.SizeMiB)<<20)
-}
-
-func (e *Engine) serviceMounts(t Task) (mounts []mount.Mount) {
-	for _, v := range t.Assignment.Service.Volumes {
-		mounts = append(mounts, mount.Mount{
-			Type: mount.TypeVolume, Source: e.volumeName(t, v), Target: v.Path, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
-		})
-	}
-	return mounts
-}
-
-// serviceHolder keeps the volumes while the service does not run.
-func (e *Engine) serviceHolder(t Task) client.ContainerCreateOptions {
-	holder := e.holder(t)
-	holder.HostConfig.Mounts = e.serviceMounts(t)
-	return holder
 }
 
 // serviceContainer is the task's container but for its network, its volumes, and /out, which it has not.

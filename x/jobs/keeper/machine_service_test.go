@@ -15,7 +15,7 @@ import (
 
 // The same machine with services only, which is where most of their life happens.
 func TestServicesStateMachine(t *testing.T) {
-	var epochs, took, updated, burned uint64
+	var epochs, took, updated, burned, stayed uint64
 	reasons := map[types.CloseReason]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		m := newMachine(t)
@@ -46,6 +46,7 @@ func TestServicesStateMachine(t *testing.T) {
 			"time": func(t *rapid.T) { m.after(rapid.SampledFrom([]int64{1, 60, 130, 301}).Draw(t, "seconds")) },
 			"": func(*rapid.T) {
 				m.checkJobs(m.Ctx)
+				m.checkVolumes()
 				if m.Supply() > m.minted {
 					t.Fatalf("ufog were made: %d of %d", m.Supply(), m.minted)
 				}
@@ -62,15 +63,46 @@ func TestServicesStateMachine(t *testing.T) {
 			for number := range job.NextSlice {
 				s := m.slice(id, number)
 				epochs += s.Serving.PaidEpochs
+				if job.Service.KeepsVolumes && s.MatchRound == 0 && s.NodeId != "" {
+					stayed++ // no oracle placed it
+				}
 				if s.Serving.PaidEpochs > 0 && s.Serving.Revision.Number > 1 {
 					took++
 				}
 			}
 		}
 	})
-	t.Logf("%d epochs paid, %d slices of later revisions served, %d updates went through, %d ufog burned; ended: %v", epochs, took, updated, burned, reasons)
+	t.Logf("%d epochs paid, %d slices of later revisions served, %d updates went through, %d slices stayed on their node, %d ufog burned; ended: %v",
+		epochs, took, updated, stayed, burned, reasons)
 	require.NotZero(t, epochs)
 	require.NotZero(t, burned)
+}
+
+// checkVolumes: a replica that keeps volumes has a successor only when it is handed over, never for an update, and what no oracle placed is
+// where the slice before it was.
+func (m *machine) checkVolumes() {
+	for _, id := range m.services {
+		job := m.job(id)
+		if !job.Service.KeepsVolumes {
+			continue
+		}
+		last := map[uint32]string{}
+		for number := range job.NextSlice {
+			s := m.slice(id, number)
+			if s.NodeId == "" {
+				continue
+			}
+			if s.MatchRound == 0 && last[s.FirstTask] != s.NodeId {
+				m.tb.Fatalf("slice %d of %s is on %s, the one before it was on %q", number, id, s.NodeId, last[s.FirstTask])
+			}
+			last[s.FirstTask] = s.NodeId
+		}
+		for _, r := range job.Service.Replicas {
+			if r.Successor != 0 && !m.slice(id, r.Successor).Serving.Revision.Runs(m.slice(id, r.Slice).Serving.Revision) {
+				m.tb.Fatalf("replica of %s is updated away from its node: %v", id, r)
+			}
+		}
+	}
 }
 
 // placeSome gives all replicas that wait to nodes, as far as these take them.
@@ -106,6 +138,7 @@ func (m *machine) serveSome(t *rapid.T) {
 	if rapid.Bool().Draw(t, "static") {
 		msg.Ports = append(msg.Ports, types.Port{Name: "s", ContainerPort: 1, Protocol: types.PROTOCOL_UDP, HostPort: 20_003})
 	}
+	msg.KeepsVolumes = rapid.Bool().Draw(t, "keeps volumes")
 	job := m.submitService(msg)
 	m.minted += job.Funded
 	m.jobs, m.services = append(m.jobs, job.Id), append(m.services, job.Id)

@@ -213,6 +213,9 @@ func (k Keeper) roll(ctx context.Context, j *openJob) error {
 	if at.outdated < 0 { // those that are left are being handed over
 		return nil
 	}
+	if svc.KeepsVolumes {
+		return k.updateInPlace(ctx, j, at.outdated)
+	}
 	replica := &svc.Replicas[at.outdated]
 	s, err := k.queueReplica(ctx, j, uint32(at.outdated), svc.Target, 0, nil)
 	if errors.Is(err, types.ErrUnfunded) { // after a top-up
@@ -245,7 +248,8 @@ func (k Keeper) look(ctx context.Context, j *openJob) (progress, error) {
 			unhealthy, notRunning := s.Serving.Failing(clock.Judged)
 			switch {
 			case s.Serving.Revision.Runs(svc.Target):
-				at.waits = at.waits || successor || s.Serving.StartedTime == 0 || unhealthy+notRunning > 0
+				trial := svc.KeepsVolumes && s.Serving.PaidEpochs == 0 // no step of a hand-over tells when it began
+				at.waits = at.waits || successor || s.Serving.StartedTime == 0 || unhealthy+notRunning > 0 || trial
 			case successor && s.Serving.Revision.Runs(svc.Stable):
 			case successor:
 				if err := k.releaseServing(ctx, j, &s, types.SLICE_STATUS_CANCELLED, j.now, true); err != nil {

@@ -178,7 +178,7 @@ func (k Keeper) onUnhealthy(ctx context.Context, j *openJob, s *types.Slice) err
 	if err := k.halt(ctx, j); err != nil {
 		return err
 	}
-	return k.replace(ctx, j, s, j.Service.Stable, types.CLOSE_REASON_UNHEALTHY.String())
+	return k.revert(ctx, j, s, types.CLOSE_REASON_UNHEALTHY.String())
 }
 
 // loseServing ends a slice that its node did not run, or is gone with, for which a part of the collateral may be burned. What the node has served
@@ -192,6 +192,13 @@ func (k Keeper) loseServing(ctx context.Context, j *openJob, s *types.Slice, bur
 	}
 	if j.CancelledTime != 0 {
 		return nil
+	}
+	if reason == types.FAILURE_REASON_NOT_STARTED.String() && j.Service.KeepsVolumes && j.onTrial(s) && !j.Service.Replicas[s.FirstTask].Succeeds(s.Number) {
+		// On another node it would start without its files.
+		if err := k.halt(ctx, j); err != nil {
+			return err
+		}
+		return k.revert(ctx, j, s, reason)
 	}
 	return k.replace(ctx, j, s, s.Serving.Revision, reason)
 }

@@ -33,6 +33,7 @@ func (k Keeper) submitService(
 	j.Tasks = msg.Replicas
 	j.Service = &types.Service{
 		Wanted: msg.Replicas, Ports: msg.Ports, Target: first, Stable: first, Pool: funded, MatchTime: msg.Deadline,
+		KeepsVolumes: msg.KeepsVolumes,
 	}
 	if err := k.escrow.Open(ctx, j.account, owner, escrowtypes.ACCOUNT_KIND_JOB); err != nil {
 		return nil, err

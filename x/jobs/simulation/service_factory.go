@@ -21,6 +21,7 @@ func submitService(
 ) ([]simsx.SimAccount, *types.MsgSubmitJob) {
 	msg.Type, msg.Tasks, msg.MaxDuration = types.JOB_TYPE_SERVICE, 0, 0
 	msg.Replicas, msg.FundedTime = r.Uint32InRange(1, 5), mostHeld+r.Uint64InRange(0, 100*3_600)
+	msg.KeepsVolumes = r.Intn(2) == 0
 	for i := range r.Intn(3) {
 		port := types.Port{Name: fmt.Sprintf("p%d", i), ContainerPort: uint32(80 + i), Protocol: types.PROTOCOL_TCP}
 		if r.Intn(4) == 0 {

@@ -154,6 +154,8 @@ func (m *MsgSubmitJob) validateKind() error {
 			return invalid("ports", "they are for services; leave them out or use type %s", JOB_TYPE_SERVICE)
 		case m.FundedTime != 0:
 			return invalid("funded_time", "it is for services; give max_duration or use type %s", JOB_TYPE_SERVICE)
+		case m.KeepsVolumes:
+			return invalid("keeps_volumes", "only services have volumes; leave it out or use type %s", JOB_TYPE_SERVICE)
 		case m.Tasks == 0:
 			return invalid("tasks", "0; it must be at least 1")
 		case m.MinSuccess > m.Tasks:
@@ -171,7 +173,6 @@ func (m *MsgSubmitJob) validateKind() error {
 		{"tasks", m.Tasks != 0, "give replicas"},
 		{"min_success", m.MinSuccess != 0, "leave it out"},
 		{"max_duration", m.MaxDuration != 0, "give funded_time"},
-		{"resources.gpus", m.Resources.Gpus != 0, "services get no GPUs yet"},
 		{"wishes.gang", m.Wishes != nil && m.Wishes.Gang, "replicas are placed one by one"},
 	} {
 		if c.given {

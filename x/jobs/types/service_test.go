@@ -30,7 +30,6 @@ func TestServiceNamesTheFieldAndTheRule(t *testing.T) {
 		{"tasks: it is not for services: give replicas", func(m *types.MsgSubmitJob) { m.Tasks = 1 }},
 		{"min_success: it is not for services", func(m *types.MsgSubmitJob) { m.MinSuccess = 1 }},
 		{"max_duration: it is not for services: give funded_time", func(m *types.MsgSubmitJob) { m.MaxDuration = 1 }},
-		{"resources.gpus: it is not for services", func(m *types.MsgSubmitJob) { m.Resources.Gpus = 1 }},
 		{"wishes.gang: it is not for services", func(m *types.MsgSubmitJob) { m.Wishes = &types.Wishes{Gang: true} }},
 		{"schedule: it is for periodic jobs", func(m *types.MsgSubmitJob) { m.Schedule = "@daily" }},
 		{"replicas: 0; it must be 1 to 64", func(m *types.MsgSubmitJob) { m.Replicas = 0 }},

@@ -110,7 +110,7 @@ func (e *Engine) makeRoot(c *container) error {
 	for _, m := range c.config.HostConfig.Mounts {
 		source, target := m.Source, filepath.Join(c.root, m.Target)
 		if m.Type == "volume" {
-			source = e.volumeDir(m.Source)
+			source = e.contentDir(m.Source)
 		}
 		if err := errors.Join(os.MkdirAll(source, 0o755), os.MkdirAll(filepath.Dir(target), 0o755), os.Symlink(source, target)); err != nil {
 			return err
@@ -136,6 +136,9 @@ func (e *Engine) start(c *container) error {
 	}
 	cmd := exec.Command(c.image.program, c.config.Cmd...)
 	cmd.Env = append(slices.Clone(c.config.Env), RootVariable+"="+c.root)
+	for _, r := range c.config.HostConfig.DeviceRequests { // as the engine's driver for NVIDIA does
+		cmd.Env = append(cmd.Env, "NVIDIA_VISIBLE_DEVICES="+strings.Join(r.DeviceIDs, ","))
+	}
 	cmd.Dir = c.root
 	cmd.Stdout = writer{c}
 	cmd.Stderr = writer{c}

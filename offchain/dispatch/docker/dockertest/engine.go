@@ -235,6 +235,9 @@ func (e *Engine) serveNamed(w http.ResponseWriter, r *http.Request, all map[stri
 		}
 		name := body["Name"].(string)
 		body["Id"] = name
+		if opts, ok := body["DriverOpts"]; ok { // of a volume, as the engine names them in answers
+			body["Options"] = opts
+		}
 		all[name] = body
 		e.answer(w, http.StatusCreated, body)
 	case name == "":
@@ -263,6 +266,25 @@ func (e *Engine) serveNamed(w http.ResponseWriter, r *http.Request, all map[stri
 }
 
 func (e *Engine) volumeDir(name string) string { return filepath.Join(e.dir, "volumes", name) }
+
+// contentDir is where what is in a volume lies: on its device if it has one.
+func (e *Engine) contentDir(name string) string {
+	opts, _ := e.volumes[name]["DriverOpts"].(map[string]any)
+	if device, _ := opts["device"].(string); filepath.IsAbs(device) {
+		return contentOf(device)
+	}
+	return e.volumeDir(name)
+}
+
+// Restart is what a restart of the daemon does: every container ends, and volumes in memory are empty.
+func (e *Engine) Restart() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.containers {
+		c.kill()
+	}
+	return os.RemoveAll(filepath.Join(e.dir, "volumes"))
+}
 
 // wanted applies the only filter that is used: one label.
 func wanted(r *http.Request, labels any) bool {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -101,7 +102,7 @@ func handler() http.Handler {
 		}
 		defer f.Close()
 		block, written := make([]byte, 64<<10), 0
-		for written < 1<<30 {
+		for written < 4<<30 {
 			n, err := f.Write(block)
 			written += n
 			if err != nil {
@@ -111,6 +112,13 @@ func handler() http.Handler {
 		return written, nil
 	})
 	answer("/get", func(r *http.Request) (any, error) { raw, err := os.ReadFile(file(r)); return string(raw), err })
+	answer("/fork", func(*http.Request) (any, error) {
+		for started := 0; ; started++ {
+			if err := exec.Command("/proc/self/exe", "attack", "child").Start(); err != nil || started == 10_000 {
+				return started, nil
+			}
+		}
+	})
 	answer("/dial", func(r *http.Request) (any, error) {
 		c, err := net.DialTimeout("tcp", r.FormValue("address"), 2*time.Second)
 		if err != nil {

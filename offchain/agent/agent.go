@@ -169,6 +169,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	opts := a.cfg.link
 	opts.Key, opts.Hello = a.cfg.AgentKey, link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version}
 	opts.Slot, opts.Limits, opts.Log = challenge.NewSlot(), a.cfg.Limits, log
+	opts.Limits.Held = &challenge.Held{}
 	if observer, ok := a.cfg.Dispatcher.(dispatch.Observer); ok {
 		opts.Source = source{a, observer}
 	}

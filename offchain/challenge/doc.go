@@ -2,7 +2,8 @@
 //
 // An oracle (Examiner) sends tasks to an agent (Worker) and times the answers on its own clock. It never subtracts the
 // round trip, because an agent could pretend to be far away; instead the work is made long against it. A score can
-// therefore be too low, never too high, and the best of a few short tries is taken.
+// therefore be too low, never too high, and the best of a few short tries is taken. When all nodes of an owner are challenged at
+// the same instants (Together), the median of the tries is.
 //
 //   - CPU: x^(2^T) mod N, T squarings that cannot be done in parallel or skipped without the factors of N, which only the oracle
 //     knows. It checks with exponents reduced modulo p−1 and q−1 (Rivest, Shamir, Wagner: Time-lock puzzles, 1996).
@@ -16,5 +17,6 @@
 //   - Network: bytes that do not compress, from the agent and to it, more and more until a try takes about a second; at most 16 MiB
 //     a try. The agent proves what it received by its digest. A network is only measured, not declared.
 //
-// Seeds are fresh for every task, so an old answer is a wrong one. The package knows no network: see offchain/link.
+// Seeds and starts are fresh for every task, so an old answer is a wrong one; only the memory of a round is filled once for all
+// oracles (Held), each of which walks it from a start of its own. The package knows no network: see offchain/link.
 package challenge

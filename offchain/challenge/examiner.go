@@ -104,10 +104,12 @@ func (e *Examiner) cpu(ctx context.Context, peer Peer, spec Spec, cores int) (Me
 }
 
 func (e *Examiner) memory(ctx context.Context, peer Peer, spec Spec) (Measurement, error) {
-	fill := MemoryFillTask{Blocks: spec.PortionMiB * memoryBlocksPerMiB}
+	fill := MemoryFillTask{Seed: spec.Seed, Blocks: spec.PortionMiB * memoryBlocksPerMiB}
 	var err error
-	if fill.Seed, err = e.seed(); err != nil {
-		return Measurement{}, err
+	if fill.Seed == nil {
+		if fill.Seed, err = e.seed(); err != nil {
+			return Measurement{}, err
+		}
 	}
 	if _, _, err := do(ctx, peer, prepareLimit, fill); err != nil {
 		return Measurement{}, err

@@ -95,7 +95,7 @@ func Replay(s Spec, next func() time.Duration) (Measurement, error) {
 }
 
 // Nominal is how long a try takes on a machine whose true speeds are these, without a round trip.
-func (s Spec) Nominal(true Declared) (time.Duration, error) {
+func (s Spec) Nominal(actual Declared) (time.Duration, error) {
 	s, err := s.withDefaults()
 	if err != nil {
 		return 0, err
@@ -103,14 +103,14 @@ func (s Spec) Nominal(true Declared) (time.Duration, error) {
 	amount, speed := uint64(0), uint64(0)
 	switch s.Kind {
 	case CPUSingle:
-		amount, speed = s.squarings(), true.CPUSingle
+		amount, speed = s.squarings(), actual.CPUSingle
 	case CPUAll:
-		amount, speed = s.squarings()*uint64(s.Declared.Cores), true.CPUAll
+		amount, speed = s.squarings()*uint64(s.Declared.Cores), actual.CPUAll
 	case Memory:
 		walk := walkFor(s.RTT)
-		amount, speed = uint64(walk.Segments)*uint64(walk.Steps)*MemoryBlockSize, true.MemoryBandwidthMiB<<20
+		amount, speed = uint64(walk.Segments)*uint64(walk.Steps)*MemoryBlockSize, actual.MemoryBandwidthMiB<<20
 	case Disk:
-		amount, speed = diskLanes*laneReads*DiskBlockSize, true.DiskReadMiB<<20
+		amount, speed = diskLanes*laneReads*DiskBlockSize, actual.DiskReadMiB<<20
 	}
 	if speed == 0 {
 		return 0, fmt.Errorf("challenge %s: the machine has no speed for it", s.Kind)

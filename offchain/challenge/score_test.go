@@ -11,7 +11,8 @@ import (
 func TestReplayOfNominalTimes(t *testing.T) {
 	d := Declared{Cores: 4, CPUSingle: 10_000, CPUAll: 36_000, MemoryMiB: 4096, MemoryBandwidthMiB: 8000, DiskReadMiB: 200, StorageMiB: 8}
 	half := Declared{CPUSingle: 5_000, CPUAll: 18_000, MemoryBandwidthMiB: 4000, DiskReadMiB: 100}
-	plan := append(Plan(d, 0)[:4], Spec{Kind: CPUAll, Declared: d, Together: &Together{Tries: make([]time.Time, 3), Window: time.Second}})
+	plan := Plan(d, 0)[:4]
+	plan = append(plan, Spec{Kind: CPUAll, Declared: d, Together: &Together{Tries: make([]time.Time, 3), Window: time.Second}})
 	for _, spec := range plan {
 		for _, c := range []struct {
 			true    Declared

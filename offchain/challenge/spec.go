@@ -45,6 +45,8 @@ type Declared struct {
 	StorageMiB         uint64
 	// FillMiB of the memory are to be shown; if it is zero, MemoryPortion.
 	FillMiB uint64
+	// FillSeed is what the memory is filled from, so that all oracles of a round can walk it; nobody may know it before the round is open.
+	FillSeed []byte
 }
 
 // Measurement is what an oracle found. Zero means not measured.
@@ -97,6 +99,8 @@ type Spec struct {
 	// MaxStep is the time for one step of the memory walk up to which nothing is held to be missing; 3 µs by
 	// default, some six times what a quiet machine needs, because machines are shared.
 	MaxStep time.Duration
+	// Seed of the memory, the same for all oracles of a round; a fresh one if it is nil.
+	Seed []byte
 	// Together, for all cores only, has the tries made at given instants, at which the owner's other nodes are challenged too.
 	Together *Together
 }
@@ -153,7 +157,7 @@ func Plan(d Declared, rtt time.Duration) []Spec {
 	return []Spec{
 		{Kind: CPUSingle, Declared: d, RTT: rtt},
 		{Kind: CPUAll, Declared: d, RTT: rtt},
-		{Kind: Memory, Declared: d, RTT: rtt, PortionMiB: d.FillMiB},
+		{Kind: Memory, Declared: d, RTT: rtt, PortionMiB: d.FillMiB, Seed: d.FillSeed},
 		{Kind: Disk, Declared: d, RTT: rtt},
 		{Kind: Network, Declared: d, RTT: rtt},
 	}

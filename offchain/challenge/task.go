@@ -93,6 +93,8 @@ type Limits struct {
 	// HoldMiB, for selftests of the challenges only, makes a machine that has no more memory than this: it makes what it does not hold anew
 	// when it is asked for it. Zero holds all.
 	HoldMiB uint64
+	// Held keeps filled memory for the other oracles of a round; nil keeps it for one challenge.
+	Held *Held `json:"-"`
 }
 
 func refuse(format string, args ...any) error {

@@ -3,12 +3,12 @@ package challenge
 import (
 	"context"
 	"runtime"
-	"runtime/debug"
 )
 
 // Worker does the tasks of one challenge on the agent's machine, one after the other. Not safe for concurrent use.
 type Worker struct {
 	limits Limits
+	held   *Held
 	memory []byte
 	fill   MemoryFillTask
 	disk   *diskFile
@@ -16,7 +16,11 @@ type Worker struct {
 
 // NewWorker makes a worker that refuses what is beyond the limits. Close it when the challenge ends.
 func NewWorker(limits Limits) *Worker {
-	return &Worker{limits: limits}
+	w := &Worker{limits: limits, held: limits.Held}
+	if w.held == nil {
+		w.held = &Held{}
+	}
+	return w
 }
 
 // Do validates a task, does it, and returns the values that the task asks for.
@@ -31,13 +35,9 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 	case CPUTask:
 		return t.run(ctx)
 	case MemoryFillTask:
-		w.freeMemory()
-		w.fill = t
-		if most := w.limits.HoldMiB * memoryBlocksPerMiB; most > 0 {
-			t.Blocks = min(t.Blocks, most)
-		}
+		w.fill, w.memory = t, nil
 		var err error
-		w.memory, err = t.run(ctx, max(1, min(w.limits.Cores, runtime.GOMAXPROCS(0))))
+		w.memory, err = w.held.take(ctx, t, w.limits.HoldMiB*memoryBlocksPerMiB, max(1, min(w.limits.Cores, runtime.GOMAXPROCS(0))))
 		return nil, err
 	case MemoryWalkTask:
 		if w.memory == nil {
@@ -64,9 +64,13 @@ func (w *Worker) Do(ctx context.Context, task Task) ([][]byte, error) {
 	return nil, refuse("unknown task %T", task)
 }
 
-// Close gives memory and disk back.
+// Close gives the disk back, and the memory, or leaves it to the others that share it for a while.
 func (w *Worker) Close() error {
-	w.freeMemory()
+	if w.memory = nil; w.limits.Held != nil {
+		w.held.leave(holdTime)
+	} else {
+		w.held.leave(0)
+	}
 	return w.closeDisk()
 }
 
@@ -82,14 +86,6 @@ func (w *Worker) blocks() func(i uint64) []byte {
 			return held(i)
 		}
 		return anew(i)
-	}
-}
-
-func (w *Worker) freeMemory() {
-	if w.memory != nil {
-		w.memory = nil
-		// The heap would otherwise keep what jobs are waiting for.
-		debug.FreeOSMemory()
 	}
 }
 

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -62,11 +63,11 @@ func (w *Worker) answerBenchmark(ctx context.Context, round oracletypes.Round) e
 
 // measure carries the challenges out.
 func (w *Worker) measure(ctx context.Context, node nodestypes.Node, round oracletypes.Round, end time.Time) (nodestypes.Benchmark, error) {
-	ranks, err := w.ranks(ctx, round)
-	if err != nil {
+	declared := declaredBy(node, round, fillShare)
+	var err error
+	if declared.FillSeed, err = w.fillSeed(ctx, round); err != nil {
 		return nodestypes.Benchmark{}, err
 	}
-	declared := declaredBy(node, round, len(ranks))
 	return w.measureWith(ctx, node, end, func(ctx context.Context, s *link.Session) (challenge.Measurement, error) {
 		return s.Measure(ctx, declared)
 	})
@@ -81,17 +82,31 @@ func (w *Worker) ranks(ctx context.Context, round oracletypes.Round) ([]string, 
 	return resp.Ranks, nil
 }
 
-// declaredBy a node, with as much memory to fill as each of the oracles can have filled in half of the round's time.
-func declaredBy(node nodestypes.Node, round oracletypes.Round, oracles int) challenge.Declared {
+// fillSeed is what the memory of the round's node is filled from: with the hash of the block in which the round was opened, so nobody knew it before.
+func (w *Worker) fillSeed(ctx context.Context, round oracletypes.Round) ([]byte, error) {
+	hash, err := w.cfg.Chain.BlockHash(ctx, round.OpenedHeight)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "fog/benchmark/v1\x00%x\x00%x", hash, round.Subject))
+	return sum[:], nil
+}
+
+// declaredBy a node, with as much memory to fill as its cores fill in a share of the round's time, in percent: the first oracle has it
+// filled, the others find it there.
+func declaredBy(node nodestypes.Node, round oracletypes.Round, share int64) challenge.Declared {
 	d := challenge.Declared{
 		Cores: int(node.Hardware.Cores), CPUSingle: node.Declared.CpuSingle, CPUAll: node.Declared.CpuAll,
 		MemoryMiB: node.Declared.MemoryMib, MemoryBandwidthMiB: node.Declared.MemoryBandwidth,
 		DiskReadMiB: node.Declared.DiskRead, StorageMiB: node.Declared.StorageMib,
 	}
-	most := time.Duration(round.Deadline-round.OpenedTime) * time.Second / 2 / time.Duration(max(oracles, 1))
+	most := time.Duration(round.Deadline-round.OpenedTime) * time.Second * time.Duration(share) / 100
 	d.FillMiB = challenge.MemoryFill(d, node.Reserved.MemoryMib, most)
 	return d
 }
+
+// Shares of the round's time for filling memory, in percent; in a joint benchmark the turns take most of it.
+const fillShare, jointFillShare = 40, 20
 
 var errTimeOver = errors.New("the round's time is over")
 

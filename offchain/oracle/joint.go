@@ -71,7 +71,10 @@ func (w *Worker) measureJoint(ctx context.Context, node nodestypes.Node, round o
 	if err != nil {
 		return nodestypes.Benchmark{}, err
 	}
-	declared, together := declaredBy(node, round, all.count), all.of(position)
+	declared, together := declaredBy(node, round, jointFillShare), all.of(position)
+	if declared.FillSeed, err = w.fillSeed(ctx, round); err != nil {
+		return nodestypes.Benchmark{}, err
+	}
 	ctx, cancel := context.WithDeadlineCause(ctx, end, errTimeOver)
 	defer cancel()
 	if err := sleepUntil(ctx, together.Tries[0].Add(-slotLead)); err != nil {

@@ -47,12 +47,11 @@ func TestRestOfAJointBenchmark(t *testing.T) {
 	require.Equal(t, []challenge.Kind{challenge.CPUSingle, challenge.Memory, challenge.Disk}, kinds(true))
 }
 
-// Each oracle has its part of half the round's time to have memory filled.
+// All oracles of a round ask for the same memory, as much as fits into their time.
 func TestMemoryToFill(t *testing.T) {
 	node := nodestypes.Node{
-		Hardware: nodestypes.Hardware{Cores: 4}, Declared: nodestypes.Benchmark{MemoryMib: 8 << 10}, Reserved: nodestypes.Resources{MemoryMib: 1 << 10},
+		Hardware: nodestypes.Hardware{Cores: 4}, Declared: nodestypes.Benchmark{MemoryMib: 16 << 10}, Reserved: nodestypes.Resources{MemoryMib: 2 << 10},
 	}
-	round := oracletypes.Round{OpenedTime: 1000, Deadline: 1180}
-	require.EqualValues(t, 6<<10, declaredBy(node, round, 4).FillMiB)
-	require.EqualValues(t, 4*100*4, declaredBy(node, round, 21).FillMiB)
+	require.EqualValues(t, 12<<10, declaredBy(node, oracletypes.Round{OpenedTime: 1000, Deadline: 1180}, fillShare).FillMiB)
+	require.EqualValues(t, 4*100*24, declaredBy(node, oracletypes.Round{OpenedTime: 1000, Deadline: 1120}, jointFillShare).FillMiB)
 }

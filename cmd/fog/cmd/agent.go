@@ -98,7 +98,7 @@ func newAgentCmd(a *app) *cobra.Command {
 			return a.print(inv, func(w io.Writer) error { return printInventory(w, inv) })
 		},
 	}
-	g := group("agent", "Serve a node with this machine", run, measure, look, newAgentInstallCmd(a))
+	g := group("agent", "Serve a node with this machine", run, measure, look, newAgentInstallCmd(a), newAgentSelftestCmd(a, &f))
 	g.PersistentFlags().StringVar(&f.dir, "dir", "", "folder in which the agent works (default: agent in the home)")
 	return g
 }

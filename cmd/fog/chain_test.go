@@ -126,8 +126,11 @@ func (s oracleServer) Rounds(_ context.Context, req *oracletypes.QueryRoundsRequ
 		return &oracletypes.QueryRoundsResponse{Rounds: s.rounds}, nil
 	}
 	id, boot, err := nodestypes.DecodeBenchmarkSubject(req.Subject)
-	if err != nil || id.Bech32(nodestypes.NodeHRP) != s.node.Id || boot != s.node.Boot {
-		return nil, fmt.Errorf("asked for the benchmark of %s, boot %s (%v)", id, boot, err)
+	if err != nil {
+		return nil, err
+	}
+	if id.Bech32(nodestypes.NodeHRP) != s.node.Id || boot != s.node.Boot {
+		return nil, fmt.Errorf("asked for the benchmark of %s, boot %s", id, boot)
 	}
 	reached, err := (&nodestypes.BenchmarkObservation{Measured: nodestypes.Benchmark{CpuSingle: 1_234}}).Marshal()
 	if err != nil {

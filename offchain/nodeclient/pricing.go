@@ -57,9 +57,14 @@ func (c *Client) Granted(ctx context.Context, owner, key string) (change, drain 
 	}
 	have := map[string]bool{}
 	for _, g := range grants {
-		if right, ok := g.Authorization.GetCachedValue().(authz.Authorization); ok {
-			have[right.MsgTypeURL()] = true
+		var right authz.GenericAuthorization
+		if g.Authorization.TypeUrl != sdk.MsgTypeURL(&right) {
+			continue // of another kind than GrantPricing gives
 		}
+		if err := right.Unmarshal(g.Authorization.Value); err != nil {
+			return false, false, fmt.Errorf("grant of %s to %s: %w", owner, key, err)
+		}
+		have[right.Msg] = true
 	}
 	return have[pricesURL], have[drainURLs[0]] && have[drainURLs[1]], nil
 }

@@ -22,7 +22,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				},
 				{
 					RpcMethod: "UpdateNode", Use: "update [node-id]", PositionalArgs: id,
-					Short:   "Change prices, attributes, capacity, the declaration, or address and ports of a node",
+					Short:   "Change prices, attributes, capacity, the declaration, address and ports, or offline hours of a node",
 					Example: `fogd tx nodes update node1… --prices '{"cpu":"20000","memory":"5000"}' --from provider`,
 				},
 				{RpcMethod: "DrainNode", Use: "drain [node-id]", Short: "Finish the work a node has and take no more", PositionalArgs: id},

@@ -81,7 +81,8 @@ type Worker struct {
 	presence Presence
 	// drained: it was this worker that had the node drain.
 	drained bool
-	told    string
+	// told are the complaints since something was last done.
+	told    map[string]bool
 	notTill time.Time
 }
 
@@ -121,7 +122,7 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Worker{cfg: cfg, drained: drained}, nil
+	return &Worker{cfg: cfg, drained: drained, told: map[string]bool{}}, nil
 }
 
 // Run works until the context ends.
@@ -142,8 +143,8 @@ func (w *Worker) Run(ctx context.Context) {
 
 // tell complains once of the same thing.
 func (w *Worker) tell(what, text string, args ...any) {
-	if w.told != what {
-		w.told = what
+	if !w.told[what] {
+		w.told[what] = true
 		w.cfg.Log.Warn(text, args...)
 	}
 }
@@ -175,7 +176,8 @@ func (w *Worker) look(ctx context.Context) error {
 		}
 	}
 	if w.cfg.Work != nil {
-		return w.followHours(ctx, n)
+		_, err := w.followHours(ctx, n)
+		return err
 	}
 	return nil
 }
@@ -189,13 +191,13 @@ func (w *Worker) followUse(ctx context.Context, n nodestypes.Node, inUse bool) (
 		if err != nil {
 			return false, err
 		}
-		return true, w.send(ctx, n, step{msg: msg, done: "the machine is in use: the node drains", command: "fog node drain " + n.Id, drains: true})
+		return w.send(ctx, n, step{msg: msg, done: "the machine is in use: the node drains", command: "fog node drain " + n.Id, drains: true})
 	case !inUse && w.drained && drains:
 		msg, err := nodeclient.Resume(n, w.signer(n))
 		if err != nil {
 			return false, err
 		}
-		return true, w.send(ctx, n, step{msg: msg, done: "the machine is free: the node takes work again", command: "fog node resume " + n.Id, resumes: true})
+		return w.send(ctx, n, step{msg: msg, done: "the machine is free: the node takes work again", command: "fog node resume " + n.Id, resumes: true})
 	case w.drained && !drains && !inUse:
 		return false, w.note(false)
 	}
@@ -204,27 +206,30 @@ func (w *Worker) followUse(ctx context.Context, n nodestypes.Node, inUse bool) (
 
 // followHours announces the rest of the week as offline. The offset of the local clock is that of the time from which the announcement holds, so that
 // summer time begins and ends at the right hour.
-func (w *Worker) followHours(ctx context.Context, n nodestypes.Node) error {
+func (w *Worker) followHours(ctx context.Context, n nodestypes.Node) (sent bool, err error) {
 	p, err := w.cfg.Chain.Params(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := w.cfg.Now()
 	holds := now.Add(time.Duration(p.HoursLead) * time.Second).In(w.cfg.Zone)
 	have := nodeclient.Coming(n.OfflineHours(), now.Unix())
 	want := w.cfg.Work.Not().UTC(holds).Weekly()
 	if slices.Equal(have.Weekly, want) {
-		return nil
+		return false, nil
 	}
 	have.Weekly = want
 	if err := have.Validate(); err != nil {
-		return err
+		return false, err
 	}
 	msg, err := nodeclient.Announce(n, have, w.signer(n))
 	if err != nil {
-		return err
+		return false, err
 	}
 	command := fmt.Sprintf("fog node hours weekly %s --work %q", n.Id, w.cfg.Work.String())
+	if zone := w.cfg.Zone.String(); zone != time.Local.String() {
+		command += " --zone " + zone
+	}
 	return w.send(ctx, n, step{msg: msg, done: "the node's hours are announced", command: command})
 }
 
@@ -242,41 +247,46 @@ type step struct {
 	drains, resumes bool
 }
 
-// send sends a message if the agent's key may, else it tells the owner the command.
-func (w *Worker) send(ctx context.Context, n nodestypes.Node, s step) error {
+// send sends a message if the agent's key may, else it tells the owner the command; it tells whether it did send one.
+func (w *Worker) send(ctx context.Context, n nodestypes.Node, s step) (sent bool, err error) {
 	drain := s.drains || s.resumes
 	if w.cfg.Sender == nil {
 		w.tell(s.command, "the agent has no key to say so on chain; run the command, or make a key and let it", "command", s.command,
 			"key", "fog keys add "+w.cfg.Key, "let", "fog node grant-pricing ADDRESS"+flagOf(drain))
-		return nil
+		return false, nil
 	}
 	key := w.cfg.Sender.Address()
 	change, mayDrain, err := w.cfg.Chain.Granted(ctx, n.Owner, key)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if drain && !mayDrain || !drain && !change {
 		w.tell(s.command, "the agent's key may not say so on chain; run the command, or let the key", "command", s.command,
 			"let", "fog node grant-pricing "+key+flagOf(drain))
-		return nil
+		return false, nil
 	}
 	if s.drains { // noted first: should the agent end now, the next one takes back what was done
 		if err := w.note(true); err != nil {
-			return err
+			return false, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if _, err := w.cfg.Sender.Send(ctx, s.msg); err != nil {
 		w.notTill = w.cfg.Now().Add(retry)
-		return fmt.Errorf("%s: %w", s.command, err)
+		err = fmt.Errorf("%s: %w", s.command, err)
+		var refused *chain.TxError
+		if s.drains && errors.As(err, &refused) { // nothing was done
+			return true, errors.Join(err, w.note(false))
+		}
+		return true, err
 	}
-	w.told = ""
+	clear(w.told)
 	w.cfg.Log.Info(s.done)
 	if s.resumes {
-		return w.note(false)
+		return true, w.note(false)
 	}
-	return nil
+	return true, nil
 }
 
 func flagOf(drain bool) string {

@@ -126,6 +126,7 @@ func TestWhoMayNotIsTold(t *testing.T) {
 	require.Zero(t, g.sent)
 	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("fog node drain node1")), said.String())
 	require.Contains(t, said.String(), "fog node grant-pricing key --drain")
+	require.Equal(t, 1, bytes.Count(said.Bytes(), []byte("fog node hours weekly node1")), "one does not keep the other back")
 	drained, err := Drained(dir, "node1")
 	require.NoError(t, err)
 	require.False(t, drained, "nothing was done that is to be taken back")

@@ -151,6 +151,13 @@ func TestConfig(t *testing.T) {
 	require.Equal(t, true, got.TLS["verify_server_hostname"])
 	require.Contains(t, string(raw), `"allow_privileged": false`)
 
+	s.opts.ReservedCores = "2-7"
+	c, err = New(s.opts)
+	require.NoError(t, err)
+	raw, err = os.ReadFile(c.file)
+	require.NoError(t, err)
+	require.Regexp(t, `"reserved": \{\s+"cores": "2-7",\s+"memory": 512\s+\}`, string(raw))
+
 	for name, change := range map[string]func(*Options){
 		"--nomad-server":      func(o *Options) { o.Servers = nil },
 		"write host:4647":     func(o *Options) { o.Servers = []string{"10.0.0.1"} },

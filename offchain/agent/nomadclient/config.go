@@ -34,7 +34,7 @@ type Options struct {
 	HTTP string
 	// ReservedMHz and ReservedMiB are left to the machine itself.
 	ReservedMHz, ReservedMiB uint64
-	// ReservedCores are the processors left to the machine itself, such as 2-7; none if empty.
+	// ReservedCores are the processors left to the machine itself, such as 2-7, in the place of ReservedMHz; none if empty.
 	ReservedCores string
 	// Token is an ACL token with node:write, by which the client is drained; may be empty without ACLs.
 	Token string

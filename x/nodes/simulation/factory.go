@@ -66,7 +66,7 @@ func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgReg
 // engines that simulated nodes declare.
 var engines = [][]types.Engine{nil, {types.ENGINE_WASM}, {types.ENGINE_DOCKER}, {types.ENGINE_WASM, types.ENGINE_DOCKER}}
 
-// MsgUpdateNodeFactory changes the prices of a node, and sometimes its engines.
+// MsgUpdateNodeFactory changes the prices of a node, and sometimes its engines and its offline hours.
 func MsgUpdateNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUpdateNode] {
 	return func(ctx context.Context, data *simsx.ChainDataSource, reporter simsx.SimulationReporter) ([]simsx.SimAccount, *types.MsgUpdateNode) {
 		owner, node, ok := liveNode(ctx, k, data, reporter)
@@ -74,9 +74,15 @@ func MsgUpdateNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgUpdat
 			return nil, nil
 		}
 		prices := randomPrices(data.Rand())
-		return []simsx.SimAccount{owner}, &types.MsgUpdateNode{
+		msg := &types.MsgUpdateNode{
 			Owner: owner.AddressBech32, NodeId: node.Id, Prices: &prices, Engines: simsx.OneOf(data.Rand(), engines),
 		}
+		if data.Rand().Intn(4) == 0 {
+			msg.Hours = &types.OfflineHours{Weekly: []types.WeeklyHours{{
+				Start: uint32(data.Rand().Intn(7 * 24 * 60)), Minutes: data.Rand().Uint32InRange(1, 24*60),
+			}}}
+		}
+		return []simsx.SimAccount{owner}, msg
 	}
 }
 

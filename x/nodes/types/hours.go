@@ -104,7 +104,7 @@ func (n *Node) Announce(h OfflineHours, now int64, p Params) error {
 		return ErrInvalidField.Wrapf("the hours were changed too often lately: %d announcements are remembered, at most %d; try again in %d s",
 			len(kept), maxAbsences, p.HoursLead)
 	}
-	n.Absences = append(kept, wanted...)
+	n.Absences = slices.Concat(kept, wanted)
 	return nil
 }
 

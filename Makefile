@@ -53,6 +53,11 @@ test:
 test-nomad:
 	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad ./internal/devnettest
 
+## test-gateway: the gateway's tokens against docker, crane, oras and Debian's docker-registry, and nginx; what is missing is skipped, and said so
+.PHONY: test-gateway
+test-gateway:
+	go test -count 1 -v -run 'TestDebian|TestOras|TestCrane|TestDocker|TestNginx' ./offchain/gateway ./deploy/nginx
+
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .
 .PHONY: bench

@@ -174,27 +174,52 @@ func (f *facts) ownerOf(ctx context.Context, p place) (string, error) {
 	return p.owner, nil
 }
 
+// view is what one request has asked of the chain about a node, so that asking for many repositories costs no more than for one.
+type view struct {
+	*facts
+	read bool
+	open []jobstypes.Slice
+	jobs map[string]jobstypes.Job
+}
+
+func (f *facts) view() *view { return &view{facts: f, jobs: map[string]jobstypes.Job{}} }
+
+func (v *view) job(ctx context.Context, id string) (jobstypes.Job, error) {
+	job, known := v.jobs[id]
+	if known {
+		return job, nil
+	}
+	job, err := v.facts.jobs.Job(ctx, id)
+	if err == nil {
+		v.jobs[id] = job
+	}
+	return job, err
+}
+
 // assigned tells whether the chain has given an action on a repository to a subject now, and until when (zero: no end is known).
-func (f *facts) assigned(ctx context.Context, who access.Subject, p place, action string) (bool, time.Time, error) {
+func (v *view) assigned(ctx context.Context, who access.Subject, p place, action string) (bool, time.Time, error) {
 	if p.job != "" {
-		return f.resultAssigned(ctx, who, p)
+		return v.resultAssigned(ctx, who, p)
 	}
 	if who.Node == "" || p.kind == "" || action != registry.ActionPull {
 		return false, time.Time{}, nil
 	}
-	open, err := f.running(ctx, who.Node)
-	if err != nil {
-		return false, time.Time{}, err
+	if !v.read {
+		open, err := v.running(ctx, who.Node)
+		if err != nil {
+			return false, time.Time{}, err
+		}
+		v.open, v.read = open, true
 	}
-	for _, s := range open {
-		job, err := f.jobs.Job(ctx, s.JobId)
+	for _, s := range v.open {
+		job, err := v.job(ctx, s.JobId)
 		if err != nil {
 			return false, time.Time{}, err
 		}
 		if job.Owner != p.owner {
 			continue
 		}
-		has, err := f.contains(ctx, handover.Revised(job, s), p)
+		has, err := v.contains(ctx, handover.Revised(job, s), p)
 		if err != nil {
 			return false, time.Time{}, err
 		}

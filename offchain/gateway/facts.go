@@ -321,3 +321,24 @@ func (f *facts) resultAssigned(ctx context.Context, who access.Subject, p place)
 	}
 	return true, dueOf(s), nil
 }
+
+// maxLogBytes of a task are kept beside its output, and maxManifestBytes for the manifest.
+const (
+	maxLogBytes      = 64 << 20
+	maxManifestBytes = 4 << 20
+)
+
+// resultBytes is the most that the result of a slice takes: what each of its tasks may write, with names and padding, and its log.
+func (f *facts) resultBytes(ctx context.Context, p place) (int64, error) {
+	job, err := f.jobs.Job(ctx, p.job)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := jobstypes.NewQueryClient(f.chain.Latest()).Slice(ctx, &jobstypes.QuerySliceRequest{JobId: p.job, Number: p.slice})
+	if err != nil {
+		return 0, err
+	}
+	const most = 1 << 30 // MiB of storage: no machine has more, and the sum stays in 64 bits
+	output := int64(min(job.Resources.StorageMib, most)+1) << 21
+	return int64(resp.Slice.TaskCount)*(output+maxLogBytes) + maxManifestBytes, nil
+}

@@ -53,15 +53,20 @@ test:
 test-nomad:
 	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad ./internal/devnettest
 
-## test-security: run the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
+## test-security: test-gateway, and the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
 .PHONY: test-security
-test-security:
+test-security: test-gateway
 	@for program in bao vault; do \
 		command -v $$program >/dev/null || echo "*** $$program is not on PATH ***"; \
 	done
 	@command -v bao >/dev/null || command -v vault >/dev/null || echo "*** NOT TESTED against a real Vault or OpenBao: only the stand-in is ***"
 	@command -v initdb >/dev/null || echo "*** NOT TESTED with a real PostgreSQL: there is no initdb on PATH ***"
 	go test -timeout 30m -count 1 -v ./offchain/secrets/... 2>&1 | scripts/verdicts.sh
+
+## test-gateway: the gateway's tokens against docker, crane, oras and Debian's docker-registry, and nginx; what is missing is skipped, and said so
+.PHONY: test-gateway
+test-gateway:
+	go test -count 1 -v -run 'TestDebian|TestOras|TestCrane|TestDocker|TestNginx' ./offchain/gateway ./deploy/nginx
 
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .

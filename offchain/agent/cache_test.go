@@ -245,3 +245,42 @@ func TestBlame(t *testing.T) {
 		require.Equal(t, c.doubtful, job != nil && job.Doubtful, "%v", c.err)
 	}
 }
+
+// A job that names the content of another owner's by its digest does not get it out of the cache, where the registry keeps owners apart.
+func TestCachedContentOfAnotherOwner(t *testing.T) {
+	r, err := registry.Open(t.TempDir(), registry.Options{})
+	require.NoError(t, err)
+	server := httptest.NewServer(r)
+	t.Cleanup(func() {
+		server.Close()
+		require.NoError(t, r.Close())
+	})
+	for _, owned := range []bool{false, true} {
+		var options []client.Option
+		if owned {
+			options = append(options, client.WithOwnedRepos())
+		}
+		reg, err := client.New(server.URL, options...)
+		require.NoError(t, err)
+		c, err := openCache(t.TempDir(), 1<<20)
+		require.NoError(t, err)
+		f, blob := fetcher{reg, c}, client.BytesBlob("", []byte("a secret module"))
+		_, err = reg.PushArtifact(t.Context(), reg.ContentRepo("fog1alice", client.RepoModules, blob.Digest), "", client.Module(blob))
+		require.NoError(t, err)
+		_, release, err := f.blob(t.Context(), reg.ContentRepo("fog1alice", client.RepoModules, blob.Digest), blob.Digest, 0)
+		require.NoError(t, err)
+		release()
+		path, release, err := f.blob(t.Context(), reg.ContentRepo("fog1mallory", client.RepoModules, blob.Digest), blob.Digest, 0)
+		if owned {
+			require.ErrorIs(t, err, client.ErrNotFound)
+			require.Empty(t, path)
+			_, _, err = f.tree(t.Context(), reg.ContentRepo("fog1mallory", client.RepoInputs, blob.Digest), blob.Digest)
+			require.ErrorIs(t, err, client.ErrNotFound)
+			_, _, err = f.image(t.Context(), reg.ContentRepo("fog1mallory", client.RepoImages, blob.Digest), blob.Digest)
+			require.ErrorIs(t, err, client.ErrNotFound)
+			continue
+		}
+		require.NoError(t, err)
+		release()
+	}
+}

@@ -196,8 +196,7 @@ func TestCrane(t *testing.T) {
 		p := newPeople(t, path)
 		key, _ := w.key(w.login(w.alice), time.Hour)
 		p.must(key, "auth", "login", host, "-u", w.alice.address, "--password-stdin")
-		layer := filepath.Join(t.TempDir(), "layer.tar")
-		require.NoError(t, artifactTar(layer))
+		layer := layerTar(t)
 		name := host + "/dev/" + w.alice.address + "/app"
 		p.must("", "append", "--insecure", "-f", layer, "-t", name+":v1", "--oci-empty-base")
 		digest := strings.TrimSpace(p.must("", "digest", "--insecure", name+":v1"))
@@ -208,17 +207,14 @@ func TestCrane(t *testing.T) {
 	})
 }
 
-func artifactTar(path string) error {
-	dir, err := os.MkdirTemp("", "layer-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("content"), 0o600); err != nil {
-		return err
-	}
-	_, _, err = artifact.PackFile(path, dir, artifact.Limits{})
-	return err
+// layerTar is an archive that serves as a layer.
+func layerTar(t *testing.T) string {
+	t.Helper()
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "layer.tar")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), []byte("content"), 0o600))
+	_, _, err := artifact.PackFile(path, dir, artifact.Limits{})
+	require.NoError(t, err)
+	return path
 }
 
 // docker pushes and pulls through its daemon, which takes registries on this machine without TLS.
@@ -230,8 +226,7 @@ func TestDocker(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, w *world, host string) {
 		p := newPeople(t, path)
 		key, id := w.key(w.login(w.alice), time.Hour)
-		layer := filepath.Join(t.TempDir(), "layer.tar")
-		require.NoError(t, artifactTar(layer))
+		layer := layerTar(t)
 		local := "fog-gateway-test-" + strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:]) + ":v1"
 		name, foreign := host+"/dev/"+w.alice.address+"/app:v1", host+"/dev/"+w.bob.address+"/app:v1"
 		p.must("", "import", layer, local)

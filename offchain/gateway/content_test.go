@@ -91,6 +91,27 @@ func TestQuotaOfADeveloper(t *testing.T) {
 	require.NoError(t, bob.PushBlob(t.Context(), "dev/"+w.bob.address+"/one", client.BytesBlob("", []byte(half+"b"))))
 }
 
+// A node brings no more as a result than the job's tasks may write.
+func TestQuotaOfAResult(t *testing.T) {
+	w := newWorld(t)
+	id := w.job(w.alice, "job", artifact.DigestOf([]byte("spec")), artifact.DigestOf([]byte("image")), w.clock().Add(time.Hour))
+	bytes, err := w.server.facts.resultBytes(t.Context(), parsePlace(client.OwnedResultRepo(id, 0, 1)))
+	require.NoError(t, err)
+	require.EqualValues(t, 2<<20+maxLogBytes+maxManifestBytes, bytes)
+	q, limited, err := w.server.quota(client.OwnedResultRepo(id, 0, 1))
+	require.NoError(t, err)
+	require.True(t, limited)
+	require.Equal(t, bytes, q.Bytes)
+	_, _, err = w.server.quota(client.OwnedResultRepo("job1missing", 0, 1))
+	require.Error(t, err)
+	node := w.registry(w.nodeLogin())
+	piece := make([]byte, 40<<20)
+	require.NoError(t, node.PushBlob(t.Context(), client.OwnedResultRepo(id, 0, 1), client.BytesBlob("", piece)))
+	err = node.PushBlob(t.Context(), client.OwnedResultRepo(id, 0, 1), client.BytesBlob("", append(piece, 1)))
+	require.ErrorIs(t, err, client.ErrDenied)
+	require.ErrorContains(t, err, "quota")
+}
+
 // Garbage collection takes what closed jobs left and nothing that an open one needs, and nothing at all if the chain does not answer.
 func TestGarbageOfClosedJobs(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.GCAge = time.Hour })

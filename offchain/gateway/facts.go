@@ -174,27 +174,52 @@ func (f *facts) ownerOf(ctx context.Context, p place) (string, error) {
 	return p.owner, nil
 }
 
+// view is what one request has asked of the chain about a node, so that asking for many repositories costs no more than for one.
+type view struct {
+	*facts
+	read bool
+	open []jobstypes.Slice
+	jobs map[string]jobstypes.Job
+}
+
+func (f *facts) view() *view { return &view{facts: f, jobs: map[string]jobstypes.Job{}} }
+
+func (v *view) job(ctx context.Context, id string) (jobstypes.Job, error) {
+	job, known := v.jobs[id]
+	if known {
+		return job, nil
+	}
+	job, err := v.facts.jobs.Job(ctx, id)
+	if err == nil {
+		v.jobs[id] = job
+	}
+	return job, err
+}
+
 // assigned tells whether the chain has given an action on a repository to a subject now, and until when (zero: no end is known).
-func (f *facts) assigned(ctx context.Context, who access.Subject, p place, action string) (bool, time.Time, error) {
+func (v *view) assigned(ctx context.Context, who access.Subject, p place, action string) (bool, time.Time, error) {
 	if p.job != "" {
-		return f.resultAssigned(ctx, who, p)
+		return v.resultAssigned(ctx, who, p)
 	}
 	if who.Node == "" || p.kind == "" || action != registry.ActionPull {
 		return false, time.Time{}, nil
 	}
-	open, err := f.running(ctx, who.Node)
-	if err != nil {
-		return false, time.Time{}, err
+	if !v.read {
+		open, err := v.running(ctx, who.Node)
+		if err != nil {
+			return false, time.Time{}, err
+		}
+		v.open, v.read = open, true
 	}
-	for _, s := range open {
-		job, err := f.jobs.Job(ctx, s.JobId)
+	for _, s := range v.open {
+		job, err := v.job(ctx, s.JobId)
 		if err != nil {
 			return false, time.Time{}, err
 		}
 		if job.Owner != p.owner {
 			continue
 		}
-		has, err := f.contains(ctx, handover.Revised(job, s), p)
+		has, err := v.contains(ctx, handover.Revised(job, s), p)
 		if err != nil {
 			return false, time.Time{}, err
 		}
@@ -295,4 +320,25 @@ func (f *facts) resultAssigned(ctx context.Context, who access.Subject, p place)
 		return false, time.Time{}, nil
 	}
 	return true, dueOf(s), nil
+}
+
+// maxLogBytes of a task are kept beside its output, and maxManifestBytes for the manifest.
+const (
+	maxLogBytes      = 64 << 20
+	maxManifestBytes = 4 << 20
+)
+
+// resultBytes is the most that the result of a slice takes: what each of its tasks may write, with names and padding, and its log.
+func (f *facts) resultBytes(ctx context.Context, p place) (int64, error) {
+	job, err := f.jobs.Job(ctx, p.job)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := jobstypes.NewQueryClient(f.chain.Latest()).Slice(ctx, &jobstypes.QuerySliceRequest{JobId: p.job, Number: p.slice})
+	if err != nil {
+		return 0, err
+	}
+	const most = 1 << 30 // MiB of storage: no machine has more, and the sum stays in 64 bits
+	output := int64(min(job.Resources.StorageMib, most)+1) << 21
+	return int64(resp.Slice.TaskCount)*(output+maxLogBytes) + maxManifestBytes, nil
 }

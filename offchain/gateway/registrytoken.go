@@ -48,9 +48,9 @@ func (s *Server) serveRegistryToken(w http.ResponseWriter, req *http.Request, wh
 	if err != nil {
 		return badRequest("%v", err)
 	}
-	granted, end := []auth.Access{}, who.token.Expires
+	granted, end, chain := []auth.Access{}, who.token.Expires, s.facts.view()
 	for _, want := range wanted {
-		actions, until, err := s.grant(req.Context(), who, want)
+		actions, until, err := s.grant(req.Context(), chain, who, want)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func (s *Server) serveRegistryToken(w http.ResponseWriter, req *http.Request, wh
 }
 
 // grant returns the permitted actions, and when the chain's assignment of them ends. What a node may only pull it is not offered to push.
-func (s *Server) grant(ctx context.Context, who caller, want auth.Access) ([]string, time.Time, error) {
+func (s *Server) grant(ctx context.Context, chain *view, who caller, want auth.Access) ([]string, time.Time, error) {
 	p := parsePlace(want.Name)
 	owner, err := s.facts.ownerOf(ctx, p)
 	if err != nil {
@@ -87,7 +87,7 @@ func (s *Server) grant(ctx context.Context, who caller, want auth.Access) ([]str
 		r := access.Request{Verb: verbOf[action], Path: want.Name, Kind: access.Repository, Owner: owner}
 		var until time.Time
 		if asksChain {
-			if r.Assigned, until, err = s.facts.assigned(ctx, who.subject, p, action); err != nil {
+			if r.Assigned, until, err = chain.assigned(ctx, who.subject, p, action); err != nil {
 				return nil, time.Time{}, err
 			}
 		}

@@ -181,7 +181,7 @@ func (s *Server) openRegistry() (*client.Client, error) {
 		return nil, err
 	}
 	s.registry, err = registry.Open(s.cfg.RegistryDir, registry.Options{
-		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now,
+		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now, MaxUploads: uploadsAll, MaxUploadsEach: uploadsEach,
 	})
 	if err != nil {
 		return nil, err
@@ -200,12 +200,25 @@ func (s *Server) openRegistry() (*client.Client, error) {
 	return client.New("http://"+lis.Addr().String(), options...)
 }
 
-func (s *Server) quota(repo string) (registry.Quota, bool) {
+// What one owner may have open at a time, and all together.
+const (
+	uploadsEach = 32
+	uploadsAll  = 2048
+)
+
+// quota is a developer's for what they push, and for a result what its tasks may write by the job.
+func (s *Server) quota(repo string) (registry.Quota, bool, error) {
 	p := parsePlace(repo)
-	if p.owner == "" || s.cfg.QuotaBytes <= 0 {
-		return registry.Quota{}, false
+	switch {
+	case p.job != "":
+		ctx, cancel := context.WithTimeout(context.Background(), bodyTime)
+		defer cancel()
+		bytes, err := s.facts.resultBytes(ctx, p)
+		return registry.Quota{Below: repo, Bytes: bytes}, true, err
+	case p.owner != "" && s.cfg.QuotaBytes > 0:
+		return registry.Quota{Below: client.OwnerPrefix(p.owner), Bytes: s.cfg.QuotaBytes}, true, nil
 	}
-	return registry.Quota{Below: client.OwnerPrefix(p.owner), Bytes: s.cfg.QuotaBytes}, true
+	return registry.Quota{}, false, nil
 }
 
 // selfTokens lets this process pull what it needs to decide and to serve.

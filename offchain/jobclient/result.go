@@ -163,13 +163,15 @@ func (c *Client) download(
 		if opts.Progress != nil {
 			registry = registry.WithProgress(func(done, _ int64) { opts.Progress(bytes+done, total) })
 		}
-		layers, size := archives(part, found)
+		layers, _ := archives(part, found)
 		for repo, those := range byRepo(layers, part, func(t TaskResult) string { return registry.SliceRepo(job.Id, t.Slice, t.Attempt) }) {
 			if err := registry.PullLayers(ctx, repo, those, temp); err != nil {
 				return bytes, fmt.Errorf("results of %s: %w", job.Id, err)
 			}
+			for _, l := range those {
+				bytes += l.Size
+			}
 		}
-		bytes += size
 		if err := unpack(temp, part, artifact.Limits{MaxBytes: limit}); err != nil {
 			return bytes, err
 		}

@@ -17,8 +17,13 @@ func failure(task uint32, reason jobstypes.FailureReason, code uint32) jobstypes
 	return jobstypes.TaskFailure{Task: task, Reason: reason, ExitCode: code}
 }
 
+// One repository for all results of a job, or one for each slice, makes no difference to who fetches them.
 func TestFetchWritesEachTasksOutput(t *testing.T) {
-	w := newWorld(t)
+	t.Run("shared", func(t *testing.T) { fetchEach(t, newWorld(t)) })
+	t.Run("owned", func(t *testing.T) { fetchEach(t, newWorld(t, client.WithOwnedRepos())) })
+}
+
+func fetchEach(t *testing.T, w *world) {
 	id := w.job("a", 4)
 	w.run(id, 0, []string{"zero", "one"})
 	w.run(id, 2, []string{"two", ""})
@@ -43,6 +48,20 @@ func TestFetchWritesEachTasksOutput(t *testing.T) {
 	_, err = w.client.Fetch(t.Context(), id, FetchOptions{Dir: dir})
 	require.NoError(t, err)
 	require.Equal(t, "one", read(t, dir, "1", "out.txt"))
+
+	outputs, err := w.client.Outputs(t.Context(), id, nil)
+	require.NoError(t, err)
+	require.Len(t, outputs, 4)
+	for i, o := range outputs {
+		var archive bytes.Buffer
+		require.NoError(t, w.client.WriteOutput(t.Context(), o, &archive))
+		require.Equal(t, o.Digest, artifact.DigestOf(archive.Bytes()))
+		require.Equal(t, o.Size, int64(archive.Len()))
+		require.EqualValues(t, i, o.Task)
+	}
+	number := uint32(4)
+	_, err = w.client.Outputs(t.Context(), id, &number)
+	require.ErrorIs(t, err, ErrNoSuchTask)
 }
 
 func TestFetchRefusesAResultThatWasNotAttested(t *testing.T) {

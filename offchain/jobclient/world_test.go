@@ -99,7 +99,7 @@ func (s escrowServer) Account(_ context.Context, req *escrowtypes.QueryAccountRe
 	return &escrowtypes.QueryAccountResponse{Account: account}, nil
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, options ...client.Option) *world {
 	w := &world{
 		t: t, jobs: map[string]jobstypes.Job{}, periodic: map[string]jobstypes.PeriodicJob{}, slices: map[string][]jobstypes.Slice{}, accounts: map[string]escrowtypes.Account{},
 	}
@@ -114,7 +114,7 @@ func newWorld(t *testing.T) *world {
 		server.Close()
 		require.NoError(t, r.Close())
 	})
-	w.registry, err = client.New(server.URL, client.WithRetry(2, time.Millisecond))
+	w.registry, err = client.New(server.URL, append(options, client.WithRetry(2, time.Millisecond))...)
 	require.NoError(t, err)
 	ch := w.node.Client()
 	w.owner, err = ch.Codec().Accounts().BytesToString(bytes.Repeat([]byte{7}, 20))
@@ -195,7 +195,7 @@ func (w *world) run(id string, first uint32, texts []string, failures ...jobstyp
 		o.Log = client.BytesBlob("", []byte("log of "+strconv.Itoa(int(o.Task))+" in slice "+strconv.Itoa(int(number))+"\n"))
 		outputs, leaves = append(outputs, o), append(leaves, o.Result.Digest)
 	}
-	_, err := w.registry.PushArtifact(w.t.Context(), client.ResultRepo(id), client.ResultTag(number, 1), client.Result(outputs))
+	_, err := w.registry.PushArtifact(w.t.Context(), w.registry.SliceRepo(id, number, 1), client.ResultTag(number, 1), client.Result(outputs))
 	require.NoError(w.t, err)
 	root := artifact.MerkleRoot(leaves)
 	w.slices[id] = append(w.slices[id], jobstypes.Slice{

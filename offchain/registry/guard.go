@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Actions of a Need, as scopes of registry tokens call them.
@@ -99,11 +100,29 @@ func quotaExceeded(q Quota, used int64) error {
 }
 
 // quotaOf returns the quota that holds for a repository.
-func (r *Registry) quotaOf(repo string) (Quota, bool) {
+func (r *Registry) quotaOf(repo string) (Quota, bool, error) {
 	if r.opts.Quota == nil {
-		return Quota{}, false
+		return Quota{}, false, nil
 	}
 	return r.opts.Quota(repo)
+}
+
+// checkUploads refuses a session if those who share a quota have too many.
+func (r *Registry) checkUploads(q Quota) error {
+	most := r.opts.MaxUploadsEach
+	if most <= 0 {
+		return nil
+	}
+	open := 0
+	for _, u := range r.uploads.all() {
+		if u.repo == q.Below || strings.HasPrefix(u.repo, q.Below+"/") {
+			open++
+		}
+	}
+	if open >= most {
+		return refuse(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads to %s are open; end some, or retry later", open, q.Below)
+	}
+	return nil
 }
 
 // checkQuota refuses what would not fit, in addition to what is there.
@@ -120,7 +139,10 @@ func (r *Registry) checkQuota(q Quota, more int64) error {
 
 // withinQuota runs place, which lets repo hold size bytes more, if they fit. Those who share a quota wait for each other.
 func (r *Registry) withinQuota(repo string, size int64, place func() error) error {
-	q, limited := r.quotaOf(repo)
+	q, limited, err := r.quotaOf(repo)
+	if err != nil {
+		return err
+	}
 	if !limited {
 		return place()
 	}

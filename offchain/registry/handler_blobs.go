@@ -95,10 +95,14 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 		}
 		whole = d
 	}
-	if q, limited := r.quotaOf(rt.repo); limited {
-		if err := r.checkQuota(q, 1); err != nil {
-			return err
+	q, limited, err := r.quotaOf(rt.repo)
+	if err == nil && limited {
+		if err = r.checkQuota(q, 1); err == nil {
+			err = r.checkUploads(q)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	u, err := r.startUpload(rt.repo)
 	if err != nil {

@@ -21,8 +21,10 @@ type Options struct {
 	Copies []copies.Store
 	// Guard decides who may do what; nil lets everybody do everything.
 	Guard Guard
-	// Quota says what limit holds for a repository, if one does; nil means none.
-	Quota func(repo string) (Quota, bool)
+	// Quota says what limit holds for a repository, if one does; nil means none. Its error refuses the push.
+	Quota func(repo string) (q Quota, limited bool, err error)
+	// MaxUploadsEach is the number of upload sessions open at a time for the repositories of one quota; zero means MaxUploads.
+	MaxUploadsEach int
 	// Logger receives failures of the registry itself; slog.Default by default.
 	Logger *slog.Logger
 	// Now is the clock, time.Now by default.

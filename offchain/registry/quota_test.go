@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -19,9 +20,9 @@ import (
 // limited is a registry in which what lies below dev/NAME may hold so many bytes.
 func limited(t *testing.T, bytes int64) (*registry.Registry, string) {
 	t.Helper()
-	r, err := registry.Open(t.TempDir(), registry.Options{Quota: func(repo string) (registry.Quota, bool) {
+	r, err := registry.Open(t.TempDir(), registry.Options{MaxUploadsEach: 3, Quota: func(repo string) (registry.Quota, bool, error) {
 		parts := strings.SplitN(repo, "/", 3)
-		return registry.Quota{Below: strings.Join(parts[:min(2, len(parts))], "/"), Bytes: bytes}, parts[0] == "dev"
+		return registry.Quota{Below: strings.Join(parts[:min(2, len(parts))], "/"), Bytes: bytes}, parts[0] == "dev", nil
 	}})
 	require.NoError(t, err)
 	srv := httptest.NewServer(r)
@@ -64,12 +65,31 @@ func TestQuota(t *testing.T) {
 	require.Equal(t, http.StatusCreated, upload(t, url, "other", strings.Repeat("d", 1000)))
 }
 
+// Who opens many sessions and leaves them open holds up nobody else.
+func TestUploadsOfOneOwner(t *testing.T) {
+	_, url := limited(t, 100)
+	open := func(repo string) int {
+		status, _, _ := call(t, "POST", url+"/v2/"+repo+"/blobs/uploads/", nil)
+		return status
+	}
+	for _, c := range []struct {
+		repo string
+		want int
+	}{{"dev/x/a", 202}, {"dev/x/b", 202}, {"dev/x/a", 202}, {"dev/x/c", 429}, {"dev/xy/a", 202}, {"other", 202}} {
+		require.Equal(t, c.want, open(c.repo), c.repo)
+	}
+}
+
 // However many push at a time, together they hold no more.
 func TestQuotaUnderRace(t *testing.T) {
 	r, url := limited(t, 1000)
 	var g sync.WaitGroup
 	for i := range 20 {
-		g.Go(func() { upload(t, url, "dev/x/app", fmt.Sprintf("%0100d", i)) })
+		g.Go(func() {
+			for upload(t, url, "dev/x/app", fmt.Sprintf("%0100d", i)) == http.StatusTooManyRequests { // others are at it
+				runtime.Gosched()
+			}
+		})
 	}
 	g.Wait()
 	used, err := r.Usage("dev/x")

@@ -19,6 +19,7 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/adr36"
+	"github.com/foggrid/fogd/offchain/registry/client"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -33,6 +34,11 @@ type Error struct {
 
 func (e *Error) Error() string {
 	return fmt.Sprintf("the gateway refuses (%d %s): %s", e.Status, e.Code, e.Detail)
+}
+
+// Is makes a refusal for want of rights the registry client's ErrDenied: asking again would not help.
+func (e *Error) Is(target error) bool {
+	return target == client.ErrDenied && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // Client talks to one gateway; it is safe for concurrent use.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,7 +11,7 @@ import (
 )
 
 // TokenSource gets tokens for a registry that asks for them. It decides itself whom it asks: a registry that names another token service
-// learns nothing by that.
+// learns nothing by that. An error that is ErrDenied is final; others may pass.
 type TokenSource interface {
 	RegistryToken(ctx context.Context, service string, scopes []string) (token string, expires time.Time, err error)
 }
@@ -120,7 +121,11 @@ func (t *tokenTransport) get(ctx context.Context, scope string) (string, error) 
 	}
 	text, expires, err := t.source.RegistryToken(ctx, service, scopes)
 	if err != nil {
-		return "", &permanent{fmt.Errorf("%w: no token for the registry: %w", ErrDenied, err)}
+		err = fmt.Errorf("no token for the registry: %w", err)
+		if errors.Is(err, ErrDenied) {
+			err = &permanent{err}
+		}
+		return "", err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

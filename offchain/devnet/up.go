@@ -1,6 +1,7 @@
 package devnet
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -165,8 +166,9 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 		msgs = append(msgs, &oracletypes.MsgBond{Operator: o.Operator, Amount: escrowtypes.Coin(bond - resp.Oracle.Bond)})
 	}
 	public := transport.Public().(ed25519.PublicKey)
-	if resp.Oracle.Feeder != o.Feeder || resp.Oracle.Endpoint != o.Address || !slices.Equal(resp.Oracle.TransportKey, []byte(public)) {
-		msgs = append(msgs, &oracletypes.MsgSetFeeder{Operator: o.Operator, Feeder: o.Feeder, Endpoint: o.Address, TransportKey: public})
+	feeder := cmp.Or(resp.Oracle.Feeder, o.Feeder) // a feeder that was rotated stays
+	if resp.Oracle.Feeder == "" || resp.Oracle.Endpoint != o.Address || !slices.Equal(resp.Oracle.TransportKey, []byte(public)) {
+		msgs = append(msgs, &oracletypes.MsgSetFeeder{Operator: o.Operator, Feeder: feeder, Endpoint: o.Address, TransportKey: public})
 	}
 	if len(msgs) == 0 {
 		return nil

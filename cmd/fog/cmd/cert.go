@@ -32,13 +32,18 @@ const (
 
 func newCertCmd(a *app) *cobra.Command {
 	var out, identity, node, nonce, csr string
+	var keep bool
 	var hosts []string
 	server := &cobra.Command{
 		Use: "server", Short: "Get a certificate of 72 hours for a server, with a new key", Args: cobra.NoArgs,
 		Long: `Get a certificate of 72 hours for a server, with a new key: an oracle, a gateway, a proxy before one, or Nomad. The authority is that of the
-secrets: a local one, or Vault's. Run it again before it ends.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serverCert(cmd.Context(), identity, hosts, out) },
+secrets: a local one, or Vault's. With --keep the command goes on until it is interrupted, and replaces cert.pem at two thirds of its life; the
+key stays.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.serverCert(cmd.Context(), identity, hosts, out, keep)
+		},
 	}
+	server.Flags().BoolVar(&keep, "keep", false, "go on, and replace the certificate before it ends")
 	server.Flags().StringVar(&identity, "identity", "", "URI of the server, such as fog://oracle/main; with Vault that of vault.json's role and name")
 	server.Flags().StringSliceVar(&hosts, "host", nil, "DNS names and IP addresses")
 	request := &cobra.Command{
@@ -81,7 +86,7 @@ func (a *app) issuer() (secrets.Issuer, error) {
 	return issuer, nil
 }
 
-func (a *app) serverCert(ctx context.Context, identity string, hosts []string, out string) error {
+func (a *app) serverCert(ctx context.Context, identity string, hosts []string, out string, keep bool) error {
 	if identity == "" || len(hosts) == 0 {
 		return usagef("for which server? give --identity fog://ROLE/NAME and --host")
 	}
@@ -98,7 +103,30 @@ func (a *app) serverCert(ctx context.Context, identity string, hosts []string, o
 		return err
 	}
 	r := secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: identity, Hosts: hosts}
-	return a.issueCert(ctx, r, out, pemBlock("PRIVATE KEY", der))
+	if !keep {
+		return a.issueCert(ctx, r, out, pemBlock("PRIVATE KEY", der))
+	}
+	authority, err := a.issuer()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(out, keyFile), pemBlock("PRIVATE KEY", der), 0o600); err != nil {
+		return err
+	}
+	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error { return writeChain(out, chain) })
+}
+
+// writeChain replaces the certificate as a whole, since a server may read it at any time.
+func writeChain(out string, chain []*x509.Certificate) error {
+	var text []byte
+	for _, c := range chain {
+		text = append(text, pemBlock("CERTIFICATE", c.Raw)...)
+	}
+	temp := filepath.Join(out, "."+certFile+".new")
+	if err := os.WriteFile(temp, text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, filepath.Join(out, certFile))
 }
 
 // issued is a certificate as it is shown.
@@ -119,17 +147,13 @@ func (a *app) issueCert(ctx context.Context, r secrets.CertificateRequest, out s
 	if err != nil {
 		return err
 	}
-	var text []byte
-	for _, c := range chain {
-		text = append(text, pemBlock("CERTIFICATE", c.Raw)...)
-	}
 	if key != nil {
 		if err := os.WriteFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
 			return err
 		}
 	}
 	v := issued{r.Identity, chain[0].SerialNumber.Text(16), chain[0].NotAfter.UTC().Format(time.RFC3339), filepath.Join(out, certFile)}
-	if err := os.WriteFile(v.File, text, 0o644); err != nil {
+	if err := writeChain(out, chain); err != nil {
 		return err
 	}
 	return a.print(v, func(w io.Writer) error {

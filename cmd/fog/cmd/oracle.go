@@ -34,6 +34,7 @@ type oracleFlags struct {
 	nomad                   nomadFlags
 	// tokenLease names the credential with which Nomad is reached.
 	tokenLease string
+	metrics    string
 }
 
 func newOracleCmd(a *app) *cobra.Command {
@@ -63,6 +64,7 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherNone, "none: agents run all tasks; nomad: those of nodes with a Nomad region run there")
 	f.nomad.addAccess(run)
 	run.Flags().StringVar(&f.tokenLease, "nomad-token-lease", "", "lease of the secrets that gives the ACL token, such as nomad; it is renewed and replaced while the oracle runs")
+	run.Flags().StringVar(&f.metrics, "metrics", "", "host:port for /metrics in Prometheus' format, without access control: of how Vault is reached (default: none)")
 	f.nomad.addRunner(run)
 	f.nomad.addPull(run)
 
@@ -91,9 +93,17 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return err
 	}
+	if f.tokenLease != "" && desk == nil {
+		return usagef("--nomad-token-lease needs --dispatcher %s", dispatcherNomad)
+	}
 	store, err := a.store()
 	if err != nil {
 		return err
+	}
+	if f.metrics != "" {
+		if err := a.serveMetrics(ctx, f.metrics, store); err != nil {
+			return err
+		}
 	}
 	var feeder secrets.Key
 	var transport ed25519.PrivateKey

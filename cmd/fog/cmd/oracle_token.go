@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -30,8 +31,8 @@ func leaseToken(store secrets.Store, desk *nomaddesk.Options, name string, log *
 		return &leasedToken{}, nil
 	}
 	from, ok := store.(secrets.Leases)
-	if !ok || desk == nil {
-		return nil, usagef("--nomad-token-lease needs --dispatcher %s", dispatcherNomad)
+	if !ok {
+		return nil, errors.New("--nomad-token-lease: these secrets lend nothing")
 	}
 	t := &leasedToken{from: from, name: name, log: log, ready: make(chan struct{})}
 	for i := range desk.Regions {

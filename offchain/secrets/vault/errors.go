@@ -14,6 +14,17 @@ import (
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
+// Why Vault gave no answer.
+var (
+	errSealed = errors.New("the server is sealed or a standby without a leader")
+	errBusy   = errors.New("the server cannot answer now")
+	errSlow   = errors.New("the server does not answer in time")
+	errReach  = errors.New("the server is out of reach")
+)
+
+// causes are the names of these in metrics.
+var causes = map[string]error{"sealed": errSealed, "busy": errBusy, "slow": errSlow, "out_of_reach": errReach}
+
 // explain makes an error of the client one of the project's, which says whether waiting helps.
 func explain(doing string, err error) error {
 	if err == nil {
@@ -24,9 +35,9 @@ func explain(doing string, err error) error {
 		err = Brief(err)
 		switch code := answer.StatusCode; {
 		case code == http.StatusServiceUnavailable:
-			return fmt.Errorf("vault: %s: %w: Vault is sealed or a standby without a leader; unseal it: %w", doing, secrets.ErrUnavailable, err)
+			return fmt.Errorf("vault: %s: %w: %w; unseal it: %w", doing, secrets.ErrUnavailable, errSealed, err)
 		case code >= 500, code == http.StatusTooManyRequests, code == 472, code == 473:
-			return fmt.Errorf("vault: %s: %w: Vault cannot answer now: %w", doing, secrets.ErrUnavailable, err)
+			return fmt.Errorf("vault: %s: %w: %w: %w", doing, secrets.ErrUnavailable, errBusy, err)
 		case code == http.StatusForbidden:
 			return fmt.Errorf("vault: %s: %w; see its policy with `fog vault plan`: %w", doing, secrets.ErrDenied, err)
 		case code == http.StatusNotFound:
@@ -40,9 +51,9 @@ func explain(doing string, err error) error {
 	case errors.Is(err, context.Canceled), isOurs(err):
 		return fmt.Errorf("vault: %s: %w", doing, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("vault: %s: %w: Vault does not answer in time: %w", doing, secrets.ErrUnavailable, err)
+		return fmt.Errorf("vault: %s: %w: %w: %w", doing, secrets.ErrUnavailable, errSlow, err)
 	case isNetwork(err):
-		return fmt.Errorf("vault: %s: %w: Vault is out of reach: %w", doing, secrets.ErrUnavailable, err)
+		return fmt.Errorf("vault: %s: %w: %w: %w", doing, secrets.ErrUnavailable, errReach, err)
 	}
 	return fmt.Errorf("vault: %s: %w", doing, err)
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/secrets"
@@ -131,7 +132,7 @@ func TestAway(t *testing.T) {
 		begin, end func(*vaulttest.Server)
 		reason     string
 	}{
-		"sealed": {(*vaulttest.Server).Seal, (*vaulttest.Server).Unseal, "Vault is sealed"},
+		"sealed": {(*vaulttest.Server).Seal, (*vaulttest.Server).Unseal, "the server is sealed"},
 		"slow":   {(*vaulttest.Server).Stall, (*vaulttest.Server).Resume, "does not answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,6 +163,8 @@ func TestAway(t *testing.T) {
 			require.False(t, status.Reachable)
 			require.Contains(t, status.Reason, ail.reason)
 			require.Positive(t, status.Failures)
+			require.Equal(t, status.Failures, status.Causes[name])
+			require.Equal(t, 0.0, gauge(t, store, "fog_vault_reachable"))
 
 			ail.end(s)
 			_, err = store.Read(ctx, "v")
@@ -169,9 +172,26 @@ func TestAway(t *testing.T) {
 			_, err = held.Sign([]byte("vote"))
 			require.NoError(t, err)
 			require.True(t, store.Status().Reachable)
+			require.Equal(t, 1.0, gauge(t, store, "fog_vault_reachable"))
 			require.Equal(t, uint64(1), store.Status().Logins, "the token outlasted it")
 		})
 	}
+}
+
+// gauge reads one of a store's metrics that has no labels.
+func gauge(t *testing.T, store *vault.Store, name string) float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	require.NoError(t, registry.Register(store))
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
 }
 
 func TestOutOfReach(t *testing.T) {
@@ -182,7 +202,7 @@ func TestOutOfReach(t *testing.T) {
 	store := open(t, cfg)
 	_, err := store.Key(t.Context(), "feeder")
 	require.ErrorIs(t, err, secrets.ErrUnavailable)
-	require.ErrorContains(t, err, "Vault is out of reach")
+	require.ErrorContains(t, err, "the server is out of reach")
 }
 
 // TestSealedAtTheStart: a program that starts while Vault is sealed gets what it asks for as soon as it is open.

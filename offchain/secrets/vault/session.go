@@ -44,6 +44,8 @@ type Status struct {
 	Reason string
 	// Logins counts tokens, Renewals how often one was prolonged, Failures requests without an answer.
 	Logins, Renewals, Failures uint64
+	// Causes counts the failures by cause: sealed, busy, slow or out_of_reach.
+	Causes map[string]uint64
 }
 
 // life logs in, and in again, until the store is closed.
@@ -67,7 +69,9 @@ func newLife(cfg Config) (*life, error) {
 	if _, err := cfg.client(); err != nil {
 		return nil, err
 	}
-	l := &life{cfg: cfg, first: make(chan struct{}), status: Status{Since: time.Now(), Reason: "nothing was asked yet"}}
+	l := &life{cfg: cfg, first: make(chan struct{}), status: Status{
+		Since: time.Now(), Reason: "nothing was asked yet", Causes: map[string]uint64{},
+	}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	return l, nil
 }
@@ -100,6 +104,9 @@ func (l *life) run() {
 	for pause := loginPause; l.ctx.Err() == nil; {
 		started := time.Now()
 		watcher, s, err := l.login()
+		if err != nil && l.ctx.Err() != nil {
+			return
+		}
 		l.note(err)
 		l.replace(s, err)
 		if err != nil {
@@ -219,6 +226,11 @@ func (l *life) note(err error) {
 	if !reachable {
 		l.status.Failures++
 		l.status.Reason = err.Error()
+		for name, cause := range causes {
+			if errors.Is(err, cause) {
+				l.status.Causes[name]++
+			}
+		}
 	}
 	if reachable == l.status.Reachable {
 		return

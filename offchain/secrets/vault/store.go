@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -70,7 +71,9 @@ func (s *Store) Close() error { return s.life.close() }
 func (s *Store) Status() Status {
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
-	return s.life.status
+	status := s.life.status
+	status.Causes = maps.Clone(status.Causes)
+	return status
 }
 
 // do asks Vault with the present token. A refusal may mean that the token is gone; then a new login begins.

@@ -143,6 +143,8 @@ type Hello struct {
 	Version string
 	// Watch says that the agent shows tasks; NewClient sets it.
 	Watch bool
+	// Events and Exec say that it shows what happens to attempts, and runs owners' commands.
+	Events, Exec bool
 }
 
 // Validate checks the form of a hello.

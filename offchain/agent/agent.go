@@ -63,6 +63,8 @@ type Config struct {
 	Pricing *autoprice.Terms
 	// Owner are the hours and the use of the machine that its owner reserves; nil reserves none.
 	Owner *limits.Terms
+	// AllowExec lets owners run commands in the containers of their jobs that ask for it.
+	AllowExec bool
 	// Limits are what the machine lends to challenges; by default all cores, seven eighths of its memory, and a file of 128 MiB in Dir.
 	Limits challenge.Limits
 	Log    *slog.Logger
@@ -139,6 +141,8 @@ type Agent struct {
 	links  *links
 	runs   map[dispatch.AttemptID]*run
 	served served
+	// followed says that the chain's wishes were compared once.
+	followed bool
 }
 
 // New checks the configuration; nothing runs yet.
@@ -170,9 +174,11 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	opts.Key, opts.Hello = a.cfg.AgentKey, link.Hello{NodeID: nodeID, BootID: a.cfg.BootID, Version: a.cfg.Version}
 	opts.Slot, opts.Limits, opts.Log = challenge.NewSlot(), a.cfg.Limits, log
 	opts.Limits.Held = &challenge.Held{}
-	if observer, ok := a.cfg.Dispatcher.(dispatch.Observer); ok {
-		opts.Source = source{a, observer}
+	closeAudit, err := a.show(&opts)
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
 	}
+	defer func() { err = errors.Join(err, closeAudit()) }()
 	pricer := a.pricing(nodeID, log)
 	keeper, err := a.owner(nodeID, log)
 	if err != nil {
@@ -373,6 +379,7 @@ func (a *Agent) reconcile(ctx context.Context, height int64) error {
 			a.runs[id] = a.start(ctx, id, s)
 		}
 	}
+	a.followed = true
 	for id, r := range a.runs {
 		if !wanted[id] {
 			r.cancel(errGone)

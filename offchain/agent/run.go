@@ -31,6 +31,8 @@ type run struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 
+	journal *journal
+
 	begun  atomic.Bool
 	tasks  atomic.Uint32 // finished
 	kicked chan struct{} // there is progress
@@ -42,10 +44,11 @@ func (a *Agent) start(ctx context.Context, id dispatch.AttemptID, slice jobstype
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &run{
 		agent: a, id: id, slice: slice, cancel: cancel, done: make(chan struct{}), kicked: make(chan struct{}, 1),
-		log: a.log.With("job", id.Job, "slice", id.Slice, "attempt", id.Attempt),
+		journal: a.journalOf(id), log: a.log.With("job", id.Job, "slice", id.Slice, "attempt", id.Attempt),
 	}
 	r.log.Info("attempt assigned", "tasks", slice.TaskCount, "max_duration_s", slice.MaxDuration)
 	go func() {
+		r.note(Event{Event: "assigned"})
 		r.live(ctx)
 		cancel(nil)
 		a.mu.Lock()
@@ -65,6 +68,7 @@ func (r *run) live(ctx context.Context) {
 	err := r.perform(ctx)
 	if errors.Is(context.Cause(ctx), errGone) {
 		r.log.Info("attempt is over on chain")
+		r.note(Event{Event: "over"})
 		// Whatever still runs must end although the context has.
 		if err := r.agent.cfg.Dispatcher.Stop(context.WithoutCancel(ctx), r.id); err != nil && !errors.Is(err, dispatch.ErrUnknownAttempt) {
 			r.log.Error("attempt could not be stopped", "error", err)
@@ -177,14 +181,17 @@ func (r *run) try(ctx context.Context) (dispatch.Outcome, error) {
 		return dispatch.Outcome{}, err
 	}
 	defer held.all()
+	r.note(Event{Event: "pulled"})
 	d := r.agent.cfg.Dispatcher
 	if err := r.begin(ctx, d, a); err != nil {
 		return dispatch.Outcome{}, err
 	}
+	r.note(Event{Event: "began"})
 	r.tasks.Store(0)
 	out, err := d.Watch(ctx, r.id, func(t dispatch.TaskOutcome) {
 		r.tasks.Add(1)
 		r.kick()
+		r.noteTask(t)
 		if t.Reason != dispatch.ReasonOK {
 			r.log.Warn("task failed", "task", t.Task, "reason", t.Reason, "exit_code", t.ExitCode, "message", t.Message)
 		}

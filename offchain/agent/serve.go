@@ -51,12 +51,14 @@ func (r *run) host(ctx context.Context) error {
 		return err
 	}
 	defer held.all()
+	r.note(Event{Event: "pulled"})
 	if err := r.begin(ctx, d, a); err != nil {
 		return err
 	}
 	last, err := d.States(ctx, r.id, func(s dispatch.ServiceState) {
 		r.log.Info("service", "phase", s.Phase, "reason", s.Reason, "restarts", s.Restarts, "message", s.Message)
 		r.become(stateOf(s))
+		r.noteState(s)
 	})
 	if err != nil {
 		return fmt.Errorf("states: %w", err)

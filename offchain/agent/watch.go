@@ -36,6 +36,15 @@ func (s source) Follow(ctx context.Context, t link.TaskRef, from uint64, emit fu
 	return s.observer.Follow(ctx, id, t.Task, from, emit)
 }
 
+// Events implements link.EventSource.
+func (s source) Events(ctx context.Context, t link.TaskRef, from uint64, once bool, emit func(offset uint64, piece []byte) error) error {
+	id, err := s.attempt(t)
+	if err != nil {
+		return err
+	}
+	return s.agent.journalOf(id).follow(ctx, from, once, func() bool { return !s.agent.isUnderWay(id) }, emit)
+}
+
 // Stats implements link.Source.
 func (s source) Stats(ctx context.Context, t link.TaskRef) (link.Stats, bool, error) {
 	id, err := s.attempt(t)
@@ -47,4 +56,24 @@ func (s source) Stats(ctx context.Context, t link.TaskRef) (link.Stats, bool, er
 		At: d.At, Started: d.Started, Running: d.Running, Measured: d.Measured, CPUNanos: d.CPUNanos, Memory: d.Memory,
 		MemoryLimit: d.MemoryLimit, Processes: d.Processes, Received: d.Received, Sent: d.Sent,
 	}, d.Over, err
+}
+
+// show lets oracles see the tasks here, and owners run commands in them if that is allowed. What it returns comes after the links have ended.
+func (a *Agent) show(opts *link.ClientOptions) (closeAudit func() error, err error) {
+	none := func() error { return nil }
+	observer, ok := a.cfg.Dispatcher.(dispatch.Observer)
+	if !ok {
+		return none, nil
+	}
+	opts.Source = source{a, observer}
+	executor, ok := a.cfg.Dispatcher.(dispatch.Executor)
+	if !ok || !a.cfg.AllowExec {
+		return none, nil
+	}
+	log, err := openAudit(a.cfg.Dir)
+	if err != nil {
+		return none, err
+	}
+	opts.Source = execSource{source{a, observer}, executor, log}
+	return log.close, nil
 }

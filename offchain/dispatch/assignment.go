@@ -87,6 +87,8 @@ type Assignment struct {
 	StorageMiB uint32 `json:"storage_mib"`
 	// GPUs are how many a task has for itself.
 	GPUs uint32 `json:"gpus,omitempty"`
+	// Exec lets commands be run beside the program of a container.
+	Exec bool `json:"exec,omitempty"`
 	// MaxDuration bounds a task's run time, from its start; a service has none.
 	MaxDuration time.Duration `json:"max_duration"`
 	// Service, if there is one, makes the assignment's only task a service.

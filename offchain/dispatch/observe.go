@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 )
 
@@ -14,6 +16,24 @@ type Observer interface {
 	// Stats tells what a task takes now.
 	Stats(ctx context.Context, id AttemptID, task uint32) (Stats, error)
 }
+
+// Executor is a dispatcher that runs commands beside the program of a task that runs now, in its container and within its limits.
+type Executor interface {
+	// Exec runs a command of an attempt whose assignment lets it, with what it may read on standard input, writes its output to out, and returns
+	// its exit code. When the context ends it is no longer listened to, but may go on as long as the container.
+	Exec(ctx context.Context, id AttemptID, task uint32, command Command) (exitCode uint32, err error)
+}
+
+// Command is what an Executor runs.
+type Command struct {
+	Args  []string
+	Stdin []byte
+	// Out gets standard output and error.
+	Out io.Writer
+}
+
+// ErrNoExec says that commands must not be run in an attempt.
+var ErrNoExec = errors.New("the job does not let commands be run; it needs exec: true in its job file")
 
 // MaxLogPiece is the most of a log that is passed at a time.
 const MaxLogPiece = 32 << 10

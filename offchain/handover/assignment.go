@@ -105,7 +105,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 		ID:        ID(slice),
 		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: tasks, Service: service,
 		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
-		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib), GPUs: spec.GPUs,
+		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib), GPUs: spec.GPUs, Exec: spec.Exec,
 		MaxDuration: limit,
 	}, nil
 }

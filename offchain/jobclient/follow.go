@@ -20,6 +20,8 @@ type Watch struct {
 	JobID string
 	Task  uint32
 	Kind  link.WatchKind
+	// Once ends a watch of events when all that there are have come.
+	Once bool
 	// Owner is the key of the job's owner.
 	Owner  chain.Signer
 	Piece  func(link.Piece) error
@@ -48,7 +50,7 @@ func (k ownerKey) Key() []byte { return k.PubKey().Bytes() }
 // task has ended.
 func (c *Client) Follow(ctx context.Context, w Watch) error {
 	watcher := &link.Watcher{
-		JobID: w.JobID, Task: w.Task, Kind: w.Kind, Owner: ownerKey{w.Owner}, Source: w.Source, Note: w.Note,
+		JobID: w.JobID, Task: w.Task, Kind: w.Kind, Once: w.Once, Owner: ownerKey{w.Owner}, Source: w.Source, Note: w.Note,
 	}
 	if w.Patience == 0 {
 		w.Patience = watchPatience

@@ -48,6 +48,7 @@ type File struct {
 	Ports      []Port   `yaml:"ports" jsonschema:"maxItems=16" jsonschema_description:"Where a service is reached, and nowhere else."`
 	Health     *Health  `yaml:"health" jsonschema_description:"How to tell whether a service works; by default it does as long as it runs."`
 	Volumes    []Volume `yaml:"volumes" jsonschema:"maxItems=8" jsonschema_description:"Folders of a service that outlive its restarts on a node; they are wiped when it leaves the node."`
+	Exec       bool     `yaml:"exec" jsonschema:"default=false" jsonschema_description:"Whether the owner may run commands in the containers (fog job exec), on nodes that allow it."`
 	Outbound   bool     `yaml:"outbound" jsonschema:"default=false" jsonschema_description:"Whether a service may open connections of its own."`
 
 	path  string

@@ -26,6 +26,8 @@ type Spec struct {
 	Memory  MiB               `json:"memory_mib"`
 	Storage MiB               `json:"storage_mib"`
 	GPUs    uint32            `json:"gpus"`
+	// Exec lets the owner run commands in the containers, on nodes that allow it.
+	Exec bool `json:"exec,omitempty"`
 	// MaxDuration is zero for services.
 	MaxDuration Seconds `json:"max_duration"`
 	// Service is there for services only, whose specs are of one task: how many replicas there are is not part of it.
@@ -47,7 +49,7 @@ func (f *File) Spec(module, inputs artifact.Digest) (Spec, error) {
 	s := Spec{
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
-		MaxDuration: f.MaxDuration,
+		MaxDuration: f.MaxDuration, Exec: f.Exec,
 	}
 	if f.Type == TypeService {
 		s.Service = f.service()
@@ -78,6 +80,7 @@ func (s Spec) Validate() error {
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
 	checkMemory(l, "memory_mib", s.Engine, s.Memory)
 	inRange(l, "storage_mib", s.Storage, 1, MaxStorage)
+	checkExec(l, s.Engine, s.Exec)
 	checkGPUs(l, "gpus", s.Engine, s.GPUs)
 	if s.Service == nil {
 		inRange(l, "max_duration", s.MaxDuration, 1, MaxSeconds)
@@ -118,6 +121,9 @@ func (s Spec) Canonical() []byte {
 		"storage_mib":  canonicalUint(uint64(s.Storage)),
 		"gpus":         canonicalUint(uint64(s.GPUs)),
 		"max_duration": canonicalUint(uint64(s.MaxDuration)),
+	}
+	if s.Exec { // specs of before have no such member
+		members["exec"] = canonicalBool(true)
 	}
 	if s.Service != nil {
 		members["service"] = s.Service.canonical()

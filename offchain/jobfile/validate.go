@@ -73,6 +73,7 @@ func (f *File) checkUnsupported(l *problemList) {
 		l.add("engine", "is %q; use %s or %s", clip(f.Engine), EngineWASM, EngineDocker)
 	}
 	checkGPUs(l, "resources.gpus", f.Engine, f.Resources.GPUs)
+	checkExec(l, f.Engine, f.Exec)
 }
 
 // MaxGPUs is the most GPUs of a task.
@@ -83,6 +84,12 @@ func checkGPUs(l *problemList, field, engine string, n uint32) {
 	inRange(l, field, n, 0, MaxGPUs)
 	if n != 0 && engine != EngineDocker {
 		l.add(field, "is %d, and only containers get GPUs; write engine: docker, or remove it", n)
+	}
+}
+
+func checkExec(l *problemList, engine string, exec bool) {
+	if exec && engine != EngineDocker {
+		l.add("exec", "is true, and commands run in containers only; write engine: docker, or remove it")
 	}
 }
 

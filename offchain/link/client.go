@@ -117,6 +117,8 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	setDefault(&opts.IdleLease, defaultIdleLease)
 	setDefault(&opts.StatsEach, defaultStatsEach)
 	opts.Hello.Watch, opts.Hello.Network = opts.Source != nil, true
+	_, opts.Hello.Events = opts.Source.(EventSource)
+	_, opts.Hello.Exec = opts.Source.(ExecSource)
 	c := &Client{
 		opts: opts, identity: id, log: opts.Log, pace: rate.NewLimiter(sendPerSecond, sendBurst),
 		watchPace: rate.NewLimiter(watchBytes, watchBytes),

@@ -84,7 +84,8 @@ func (c *Client) serve(ctx context.Context, fail context.CancelCauseFunc, conn *
 		return cause(ctx, err)
 	}
 	h := c.opts.Hello
-	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version, Watch: h.Watch, Network: h.Network}
+	hello := &linkpb.Hello{Protocol: protocolVersion, NodeId: h.NodeID, BootId: h.BootID, Version: h.Version, Watch: h.Watch, Network: h.Network,
+		Events: h.Events, Exec: h.Exec}
 	// An error of Send says less than that of Recv, which follows.
 	sendErr := stream.Send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Hello{Hello: hello}})
 	msg, err := stream.Recv()

@@ -111,7 +111,8 @@ func helloFromProto(m *linkpb.Hello) (Hello, error) {
 	if m.GetProtocol() != protocolVersion {
 		return Hello{}, malformed("the agent speaks protocol %d and this oracle %d; update the older one", m.GetProtocol(), protocolVersion)
 	}
-	h := Hello{NodeID: m.GetNodeId(), BootID: m.GetBootId(), Version: m.GetVersion(), Watch: m.GetWatch(), Network: m.GetNetwork()}
+	h := Hello{NodeID: m.GetNodeId(), BootID: m.GetBootId(), Version: m.GetVersion(), Watch: m.GetWatch(), Network: m.GetNetwork(),
+		Events: m.GetEvents(), Exec: m.GetExec()}
 	return h, h.Validate()
 }
 

@@ -145,6 +145,8 @@ type Hello struct {
 	Watch bool
 	// Network says that the agent takes the tasks that measure its network; NewClient sets it.
 	Network bool
+	// Events and Exec say that it shows what happens to attempts, and runs owners' commands.
+	Events, Exec bool
 }
 
 // Validate checks the form of a hello.

@@ -16,7 +16,24 @@ type WatchKind uint32
 const (
 	WatchLog WatchKind = iota + 1
 	WatchStats
+	WatchEvents
+	WatchExec
 )
+
+// shown reports whether there is such a kind.
+func (k WatchKind) shown() bool { return k >= WatchLog && k <= WatchExec }
+
+// WatchAsk is what is asked of an agent.
+type WatchAsk struct {
+	Ref  TaskRef
+	Kind WatchKind
+	// From is where in the log or the events to begin.
+	From uint64
+	// Once ends a watch of events when all that there are have been sent.
+	Once bool
+	// Exec is the command of WatchExec.
+	Exec *Exec
+}
 
 const (
 	watchIDSize = 16
@@ -59,6 +76,18 @@ type Source interface {
 	Stats(ctx context.Context, t TaskRef) (stats Stats, over bool, err error)
 }
 
+// EventSource is a Source that shows what happened to an attempt, too.
+type EventSource interface {
+	// Events passes lines from an offset on, until the attempt has ended, or only those that there are.
+	Events(ctx context.Context, t TaskRef, from uint64, once bool, emit func(offset uint64, piece []byte) error) error
+}
+
+// ExecSource is a Source that runs commands for owners. Who they are is its own to check: see Exec.Owner.
+type ExecSource interface {
+	// Exec runs a command and passes its output on.
+	Exec(ctx context.Context, t TaskRef, e Exec, emit func(offset uint64, piece []byte) error) (exitCode uint32, err error)
+}
+
 // Piece is something that is watched: of a log or of the figures.
 type Piece struct {
 	// Offset of Log counts bytes from the log's beginning.
@@ -66,6 +95,8 @@ type Piece struct {
 	Log    []byte
 	// Stats is nil in pieces of a log.
 	Stats *Stats
+	// Exit is the exit code of a command, and the last of its pieces.
+	Exit *uint32
 }
 
 func millis(t time.Time) int64 {
@@ -101,7 +132,7 @@ func statsFromProto(m *linkpb.WatchStats) *Stats {
 func pieceFromProto(m *linkpb.WatchPiece, kind WatchKind) (piece Piece, end bool, err error) {
 	switch body := m.GetBody().(type) {
 	case *linkpb.WatchPiece_Log:
-		if n := len(body.Log.GetData()); kind != WatchLog || n == 0 || n > MaxLogPiece {
+		if n := len(body.Log.GetData()); kind == WatchStats || n == 0 || n > MaxLogPiece {
 			return Piece{}, false, malformed("a piece of a log of %d bytes to a watch of kind %d", n, kind)
 		}
 		return Piece{Offset: body.Log.GetOffset(), Log: body.Log.GetData()}, false, nil
@@ -114,6 +145,13 @@ func pieceFromProto(m *linkpb.WatchPiece, kind WatchKind) (piece Piece, end bool
 		if failed := body.End.GetFailed(); failed != "" {
 			return Piece{}, true, fmt.Errorf("%w: %s", ErrWatchFailed, printable(failed))
 		}
+		if body.End.GetExited() != (kind == WatchExec) {
+			return Piece{}, true, malformed("an end with or without an exit code of a watch of kind %d", kind)
+		}
+		if body.End.GetExited() {
+			code := body.End.GetExitCode()
+			return Piece{Exit: &code}, true, nil
+		}
 		return Piece{}, true, nil
 	}
 	return Piece{}, false, malformed("a piece of a watch without anything in it")
@@ -122,6 +160,9 @@ func pieceFromProto(m *linkpb.WatchPiece, kind WatchKind) (piece Piece, end bool
 func pieceToProto(p Piece) *linkpb.WatchPiece {
 	if p.Stats != nil {
 		return &linkpb.WatchPiece{Body: &linkpb.WatchPiece_Stats{Stats: statsToProto(*p.Stats)}}
+	}
+	if p.Exit != nil {
+		return &linkpb.WatchPiece{Body: &linkpb.WatchPiece_End{End: &linkpb.WatchEnd{Exited: true, ExitCode: *p.Exit}}}
 	}
 	return &linkpb.WatchPiece{Body: &linkpb.WatchPiece_Log{Log: &linkpb.WatchLog{Offset: p.Offset, Data: p.Log}}}
 }
@@ -132,4 +173,17 @@ func endToProto(err error) *linkpb.WatchPiece {
 		failed = printable(err.Error())
 	}
 	return &linkpb.WatchPiece{Body: &linkpb.WatchPiece_End{End: &linkpb.WatchEnd{Failed: failed}}}
+}
+
+// shows reports whether an agent answers a kind of watch.
+func (h Hello) shows(kind WatchKind) bool {
+	switch kind {
+	case WatchLog, WatchStats:
+		return h.Watch
+	case WatchEvents:
+		return h.Events
+	case WatchExec:
+		return h.Exec
+	}
+	return false
 }

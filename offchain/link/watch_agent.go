@@ -19,9 +19,7 @@ type agentWatches struct {
 type agentWatch struct {
 	stream *agentStream
 	id     [watchIDSize]byte
-	kind   WatchKind
-	ref    TaskRef
-	from   uint64
+	ask    WatchAsk
 	cancel context.CancelFunc
 	leave  chan struct{} // one for each piece that may be sent
 }
@@ -41,21 +39,27 @@ func (w *agentWatch) grant(pieces uint32) bool {
 // takeWatchStart begins to show a task, whatever else is shown.
 func (s *agentStream) takeWatchStart(m *linkpb.WatchStart) error {
 	ref := TaskRef{JobID: m.GetJobId(), Slice: m.GetSlice(), Attempt: m.GetAttempt(), Task: m.GetTask()}
-	kind := WatchKind(m.GetKind())
+	ask := WatchAsk{Ref: ref, Kind: WatchKind(m.GetKind()), From: m.GetOffset(), Once: m.GetOnce()}
+	var err error
+	if ask.Exec, err = execFromProto(m.GetExec()); err != nil {
+		return err
+	}
 	switch {
-	case s.client.opts.Source == nil:
+	case !ask.Kind.shown():
+		return malformed("a watch of the unknown kind %d", ask.Kind)
+	case !s.client.opts.Hello.shows(ask.Kind):
 		return malformed("a watch, which this agent did not offer")
 	case len(m.GetId()) != watchIDSize:
 		return malformed("a watch id of %d bytes; send %d", len(m.GetId()), watchIDSize)
-	case kind != WatchLog && kind != WatchStats:
-		return malformed("a watch of the unknown kind %d", kind)
+	case (ask.Kind == WatchExec) != (ask.Exec != nil):
+		return malformed("a command to a watch of kind %d", ask.Kind)
 	}
 	if err := checkID("job_id", ref.JobID); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	w := &agentWatch{
-		stream: s, id: [watchIDSize]byte(m.GetId()), kind: kind, ref: ref, from: m.GetOffset(), cancel: cancel,
+		stream: s, id: [watchIDSize]byte(m.GetId()), ask: ask, cancel: cancel,
 		leave: make(chan struct{}, watchWindow),
 	}
 	w.grant(watchWindow)
@@ -72,11 +76,15 @@ func (s *agentStream) takeWatchStart(m *linkpb.WatchStart) error {
 	}
 	s.tasks.Go(func() {
 		defer cancel()
-		err := w.show(ctx)
+		exit, err := w.show(ctx)
 		s.watches.mu.Lock()
 		delete(s.watches.open, w.id)
 		s.watches.mu.Unlock()
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case exit != nil && err == nil:
+			w.send(pieceToProto(Piece{Exit: exit}))
+		default:
 			w.send(endToProto(err))
 		}
 	})
@@ -127,26 +135,37 @@ func (w *agentWatch) piece(ctx context.Context, p Piece) error {
 	return nil
 }
 
-// show returns nil when the task has ended.
-func (w *agentWatch) show(ctx context.Context) error {
+// show returns when the task, or the command, has ended.
+func (w *agentWatch) show(ctx context.Context) (exit *uint32, err error) {
 	source := w.stream.client.opts.Source
-	if w.kind == WatchLog {
-		return source.Follow(ctx, w.ref, w.from, func(offset uint64, log []byte) error {
-			for len(log) > 0 {
-				n := min(len(log), MaxLogPiece)
-				// The queue keeps it, and the caller uses its buffer again.
-				if err := w.piece(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
-					return err
-				}
-				offset, log = offset+uint64(n), log[n:]
+	emit := func(offset uint64, log []byte) error {
+		for len(log) > 0 {
+			n := min(len(log), MaxLogPiece)
+			// The queue keeps it, and the caller uses its buffer again.
+			if err := w.piece(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
+				return err
 			}
-			return nil
-		})
+			offset, log = offset+uint64(n), log[n:]
+		}
+		return nil
 	}
+	switch w.ask.Kind {
+	case WatchLog:
+		return nil, source.Follow(ctx, w.ask.Ref, w.ask.From, emit)
+	case WatchEvents: // a kind that the source has not is refused before
+		return nil, source.(EventSource).Events(ctx, w.ask.Ref, w.ask.From, w.ask.Once, emit)
+	case WatchExec:
+		code, err := source.(ExecSource).Exec(ctx, w.ask.Ref, *w.ask.Exec, emit)
+		return &code, err
+	}
+	return nil, w.showStats(ctx, source)
+}
+
+func (w *agentWatch) showStats(ctx context.Context, source Source) error {
 	ticker := time.NewTicker(w.stream.client.opts.StatsEach)
 	defer ticker.Stop()
 	for {
-		stats, over, err := source.Stats(ctx, w.ref)
+		stats, over, err := source.Stats(ctx, w.ask.Ref)
 		if err != nil {
 			return err
 		}

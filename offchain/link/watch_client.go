@@ -34,6 +34,10 @@ type Watcher struct {
 	JobID string
 	Task  uint32
 	Kind  WatchKind
+	// Once ends a watch of events when all that there are have been sent.
+	Once bool
+	// Exec is the signed command of WatchExec, which is only ever sent once: see ErrNotSent.
+	Exec  *Exec
 	Owner OwnerKey
 	// Piece gets each piece, Source before them where they come from, and Note what is waited for; the latter may be nil.
 	Piece  func(Piece) error
@@ -88,6 +92,10 @@ func (w *Watcher) Watch(ctx context.Context, oracle OracleAddress) (err error) {
 		return pin
 	}
 	switch status.Code(err) {
+	case codes.ResourceExhausted, codes.Unavailable:
+		if w.Kind == WatchExec {
+			return fmt.Errorf("%w: %s", ErrNotSent, printable(status.Convert(err).Message()))
+		}
 	case codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.InvalidArgument:
 		return fmt.Errorf("%w: %s", ErrMayNotWatch, printable(status.Convert(err).Message()))
 	case codes.Unimplemented:
@@ -100,6 +108,7 @@ func (w *Watcher) Watch(ctx context.Context, oracle OracleAddress) (err error) {
 func (w *Watcher) talk(stream linkpb.Watch_WatchClient, oracleID string) error {
 	request := &linkpb.WatchRequest{
 		Protocol: protocolVersion, JobId: w.JobID, Task: w.Task, Kind: linkpb.WatchKind(w.Kind), Offset: w.offset,
+		Once: w.Once, Exec: execToProto(w.Exec),
 		Source: &linkpb.WatchSource{NodeId: w.source.NodeID, Slice: w.source.Slice, Attempt: w.source.Attempt},
 	}
 	// An error of Send says less than that of Recv, which follows.
@@ -148,13 +157,14 @@ func (w *Watcher) take(msg *linkpb.WatchMessage) (end bool, err error) {
 		}
 	case *linkpb.WatchMessage_Piece:
 		piece, end, err := pieceFromProto(body.Piece, w.Kind)
-		if end || err != nil {
+		if err != nil || end && piece.Exit == nil {
 			return end, err
 		}
 		if err := w.Piece(piece); err != nil {
 			return false, errTaker{err}
 		}
 		w.offset = piece.Offset + uint64(len(piece.Log))
+		return end, nil
 	default:
 		return false, malformed("a message that an oracle does not send to owners now")
 	}

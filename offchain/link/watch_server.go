@@ -59,7 +59,10 @@ func (v *watchService) Watch(stream linkpb.Watch_WatchServer) error {
 	if err := o.admit(); err != nil {
 		return err
 	}
-	v.server.log.InfoContext(ctx, "owner watches", "job", o.request.GetJobId(), "task", o.request.GetTask())
+	v.server.log.InfoContext(ctx, "owner watches", "job", o.request.GetJobId(), "task", o.request.GetTask(), "kind", o.request.GetKind())
+	if WatchKind(o.request.GetKind()) == WatchExec {
+		return o.exec()
+	}
 	err := o.serve()
 	switch {
 	case errors.Is(err, errWatchTime):
@@ -119,7 +122,7 @@ func (o *ownerStream) admit() error {
 	switch {
 	case r.GetProtocol() != protocolVersion:
 		return status.Errorf(codes.InvalidArgument, "the first message must be a request in protocol %d", protocolVersion)
-	case kind != WatchLog && kind != WatchStats:
+	case !kind.shown():
 		return status.Errorf(codes.InvalidArgument, "kind %d cannot be watched", kind)
 	}
 	if err := checkID("job_id", r.GetJobId()); err != nil {
@@ -228,7 +231,8 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 	ctx, cancel := context.WithCancelCause(o.ctx)
 	defer cancel(nil)
 	go o.follow(ctx, place, cancel)
-	err = session.Watch(ctx, ref, WatchKind(o.request.GetKind()), o.offset, func(p Piece) error {
+	ask := WatchAsk{Ref: ref, Kind: WatchKind(o.request.GetKind()), From: o.offset, Once: o.request.GetOnce()}
+	err = session.Watch(ctx, ask, func(p Piece) error {
 		hungUp = o.send(&linkpb.WatchMessage{Body: &linkpb.WatchMessage_Piece{Piece: pieceToProto(p)}})
 		o.offset, o.noted = p.Offset+uint64(len(p.Log)), ""
 		return hungUp
@@ -236,6 +240,8 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 	switch {
 	case hungUp != nil:
 		return true, hungUp
+	case err == nil && ask.Once:
+		return true, o.end(nil)
 	case err == nil:
 		return o.over(place)
 	case o.ctx.Err() != nil:

@@ -18,12 +18,13 @@ type watch struct {
 	pieces chan *linkpb.WatchPiece
 }
 
-// Watch asks the agent to show a task, from an offset of its log on, and passes pieces until the task has ended, take returns an error,
-// or session or context end. The error is nil if the task has ended.
-func (s *Session) Watch(ctx context.Context, ref TaskRef, kind WatchKind, from uint64, take func(Piece) error) error {
-	if !s.hello.Watch {
-		return fmt.Errorf("%w: it runs an older release", ErrNotWatchable)
+// Watch asks the agent to show a task and passes pieces until the task has ended, take returns an error, or session or context end. The error
+// is nil if the task, or the command, has ended.
+func (s *Session) Watch(ctx context.Context, ask WatchAsk, take func(Piece) error) error {
+	if !s.hello.shows(ask.Kind) {
+		return fmt.Errorf("%w: it runs an older release, or does not allow it", ErrNotWatchable)
 	}
+	ref, kind := ask.Ref, ask.Kind
 	if err := s.watchPace.Wait(ctx); err != nil {
 		return err
 	}
@@ -50,7 +51,8 @@ func (s *Session) Watch(ctx context.Context, ref TaskRef, kind WatchKind, from u
 		}
 	}()
 	s.post(&linkpb.OracleMessage{Body: &linkpb.OracleMessage_Watch{Watch: &linkpb.WatchStart{
-		Id: id[:], JobId: ref.JobID, Slice: ref.Slice, Attempt: ref.Attempt, Task: ref.Task, Kind: linkpb.WatchKind(kind), Offset: from,
+		Id: id[:], JobId: ref.JobID, Slice: ref.Slice, Attempt: ref.Attempt, Task: ref.Task, Kind: linkpb.WatchKind(kind), Offset: ask.From,
+		Once: ask.Once, Exec: execToProto(ask.Exec),
 	}}})
 	for taken := uint32(0); ; {
 		select {
@@ -58,6 +60,9 @@ func (s *Session) Watch(ctx context.Context, ref TaskRef, kind WatchKind, from u
 			piece, end, err := pieceFromProto(m, kind)
 			if end || err != nil {
 				ended = end
+				if piece.Exit != nil {
+					return take(piece)
+				}
 				return err
 			}
 			if err := take(piece); err != nil {

@@ -114,11 +114,16 @@ type watchWorld struct {
 	server *Server
 	oracle OracleAddress
 	shows  *shower
+	source Source // shows, or something around it
 	jobs   *book
 	owner  accountKey
 }
 
 func newWatchWorld(t *testing.T, log string) *watchWorld {
+	return newWatchWorldOf(t, log, func(s *shower) Source { return s })
+}
+
+func newWatchWorldOf(t *testing.T, log string, source func(*shower) Source) *watchWorld {
 	w := &watchWorld{t: t, shows: newShower(log), owner: newAccountKey(1), jobs: &book{place: Place{NodeID: testNode, Slice: 2, Attempt: 3}}}
 	w.jobs.owner = w.owner.PubKey().Address()
 	var addr string
@@ -127,7 +132,8 @@ func newWatchWorld(t *testing.T, log string) *watchWorld {
 	})
 	w.oracle = OracleAddress{ID: testOracle, Endpoint: addr, Key: oracleKey.Public().(ed25519.PublicKey)}
 	opts := agentOptions(t, addr)
-	opts.Source, opts.StatsEach = w.shows, time.Millisecond
+	w.source = source(w.shows)
+	opts.Source, opts.StatsEach = w.source, time.Millisecond
 	runAgent(t, opts)
 	sessionOf(t, w.server, testNode)
 	return w
@@ -369,7 +375,7 @@ func TestHostileShows(t *testing.T) {
 			ended := make(chan error, 1)
 			block := make(chan struct{})
 			go func() {
-				ended <- sessionOf(t, s, testNode).Watch(watchContext(t), TaskRef{JobID: "j"}, WatchLog, 0, func(Piece) error { <-block; return nil })
+				ended <- sessionOf(t, s, testNode).Watch(watchContext(t), WatchAsk{Ref: TaskRef{JobID: "j"}, Kind: WatchLog}, func(Piece) error { <-block; return nil })
 			}()
 			for _, msg := range send(a.recv().GetWatch().GetId()) {
 				if a.stream.Send(msg) != nil {

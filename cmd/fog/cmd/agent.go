@@ -37,6 +37,7 @@ type agentFlags struct {
 	volumes      string
 	serviceNet   string
 	gpus         string
+	allowExec    bool
 	firewall     string
 	dir, node    string
 	cpus, memory string
@@ -67,6 +68,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().Uint64Var(&f.cacheMiB, "cache-mib", 4096, "MiB of disk for modules, images and inputs; as much again for images in the Docker Engine")
 	run.Flags().StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
 	run.Flags().StringVar(&f.publish, "publish", "", "address of this machine on which ports of services are published (default all)")
+	run.Flags().BoolVar(&f.allowExec, "allow-exec", false, "let owners run commands in the containers of their jobs that ask for it; each use is written to exec.log in the agent's folder")
 	run.Flags().StringVar(&f.gpus, "gpus", gpusAuto, gpusUsage)
 	run.Flags().StringVar(&f.serviceNet, "service-net", docker.DefaultServiceNet, "range of addresses for the networks of services; one that nothing else here uses")
 	run.Flags().StringVar(&f.firewall, "firewall", firewallAuto, firewallUsage)
@@ -178,7 +180,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	}
 	cfg := agent.Config{
 		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dir: a.agentDir(f),
-		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log,
+		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log, AllowExec: f.allowExec,
 	}
 	if f.dispatcher == dispatcherDirect {
 		if opts.Disk, err = a.disk(f.volumes); err != nil {

@@ -23,7 +23,7 @@ import (
 func newJobCmd(a *app) *cobra.Command {
 	return group("job", "Write, submit and follow jobs, and get their results",
 		newJobInitCmd(a), newJobSchemaCmd(a), newJobPushCmd(a), newJobPlanCmd(a), newJobSubmitCmd(a),
-		newJobStatusCmd(a), newJobWhyCmd(a), newJobWatchCmd(a), newJobListCmd(a), newJobLogsCmd(a), newJobStatsCmd(a), newJobResultCmd(a),
+		newJobStatusCmd(a), newJobWhyCmd(a), newJobWatchCmd(a), newJobListCmd(a), newJobLogsCmd(a), newJobStatsCmd(a), newJobEventsCmd(a), newJobExecCmd(a), newJobResultCmd(a),
 		newJobAcceptCmd(a), newJobTopUpCmd(a), newJobUpdateCmd(a), newJobScaleCmd(a), newJobCancelCmd(a), newJobWithdrawCmd(a),
 	)
 }

@@ -13,6 +13,7 @@ import (
 var (
 	_ dispatch.Services = (*Dispatcher)(nil)
 	_ dispatch.Observer = (*Dispatcher)(nil)
+	_ dispatch.Executor = (*Dispatcher)(nil)
 )
 
 // lookAgain is the pause between two looks at a log that is followed.
@@ -114,4 +115,18 @@ func (d *Dispatcher) Stats(ctx context.Context, id dispatch.AttemptID, task uint
 	}
 	now.Started, now.Running = t.beganAt(task)
 	return now, nil
+}
+
+// Exec implements dispatch.Executor.
+func (d *Dispatcher) Exec(ctx context.Context, id dispatch.AttemptID, task uint32, c dispatch.Command) (uint32, error) {
+	t, err := d.task(ctx, id, task)
+	switch {
+	case err != nil:
+		return 0, err
+	case !t.assignment.Exec:
+		return 0, fmt.Errorf("attempt %s: %w", id, dispatch.ErrNoExec)
+	case d.docker == nil:
+		return 0, docker.ErrNone
+	}
+	return d.docker.Exec(ctx, docker.Task{Assignment: t.assignment, Number: task}, c)
 }

@@ -36,18 +36,26 @@ const (
 	WatchKind_WATCH_KIND_LOG WatchKind = 1
 	// WATCH_KIND_STATS: what the task takes, every few seconds.
 	WatchKind_WATCH_KIND_STATS WatchKind = 2
+	// WATCH_KIND_EVENTS: what happens to the attempt, a JSON object a line.
+	WatchKind_WATCH_KIND_EVENTS WatchKind = 3
+	// WATCH_KIND_EXEC: the output of a command that is run for this watch.
+	WatchKind_WATCH_KIND_EXEC WatchKind = 4
 )
 
 var WatchKind_name = map[int32]string{
 	0: "WATCH_KIND_UNSPECIFIED",
 	1: "WATCH_KIND_LOG",
 	2: "WATCH_KIND_STATS",
+	3: "WATCH_KIND_EVENTS",
+	4: "WATCH_KIND_EXEC",
 }
 
 var WatchKind_value = map[string]int32{
 	"WATCH_KIND_UNSPECIFIED": 0,
 	"WATCH_KIND_LOG":         1,
 	"WATCH_KIND_STATS":       2,
+	"WATCH_KIND_EVENTS":      3,
+	"WATCH_KIND_EXEC":        4,
 }
 
 func (x WatchKind) String() string {
@@ -361,6 +369,10 @@ type WatchRequest struct {
 	// source and offset say how far the owner has read; of another source all is sent.
 	Source *WatchSource `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
 	Offset uint64       `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
+	// once ends a watch of events when all that there are have been sent.
+	Once bool `protobuf:"varint,7,opt,name=once,proto3" json:"once,omitempty"`
+	// exec is the command of WATCH_KIND_EXEC.
+	Exec *Exec `protobuf:"bytes,8,opt,name=exec,proto3" json:"exec,omitempty"`
 }
 
 func (m *WatchRequest) Reset()         { *m = WatchRequest{} }
@@ -438,6 +450,133 @@ func (m *WatchRequest) GetOffset() uint64 {
 	return 0
 }
 
+func (m *WatchRequest) GetOnce() bool {
+	if m != nil {
+		return m.Once
+	}
+	return false
+}
+
+func (m *WatchRequest) GetExec() *Exec {
+	if m != nil {
+		return m.Exec
+	}
+	return nil
+}
+
+// Exec is a command that a job's owner wants run beside the program of a task, in its container. The agent checks the signature, so that no
+// oracle can run or change one.
+type Exec struct {
+	NodeId  string   `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Slice   uint32   `protobuf:"varint,2,opt,name=slice,proto3" json:"slice,omitempty"`
+	Attempt uint32   `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Args    []string `protobuf:"bytes,4,rep,name=args,proto3" json:"args,omitempty"`
+	Stdin   []byte   `protobuf:"bytes,5,opt,name=stdin,proto3" json:"stdin,omitempty"`
+	// nonce has 32 bytes that this owner never sent before.
+	Nonce []byte `protobuf:"bytes,6,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	// issued is the Unix second of the signature, which is good for two minutes.
+	Issued int64 `protobuf:"varint,7,opt,name=issued,proto3" json:"issued,omitempty"`
+	// key is the owner's secp256k1 key, compressed, and signature of that key over the command's signing bytes (offchain/link, exec.go).
+	Key       []byte `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
+	Signature []byte `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"`
+}
+
+func (m *Exec) Reset()         { *m = Exec{} }
+func (m *Exec) String() string { return proto.CompactTextString(m) }
+func (*Exec) ProtoMessage()    {}
+func (*Exec) Descriptor() ([]byte, []int) {
+	return fileDescriptor_31175a937781575c, []int{3}
+}
+func (m *Exec) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Exec) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Exec.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Exec) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Exec.Merge(m, src)
+}
+func (m *Exec) XXX_Size() int {
+	return m.Size()
+}
+func (m *Exec) XXX_DiscardUnknown() {
+	xxx_messageInfo_Exec.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Exec proto.InternalMessageInfo
+
+func (m *Exec) GetNodeId() string {
+	if m != nil {
+		return m.NodeId
+	}
+	return ""
+}
+
+func (m *Exec) GetSlice() uint32 {
+	if m != nil {
+		return m.Slice
+	}
+	return 0
+}
+
+func (m *Exec) GetAttempt() uint32 {
+	if m != nil {
+		return m.Attempt
+	}
+	return 0
+}
+
+func (m *Exec) GetArgs() []string {
+	if m != nil {
+		return m.Args
+	}
+	return nil
+}
+
+func (m *Exec) GetStdin() []byte {
+	if m != nil {
+		return m.Stdin
+	}
+	return nil
+}
+
+func (m *Exec) GetNonce() []byte {
+	if m != nil {
+		return m.Nonce
+	}
+	return nil
+}
+
+func (m *Exec) GetIssued() int64 {
+	if m != nil {
+		return m.Issued
+	}
+	return 0
+}
+
+func (m *Exec) GetKey() []byte {
+	if m != nil {
+		return m.Key
+	}
+	return nil
+}
+
+func (m *Exec) GetSignature() []byte {
+	if m != nil {
+		return m.Signature
+	}
+	return nil
+}
+
 // WatchNonce has 32 bytes that this oracle never sent before.
 type WatchNonce struct {
 	Nonce []byte `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"`
@@ -447,7 +586,7 @@ func (m *WatchNonce) Reset()         { *m = WatchNonce{} }
 func (m *WatchNonce) String() string { return proto.CompactTextString(m) }
 func (*WatchNonce) ProtoMessage()    {}
 func (*WatchNonce) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{3}
+	return fileDescriptor_31175a937781575c, []int{4}
 }
 func (m *WatchNonce) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -495,7 +634,7 @@ func (m *WatchProof) Reset()         { *m = WatchProof{} }
 func (m *WatchProof) String() string { return proto.CompactTextString(m) }
 func (*WatchProof) ProtoMessage()    {}
 func (*WatchProof) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{4}
+	return fileDescriptor_31175a937781575c, []int{5}
 }
 func (m *WatchProof) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -549,7 +688,7 @@ func (m *WatchSource) Reset()         { *m = WatchSource{} }
 func (m *WatchSource) String() string { return proto.CompactTextString(m) }
 func (*WatchSource) ProtoMessage()    {}
 func (*WatchSource) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{5}
+	return fileDescriptor_31175a937781575c, []int{6}
 }
 func (m *WatchSource) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -610,13 +749,16 @@ type WatchStart struct {
 	Kind    WatchKind `protobuf:"varint,6,opt,name=kind,proto3,enum=fog.agent.v1.WatchKind" json:"kind,omitempty"`
 	// offset is where in the log to begin.
 	Offset uint64 `protobuf:"varint,7,opt,name=offset,proto3" json:"offset,omitempty"`
+	// once and exec are as in WatchRequest.
+	Once bool  `protobuf:"varint,8,opt,name=once,proto3" json:"once,omitempty"`
+	Exec *Exec `protobuf:"bytes,9,opt,name=exec,proto3" json:"exec,omitempty"`
 }
 
 func (m *WatchStart) Reset()         { *m = WatchStart{} }
 func (m *WatchStart) String() string { return proto.CompactTextString(m) }
 func (*WatchStart) ProtoMessage()    {}
 func (*WatchStart) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{6}
+	return fileDescriptor_31175a937781575c, []int{7}
 }
 func (m *WatchStart) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -694,6 +836,20 @@ func (m *WatchStart) GetOffset() uint64 {
 	return 0
 }
 
+func (m *WatchStart) GetOnce() bool {
+	if m != nil {
+		return m.Once
+	}
+	return false
+}
+
+func (m *WatchStart) GetExec() *Exec {
+	if m != nil {
+		return m.Exec
+	}
+	return nil
+}
+
 // WatchMore lets the agent send so many pieces more; a watch begins with 4.
 type WatchMore struct {
 	Id     []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -704,7 +860,7 @@ func (m *WatchMore) Reset()         { *m = WatchMore{} }
 func (m *WatchMore) String() string { return proto.CompactTextString(m) }
 func (*WatchMore) ProtoMessage()    {}
 func (*WatchMore) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{7}
+	return fileDescriptor_31175a937781575c, []int{8}
 }
 func (m *WatchMore) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -756,7 +912,7 @@ func (m *WatchStop) Reset()         { *m = WatchStop{} }
 func (m *WatchStop) String() string { return proto.CompactTextString(m) }
 func (*WatchStop) ProtoMessage()    {}
 func (*WatchStop) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{8}
+	return fileDescriptor_31175a937781575c, []int{9}
 }
 func (m *WatchStop) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -808,7 +964,7 @@ func (m *WatchPiece) Reset()         { *m = WatchPiece{} }
 func (m *WatchPiece) String() string { return proto.CompactTextString(m) }
 func (*WatchPiece) ProtoMessage()    {}
 func (*WatchPiece) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{9}
+	return fileDescriptor_31175a937781575c, []int{10}
 }
 func (m *WatchPiece) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -912,7 +1068,7 @@ func (m *WatchLog) Reset()         { *m = WatchLog{} }
 func (m *WatchLog) String() string { return proto.CompactTextString(m) }
 func (*WatchLog) ProtoMessage()    {}
 func (*WatchLog) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{10}
+	return fileDescriptor_31175a937781575c, []int{11}
 }
 func (m *WatchLog) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -977,7 +1133,7 @@ func (m *WatchStats) Reset()         { *m = WatchStats{} }
 func (m *WatchStats) String() string { return proto.CompactTextString(m) }
 func (*WatchStats) ProtoMessage()    {}
 func (*WatchStats) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{11}
+	return fileDescriptor_31175a937781575c, []int{12}
 }
 func (m *WatchStats) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1080,13 +1236,16 @@ func (m *WatchStats) GetSent() uint64 {
 type WatchEnd struct {
 	// failed says why there is nothing more; empty if the task has ended.
 	Failed string `protobuf:"bytes,1,opt,name=failed,proto3" json:"failed,omitempty"`
+	// exited is true if a command has ended, with exit_code.
+	Exited   bool   `protobuf:"varint,2,opt,name=exited,proto3" json:"exited,omitempty"`
+	ExitCode uint32 `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
 }
 
 func (m *WatchEnd) Reset()         { *m = WatchEnd{} }
 func (m *WatchEnd) String() string { return proto.CompactTextString(m) }
 func (*WatchEnd) ProtoMessage()    {}
 func (*WatchEnd) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{12}
+	return fileDescriptor_31175a937781575c, []int{13}
 }
 func (m *WatchEnd) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1122,6 +1281,20 @@ func (m *WatchEnd) GetFailed() string {
 	return ""
 }
 
+func (m *WatchEnd) GetExited() bool {
+	if m != nil {
+		return m.Exited
+	}
+	return false
+}
+
+func (m *WatchEnd) GetExitCode() uint32 {
+	if m != nil {
+		return m.ExitCode
+	}
+	return 0
+}
+
 // AgentMessage is anything that an agent says.
 type AgentMessage struct {
 	// Types that are valid to be assigned to Body:
@@ -1135,7 +1308,6 @@ type AgentMessage struct {
 	//	*AgentMessage_Progress
 	//	*AgentMessage_Offers
 	//	*AgentMessage_Watch
-	//	*AgentMessage_Piece
 	Body isAgentMessage_Body `protobuf_oneof:"body"`
 }
 
@@ -1143,7 +1315,7 @@ func (m *AgentMessage) Reset()         { *m = AgentMessage{} }
 func (m *AgentMessage) String() string { return proto.CompactTextString(m) }
 func (*AgentMessage) ProtoMessage()    {}
 func (*AgentMessage) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{13}
+	return fileDescriptor_31175a937781575c, []int{14}
 }
 func (m *AgentMessage) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1205,9 +1377,6 @@ type AgentMessage_Offers struct {
 type AgentMessage_Watch struct {
 	Watch *WatchPiece `protobuf:"bytes,9,opt,name=watch,proto3,oneof" json:"watch,omitempty"`
 }
-type AgentMessage_Piece struct {
-	Piece *ChallengePiece `protobuf:"bytes,10,opt,name=piece,proto3,oneof" json:"piece,omitempty"`
-}
 
 func (*AgentMessage_Hello) isAgentMessage_Body()    {}
 func (*AgentMessage_Pong) isAgentMessage_Body()     {}
@@ -1218,7 +1387,6 @@ func (*AgentMessage_Report) isAgentMessage_Body()   {}
 func (*AgentMessage_Progress) isAgentMessage_Body() {}
 func (*AgentMessage_Offers) isAgentMessage_Body()   {}
 func (*AgentMessage_Watch) isAgentMessage_Body()    {}
-func (*AgentMessage_Piece) isAgentMessage_Body()    {}
 
 func (m *AgentMessage) GetBody() isAgentMessage_Body {
 	if m != nil {
@@ -1290,13 +1458,6 @@ func (m *AgentMessage) GetWatch() *WatchPiece {
 	return nil
 }
 
-func (m *AgentMessage) GetPiece() *ChallengePiece {
-	if x, ok := m.GetBody().(*AgentMessage_Piece); ok {
-		return x.Piece
-	}
-	return nil
-}
-
 // XXX_OneofWrappers is for the internal use of the proto package.
 func (*AgentMessage) XXX_OneofWrappers() []interface{} {
 	return []interface{}{
@@ -1309,7 +1470,6 @@ func (*AgentMessage) XXX_OneofWrappers() []interface{} {
 		(*AgentMessage_Progress)(nil),
 		(*AgentMessage_Offers)(nil),
 		(*AgentMessage_Watch)(nil),
-		(*AgentMessage_Piece)(nil),
 	}
 }
 
@@ -1327,7 +1487,6 @@ type OracleMessage struct {
 	//	*OracleMessage_Watch
 	//	*OracleMessage_More
 	//	*OracleMessage_Unwatch
-	//	*OracleMessage_Piece
 	Body isOracleMessage_Body `protobuf_oneof:"body"`
 }
 
@@ -1335,7 +1494,7 @@ func (m *OracleMessage) Reset()         { *m = OracleMessage{} }
 func (m *OracleMessage) String() string { return proto.CompactTextString(m) }
 func (*OracleMessage) ProtoMessage()    {}
 func (*OracleMessage) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{14}
+	return fileDescriptor_31175a937781575c, []int{15}
 }
 func (m *OracleMessage) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1400,9 +1559,6 @@ type OracleMessage_More struct {
 type OracleMessage_Unwatch struct {
 	Unwatch *WatchStop `protobuf:"bytes,10,opt,name=unwatch,proto3,oneof" json:"unwatch,omitempty"`
 }
-type OracleMessage_Piece struct {
-	Piece *ChallengePiece `protobuf:"bytes,11,opt,name=piece,proto3,oneof" json:"piece,omitempty"`
-}
 
 func (*OracleMessage_Welcome) isOracleMessage_Body() {}
 func (*OracleMessage_Ping) isOracleMessage_Body()    {}
@@ -1414,7 +1570,6 @@ func (*OracleMessage_Offers) isOracleMessage_Body()  {}
 func (*OracleMessage_Watch) isOracleMessage_Body()   {}
 func (*OracleMessage_More) isOracleMessage_Body()    {}
 func (*OracleMessage_Unwatch) isOracleMessage_Body() {}
-func (*OracleMessage_Piece) isOracleMessage_Body()   {}
 
 func (m *OracleMessage) GetBody() isOracleMessage_Body {
 	if m != nil {
@@ -1493,13 +1648,6 @@ func (m *OracleMessage) GetUnwatch() *WatchStop {
 	return nil
 }
 
-func (m *OracleMessage) GetPiece() *ChallengePiece {
-	if x, ok := m.GetBody().(*OracleMessage_Piece); ok {
-		return x.Piece
-	}
-	return nil
-}
-
 // XXX_OneofWrappers is for the internal use of the proto package.
 func (*OracleMessage) XXX_OneofWrappers() []interface{} {
 	return []interface{}{
@@ -1513,7 +1661,6 @@ func (*OracleMessage) XXX_OneofWrappers() []interface{} {
 		(*OracleMessage_Watch)(nil),
 		(*OracleMessage_More)(nil),
 		(*OracleMessage_Unwatch)(nil),
-		(*OracleMessage_Piece)(nil),
 	}
 }
 
@@ -1529,15 +1676,16 @@ type Hello struct {
 	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
 	// watch says that the agent answers WatchStart; it is sent no other.
 	Watch bool `protobuf:"varint,5,opt,name=watch,proto3" json:"watch,omitempty"`
-	// network says that the agent takes the tasks that measure its network; it is sent no others of them.
-	Network bool `protobuf:"varint,6,opt,name=network,proto3" json:"network,omitempty"`
+	// events and exec say that it answers these kinds of WatchStart.
+	Events bool `protobuf:"varint,6,opt,name=events,proto3" json:"events,omitempty"`
+	Exec   bool `protobuf:"varint,7,opt,name=exec,proto3" json:"exec,omitempty"`
 }
 
 func (m *Hello) Reset()         { *m = Hello{} }
 func (m *Hello) String() string { return proto.CompactTextString(m) }
 func (*Hello) ProtoMessage()    {}
 func (*Hello) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{15}
+	return fileDescriptor_31175a937781575c, []int{16}
 }
 func (m *Hello) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1601,9 +1749,16 @@ func (m *Hello) GetWatch() bool {
 	return false
 }
 
-func (m *Hello) GetNetwork() bool {
+func (m *Hello) GetEvents() bool {
 	if m != nil {
-		return m.Network
+		return m.Events
+	}
+	return false
+}
+
+func (m *Hello) GetExec() bool {
+	if m != nil {
+		return m.Exec
 	}
 	return false
 }
@@ -1621,7 +1776,7 @@ func (m *Welcome) Reset()         { *m = Welcome{} }
 func (m *Welcome) String() string { return proto.CompactTextString(m) }
 func (*Welcome) ProtoMessage()    {}
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{16}
+	return fileDescriptor_31175a937781575c, []int{17}
 }
 func (m *Welcome) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1681,7 +1836,7 @@ func (m *Ping) Reset()         { *m = Ping{} }
 func (m *Ping) String() string { return proto.CompactTextString(m) }
 func (*Ping) ProtoMessage()    {}
 func (*Ping) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{17}
+	return fileDescriptor_31175a937781575c, []int{18}
 }
 func (m *Ping) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1728,7 +1883,7 @@ func (m *Pong) Reset()         { *m = Pong{} }
 func (m *Pong) String() string { return proto.CompactTextString(m) }
 func (*Pong) ProtoMessage()    {}
 func (*Pong) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{18}
+	return fileDescriptor_31175a937781575c, []int{19}
 }
 func (m *Pong) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1781,7 +1936,7 @@ func (m *ChallengeReserve) Reset()         { *m = ChallengeReserve{} }
 func (m *ChallengeReserve) String() string { return proto.CompactTextString(m) }
 func (*ChallengeReserve) ProtoMessage()    {}
 func (*ChallengeReserve) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{19}
+	return fileDescriptor_31175a937781575c, []int{20}
 }
 func (m *ChallengeReserve) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1826,7 +1981,7 @@ func (m *ChallengeGrant) Reset()         { *m = ChallengeGrant{} }
 func (m *ChallengeGrant) String() string { return proto.CompactTextString(m) }
 func (*ChallengeGrant) ProtoMessage()    {}
 func (*ChallengeGrant) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{20}
+	return fileDescriptor_31175a937781575c, []int{21}
 }
 func (m *ChallengeGrant) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1874,8 +2029,6 @@ type ChallengeStart struct {
 	//	*ChallengeStart_MemoryWalk
 	//	*ChallengeStart_DiskPrepare
 	//	*ChallengeStart_DiskRead
-	//	*ChallengeStart_NetworkSend
-	//	*ChallengeStart_NetworkReceive
 	Task isChallengeStart_Task `protobuf_oneof:"task"`
 }
 
@@ -1883,7 +2036,7 @@ func (m *ChallengeStart) Reset()         { *m = ChallengeStart{} }
 func (m *ChallengeStart) String() string { return proto.CompactTextString(m) }
 func (*ChallengeStart) ProtoMessage()    {}
 func (*ChallengeStart) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{21}
+	return fileDescriptor_31175a937781575c, []int{22}
 }
 func (m *ChallengeStart) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1933,20 +2086,12 @@ type ChallengeStart_DiskPrepare struct {
 type ChallengeStart_DiskRead struct {
 	DiskRead *DiskReadTask `protobuf:"bytes,7,opt,name=disk_read,json=diskRead,proto3,oneof" json:"disk_read,omitempty"`
 }
-type ChallengeStart_NetworkSend struct {
-	NetworkSend *NetworkSendTask `protobuf:"bytes,8,opt,name=network_send,json=networkSend,proto3,oneof" json:"network_send,omitempty"`
-}
-type ChallengeStart_NetworkReceive struct {
-	NetworkReceive *NetworkReceiveTask `protobuf:"bytes,9,opt,name=network_receive,json=networkReceive,proto3,oneof" json:"network_receive,omitempty"`
-}
 
-func (*ChallengeStart_Cpu) isChallengeStart_Task()            {}
-func (*ChallengeStart_MemoryFill) isChallengeStart_Task()     {}
-func (*ChallengeStart_MemoryWalk) isChallengeStart_Task()     {}
-func (*ChallengeStart_DiskPrepare) isChallengeStart_Task()    {}
-func (*ChallengeStart_DiskRead) isChallengeStart_Task()       {}
-func (*ChallengeStart_NetworkSend) isChallengeStart_Task()    {}
-func (*ChallengeStart_NetworkReceive) isChallengeStart_Task() {}
+func (*ChallengeStart_Cpu) isChallengeStart_Task()         {}
+func (*ChallengeStart_MemoryFill) isChallengeStart_Task()  {}
+func (*ChallengeStart_MemoryWalk) isChallengeStart_Task()  {}
+func (*ChallengeStart_DiskPrepare) isChallengeStart_Task() {}
+func (*ChallengeStart_DiskRead) isChallengeStart_Task()    {}
 
 func (m *ChallengeStart) GetTask() isChallengeStart_Task {
 	if m != nil {
@@ -2004,20 +2149,6 @@ func (m *ChallengeStart) GetDiskRead() *DiskReadTask {
 	return nil
 }
 
-func (m *ChallengeStart) GetNetworkSend() *NetworkSendTask {
-	if x, ok := m.GetTask().(*ChallengeStart_NetworkSend); ok {
-		return x.NetworkSend
-	}
-	return nil
-}
-
-func (m *ChallengeStart) GetNetworkReceive() *NetworkReceiveTask {
-	if x, ok := m.GetTask().(*ChallengeStart_NetworkReceive); ok {
-		return x.NetworkReceive
-	}
-	return nil
-}
-
 // XXX_OneofWrappers is for the internal use of the proto package.
 func (*ChallengeStart) XXX_OneofWrappers() []interface{} {
 	return []interface{}{
@@ -2026,78 +2157,14 @@ func (*ChallengeStart) XXX_OneofWrappers() []interface{} {
 		(*ChallengeStart_MemoryWalk)(nil),
 		(*ChallengeStart_DiskPrepare)(nil),
 		(*ChallengeStart_DiskRead)(nil),
-		(*ChallengeStart_NetworkSend)(nil),
-		(*ChallengeStart_NetworkReceive)(nil),
 	}
-}
-
-// ChallengePiece is a part of what a step carries over the network, in order; only within what the step asks for.
-type ChallengePiece struct {
-	Id   []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Step uint32 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
-	// data of at most 64 KiB.
-	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-}
-
-func (m *ChallengePiece) Reset()         { *m = ChallengePiece{} }
-func (m *ChallengePiece) String() string { return proto.CompactTextString(m) }
-func (*ChallengePiece) ProtoMessage()    {}
-func (*ChallengePiece) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{22}
-}
-func (m *ChallengePiece) XXX_Unmarshal(b []byte) error {
-	return m.Unmarshal(b)
-}
-func (m *ChallengePiece) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
-	if deterministic {
-		return xxx_messageInfo_ChallengePiece.Marshal(b, m, deterministic)
-	} else {
-		b = b[:cap(b)]
-		n, err := m.MarshalToSizedBuffer(b)
-		if err != nil {
-			return nil, err
-		}
-		return b[:n], nil
-	}
-}
-func (m *ChallengePiece) XXX_Merge(src proto.Message) {
-	xxx_messageInfo_ChallengePiece.Merge(m, src)
-}
-func (m *ChallengePiece) XXX_Size() int {
-	return m.Size()
-}
-func (m *ChallengePiece) XXX_DiscardUnknown() {
-	xxx_messageInfo_ChallengePiece.DiscardUnknown(m)
-}
-
-var xxx_messageInfo_ChallengePiece proto.InternalMessageInfo
-
-func (m *ChallengePiece) GetId() []byte {
-	if m != nil {
-		return m.Id
-	}
-	return nil
-}
-
-func (m *ChallengePiece) GetStep() uint32 {
-	if m != nil {
-		return m.Step
-	}
-	return 0
-}
-
-func (m *ChallengePiece) GetData() []byte {
-	if m != nil {
-		return m.Data
-	}
-	return nil
 }
 
 // ChallengeAnswer answers one step; the oracle's clock stops when it arrives.
 type ChallengeAnswer struct {
 	Id   []byte `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Step uint32 `protobuf:"varint,2,opt,name=step,proto3" json:"step,omitempty"`
-	// values: one result per base, one state per segment, one digest per read, or the digest of what was received; none for fill, prepare and send.
+	// values: one result per base, one state per segment, or one digest per read; none for fill and prepare.
 	Values [][]byte `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
 }
 
@@ -2498,104 +2565,6 @@ func (m *DiskReadTask) GetReads() uint32 {
 	return 0
 }
 
-// NetworkSendTask: send so many bytes of the stream of the seed, in pieces, then the answer.
-type NetworkSendTask struct {
-	Seed  []byte `protobuf:"bytes,1,opt,name=seed,proto3" json:"seed,omitempty"`
-	Bytes uint64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
-}
-
-func (m *NetworkSendTask) Reset()         { *m = NetworkSendTask{} }
-func (m *NetworkSendTask) String() string { return proto.CompactTextString(m) }
-func (*NetworkSendTask) ProtoMessage()    {}
-func (*NetworkSendTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{30}
-}
-func (m *NetworkSendTask) XXX_Unmarshal(b []byte) error {
-	return m.Unmarshal(b)
-}
-func (m *NetworkSendTask) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
-	if deterministic {
-		return xxx_messageInfo_NetworkSendTask.Marshal(b, m, deterministic)
-	} else {
-		b = b[:cap(b)]
-		n, err := m.MarshalToSizedBuffer(b)
-		if err != nil {
-			return nil, err
-		}
-		return b[:n], nil
-	}
-}
-func (m *NetworkSendTask) XXX_Merge(src proto.Message) {
-	xxx_messageInfo_NetworkSendTask.Merge(m, src)
-}
-func (m *NetworkSendTask) XXX_Size() int {
-	return m.Size()
-}
-func (m *NetworkSendTask) XXX_DiscardUnknown() {
-	xxx_messageInfo_NetworkSendTask.DiscardUnknown(m)
-}
-
-var xxx_messageInfo_NetworkSendTask proto.InternalMessageInfo
-
-func (m *NetworkSendTask) GetSeed() []byte {
-	if m != nil {
-		return m.Seed
-	}
-	return nil
-}
-
-func (m *NetworkSendTask) GetBytes() uint64 {
-	if m != nil {
-		return m.Bytes
-	}
-	return 0
-}
-
-// NetworkReceiveTask: take so many bytes, which follow in pieces, and say their SHA-256.
-type NetworkReceiveTask struct {
-	Bytes uint64 `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
-}
-
-func (m *NetworkReceiveTask) Reset()         { *m = NetworkReceiveTask{} }
-func (m *NetworkReceiveTask) String() string { return proto.CompactTextString(m) }
-func (*NetworkReceiveTask) ProtoMessage()    {}
-func (*NetworkReceiveTask) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{31}
-}
-func (m *NetworkReceiveTask) XXX_Unmarshal(b []byte) error {
-	return m.Unmarshal(b)
-}
-func (m *NetworkReceiveTask) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
-	if deterministic {
-		return xxx_messageInfo_NetworkReceiveTask.Marshal(b, m, deterministic)
-	} else {
-		b = b[:cap(b)]
-		n, err := m.MarshalToSizedBuffer(b)
-		if err != nil {
-			return nil, err
-		}
-		return b[:n], nil
-	}
-}
-func (m *NetworkReceiveTask) XXX_Merge(src proto.Message) {
-	xxx_messageInfo_NetworkReceiveTask.Merge(m, src)
-}
-func (m *NetworkReceiveTask) XXX_Size() int {
-	return m.Size()
-}
-func (m *NetworkReceiveTask) XXX_DiscardUnknown() {
-	xxx_messageInfo_NetworkReceiveTask.DiscardUnknown(m)
-}
-
-var xxx_messageInfo_NetworkReceiveTask proto.InternalMessageInfo
-
-func (m *NetworkReceiveTask) GetBytes() uint64 {
-	if m != nil {
-		return m.Bytes
-	}
-	return 0
-}
-
 // TaskOutcome is how one task ended.
 type TaskOutcome struct {
 	// task is the number within the job.
@@ -2610,7 +2579,7 @@ func (m *TaskOutcome) Reset()         { *m = TaskOutcome{} }
 func (m *TaskOutcome) String() string { return proto.CompactTextString(m) }
 func (*TaskOutcome) ProtoMessage()    {}
 func (*TaskOutcome) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{32}
+	return fileDescriptor_31175a937781575c, []int{30}
 }
 func (m *TaskOutcome) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -2685,7 +2654,7 @@ func (m *Report) Reset()         { *m = Report{} }
 func (m *Report) String() string { return proto.CompactTextString(m) }
 func (*Report) ProtoMessage()    {}
 func (*Report) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{33}
+	return fileDescriptor_31175a937781575c, []int{31}
 }
 func (m *Report) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -2774,7 +2743,7 @@ func (m *SignedReport) Reset()         { *m = SignedReport{} }
 func (m *SignedReport) String() string { return proto.CompactTextString(m) }
 func (*SignedReport) ProtoMessage()    {}
 func (*SignedReport) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{34}
+	return fileDescriptor_31175a937781575c, []int{32}
 }
 func (m *SignedReport) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -2829,7 +2798,7 @@ func (m *Ack) Reset()         { *m = Ack{} }
 func (m *Ack) String() string { return proto.CompactTextString(m) }
 func (*Ack) ProtoMessage()    {}
 func (*Ack) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{35}
+	return fileDescriptor_31175a937781575c, []int{33}
 }
 func (m *Ack) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -2886,7 +2855,7 @@ func (m *Progress) Reset()         { *m = Progress{} }
 func (m *Progress) String() string { return proto.CompactTextString(m) }
 func (*Progress) ProtoMessage()    {}
 func (*Progress) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{36}
+	return fileDescriptor_31175a937781575c, []int{34}
 }
 func (m *Progress) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -2967,7 +2936,7 @@ func (m *OffersRequest) Reset()         { *m = OffersRequest{} }
 func (m *OffersRequest) String() string { return proto.CompactTextString(m) }
 func (*OffersRequest) ProtoMessage()    {}
 func (*OffersRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{37}
+	return fileDescriptor_31175a937781575c, []int{35}
 }
 func (m *OffersRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -3019,7 +2988,7 @@ func (m *OffersReport) Reset()         { *m = OffersReport{} }
 func (m *OffersReport) String() string { return proto.CompactTextString(m) }
 func (*OffersReport) ProtoMessage()    {}
 func (*OffersReport) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{38}
+	return fileDescriptor_31175a937781575c, []int{36}
 }
 func (m *OffersReport) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -3092,7 +3061,7 @@ func (m *OfferCount) Reset()         { *m = OfferCount{} }
 func (m *OfferCount) String() string { return proto.CompactTextString(m) }
 func (*OfferCount) ProtoMessage()    {}
 func (*OfferCount) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{39}
+	return fileDescriptor_31175a937781575c, []int{37}
 }
 func (m *OfferCount) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -3167,7 +3136,7 @@ func (m *ClassCount) Reset()         { *m = ClassCount{} }
 func (m *ClassCount) String() string { return proto.CompactTextString(m) }
 func (*ClassCount) ProtoMessage()    {}
 func (*ClassCount) Descriptor() ([]byte, []int) {
-	return fileDescriptor_31175a937781575c, []int{40}
+	return fileDescriptor_31175a937781575c, []int{38}
 }
 func (m *ClassCount) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -3224,6 +3193,7 @@ func init() {
 	proto.RegisterType((*OwnerMessage)(nil), "fog.agent.v1.OwnerMessage")
 	proto.RegisterType((*WatchMessage)(nil), "fog.agent.v1.WatchMessage")
 	proto.RegisterType((*WatchRequest)(nil), "fog.agent.v1.WatchRequest")
+	proto.RegisterType((*Exec)(nil), "fog.agent.v1.Exec")
 	proto.RegisterType((*WatchNonce)(nil), "fog.agent.v1.WatchNonce")
 	proto.RegisterType((*WatchProof)(nil), "fog.agent.v1.WatchProof")
 	proto.RegisterType((*WatchSource)(nil), "fog.agent.v1.WatchSource")
@@ -3243,7 +3213,6 @@ func init() {
 	proto.RegisterType((*ChallengeReserve)(nil), "fog.agent.v1.ChallengeReserve")
 	proto.RegisterType((*ChallengeGrant)(nil), "fog.agent.v1.ChallengeGrant")
 	proto.RegisterType((*ChallengeStart)(nil), "fog.agent.v1.ChallengeStart")
-	proto.RegisterType((*ChallengePiece)(nil), "fog.agent.v1.ChallengePiece")
 	proto.RegisterType((*ChallengeAnswer)(nil), "fog.agent.v1.ChallengeAnswer")
 	proto.RegisterType((*ChallengeCancel)(nil), "fog.agent.v1.ChallengeCancel")
 	proto.RegisterType((*CPUTask)(nil), "fog.agent.v1.CPUTask")
@@ -3251,8 +3220,6 @@ func init() {
 	proto.RegisterType((*MemoryWalkTask)(nil), "fog.agent.v1.MemoryWalkTask")
 	proto.RegisterType((*DiskPrepareTask)(nil), "fog.agent.v1.DiskPrepareTask")
 	proto.RegisterType((*DiskReadTask)(nil), "fog.agent.v1.DiskReadTask")
-	proto.RegisterType((*NetworkSendTask)(nil), "fog.agent.v1.NetworkSendTask")
-	proto.RegisterType((*NetworkReceiveTask)(nil), "fog.agent.v1.NetworkReceiveTask")
 	proto.RegisterType((*TaskOutcome)(nil), "fog.agent.v1.TaskOutcome")
 	proto.RegisterType((*Report)(nil), "fog.agent.v1.Report")
 	proto.RegisterType((*SignedReport)(nil), "fog.agent.v1.SignedReport")
@@ -3267,154 +3234,157 @@ func init() {
 func init() { proto.RegisterFile("fog/agent/v1/agent.proto", fileDescriptor_31175a937781575c) }
 
 var fileDescriptor_31175a937781575c = []byte{
-	// 2340 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x38, 0x4b, 0x73, 0x1b, 0xc7,
-	0xd1, 0x5c, 0xe2, 0xc9, 0x26, 0x48, 0xe1, 0x1b, 0xd3, 0x14, 0x4c, 0xca, 0xfc, 0x94, 0x75, 0xa5,
-	0xa2, 0xc8, 0x0e, 0x69, 0x3d, 0xe2, 0x94, 0x1d, 0xa7, 0x52, 0x10, 0x09, 0x09, 0x28, 0x91, 0x00,
-	0x33, 0x00, 0x25, 0x5b, 0x17, 0xd4, 0x72, 0x77, 0x00, 0xad, 0xb1, 0x98, 0x81, 0x77, 0x17, 0x64,
-	0x74, 0xcb, 0x31, 0x87, 0x1c, 0x92, 0x6b, 0x2e, 0xc9, 0x2f, 0xc8, 0x2f, 0xc8, 0x31, 0xa9, 0xf2,
-	0x25, 0x55, 0xbe, 0x25, 0xc7, 0x94, 0x74, 0xcd, 0x1f, 0xc8, 0x2d, 0xd5, 0xf3, 0x00, 0x16, 0xcb,
-	0x85, 0xa4, 0xb8, 0x72, 0x21, 0xb7, 0x9f, 0xd3, 0xd3, 0x8f, 0xe9, 0x6e, 0x40, 0x6d, 0x20, 0x86,
-	0x07, 0xce, 0x90, 0xf1, 0xf8, 0xe0, 0xe2, 0x8e, 0xfa, 0xd8, 0x9f, 0x84, 0x22, 0x16, 0xa4, 0x32,
-	0x10, 0xc3, 0x7d, 0x85, 0xb8, 0xb8, 0x63, 0xff, 0xca, 0x82, 0x4a, 0xe7, 0x92, 0xb3, 0xf0, 0x84,
-	0x45, 0x91, 0x33, 0x64, 0xe4, 0x13, 0x28, 0x85, 0xec, 0xeb, 0x29, 0x8b, 0xe2, 0x9a, 0x75, 0xd3,
-	0xba, 0xb5, 0x7e, 0x77, 0x67, 0x3f, 0x29, 0xb0, 0xff, 0xd4, 0x89, 0xdd, 0xe7, 0x54, 0x71, 0x34,
-	0x57, 0xa8, 0x61, 0x26, 0x1f, 0x43, 0x61, 0x12, 0x0a, 0x31, 0xa8, 0xad, 0x4a, 0xa9, 0x5a, 0x86,
-	0xd4, 0x29, 0xd2, 0x9b, 0x2b, 0x54, 0x31, 0x3e, 0x28, 0x42, 0xfe, 0x5c, 0x78, 0x2f, 0xec, 0xbf,
-	0x5a, 0x50, 0x91, 0x74, 0x63, 0xc2, 0xc7, 0x50, 0xe0, 0x82, 0xbb, 0x4c, 0x1b, 0x90, 0xa5, 0xaa,
-	0x8d, 0x74, 0x54, 0x25, 0x19, 0xc9, 0x16, 0xe4, 0xb9, 0x88, 0x99, 0x3c, 0x7b, 0xad, 0xb9, 0x42,
-	0x25, 0x44, 0xee, 0x41, 0x31, 0x12, 0xd3, 0xd0, 0x65, 0xb5, 0x9c, 0x54, 0xf4, 0x5e, 0x86, 0xa2,
-	0xae, 0x64, 0x68, 0xae, 0x50, 0xcd, 0x2a, 0xef, 0xe1, 0x33, 0x97, 0xd5, 0xf2, 0xcb, 0xef, 0x81,
-	0x74, 0x79, 0x0f, 0xfc, 0x98, 0xdd, 0xe3, 0x6f, 0xe6, 0x1e, 0xda, 0x3b, 0x64, 0x07, 0xca, 0xd2,
-	0xe5, 0xae, 0x08, 0xe4, 0x55, 0x36, 0xe8, 0x0c, 0x26, 0xef, 0x42, 0xf1, 0x2b, 0x71, 0xde, 0xf7,
-	0x3d, 0x65, 0x33, 0x2d, 0x7c, 0x25, 0xce, 0x5b, 0x1e, 0x21, 0x90, 0x8f, 0x9d, 0x68, 0x24, 0x0d,
-	0xde, 0xa0, 0xf2, 0x9b, 0x7c, 0x08, 0xf9, 0x91, 0xcf, 0x3d, 0x69, 0xd0, 0xe6, 0xdd, 0xeb, 0x19,
-	0x06, 0x3d, 0xf6, 0xb9, 0x47, 0x25, 0x13, 0xb9, 0x33, 0xbb, 0x73, 0xe1, 0x0d, 0x77, 0x9e, 0xdd,
-	0x78, 0x1b, 0x8a, 0x62, 0x30, 0x88, 0x58, 0x5c, 0x2b, 0xde, 0xb4, 0x6e, 0xe5, 0xa9, 0x86, 0x6c,
-	0x1b, 0x60, 0xee, 0x6b, 0xb2, 0x95, 0x0c, 0x4a, 0x45, 0x3b, 0xde, 0xfe, 0x5c, 0xf3, 0xc8, 0xd0,
-	0x92, 0x2a, 0xe4, 0x46, 0xec, 0x85, 0xe6, 0xc0, 0x4f, 0x72, 0x03, 0xd6, 0x22, 0x7f, 0xc8, 0x9d,
-	0x78, 0x1a, 0xaa, 0xe8, 0x54, 0xe8, 0x1c, 0x61, 0x3f, 0x81, 0xf5, 0x84, 0x41, 0xe4, 0x3a, 0x94,
-	0xb8, 0xf0, 0x18, 0x3a, 0xc5, 0x92, 0x4e, 0x29, 0x22, 0xd8, 0xf2, 0xf0, 0xec, 0x28, 0xf0, 0x5d,
-	0xa5, 0x61, 0x83, 0x2a, 0x80, 0xd4, 0xa0, 0xe4, 0xc4, 0x31, 0x1b, 0x4f, 0x62, 0xed, 0x2e, 0x03,
-	0xda, 0x7f, 0xb6, 0xb4, 0x59, 0xdd, 0xd8, 0x09, 0x63, 0xb2, 0x09, 0xab, 0x5a, 0x65, 0x85, 0xae,
-	0xfa, 0xde, 0x32, 0xdf, 0xcf, 0x4e, 0xc9, 0x2d, 0x39, 0x25, 0xbf, 0x70, 0xca, 0x2c, 0x56, 0x85,
-	0x8c, 0x58, 0x15, 0xdf, 0x26, 0x56, 0x73, 0xc7, 0x97, 0x16, 0x1c, 0x7f, 0x0f, 0xd6, 0x54, 0x3d,
-	0x88, 0x90, 0x5d, 0x31, 0x7e, 0x1b, 0x8a, 0x32, 0xed, 0x22, 0xed, 0x0c, 0x0d, 0xd9, 0xbb, 0x5a,
-	0xa8, 0x1b, 0x8b, 0x49, 0x5a, 0xc8, 0xfe, 0x93, 0x71, 0x88, 0x4c, 0xdd, 0x2b, 0x3a, 0x6f, 0x43,
-	0x2e, 0x10, 0x43, 0x5d, 0xb9, 0xdb, 0x19, 0x46, 0x1f, 0x8b, 0x61, 0x73, 0x85, 0x22, 0x13, 0xd6,
-	0x47, 0x14, 0x3b, 0x71, 0xa4, 0x6b, 0x2a, 0xab, 0x3e, 0xba, 0x48, 0xc7, 0xfa, 0x90, 0x8c, 0xa8,
-	0x9d, 0xe9, 0xf4, 0xcd, 0xd6, 0xde, 0xe0, 0x1e, 0x6a, 0x67, 0xdc, 0x9b, 0xd5, 0xd2, 0x27, 0x50,
-	0x36, 0x07, 0x27, 0xdc, 0x64, 0x25, 0xdd, 0x84, 0xfe, 0xf7, 0x9c, 0xd8, 0xd1, 0x69, 0x25, 0xbf,
-	0xed, 0xdf, 0xac, 0xce, 0x23, 0x1f, 0x47, 0x78, 0x51, 0x47, 0x89, 0xe5, 0xe8, 0xaa, 0x13, 0x63,
-	0x30, 0x23, 0x4c, 0x09, 0xa6, 0x42, 0x9f, 0xa3, 0x06, 0x44, 0x4a, 0x38, 0xe5, 0xdc, 0xe7, 0x43,
-	0x79, 0xb1, 0x32, 0x35, 0x20, 0x56, 0xf1, 0x98, 0x39, 0xd1, 0x34, 0x64, 0xea, 0x0e, 0x65, 0x3a,
-	0x83, 0x31, 0x93, 0xdc, 0xc9, 0xb4, 0xcf, 0x23, 0x99, 0x04, 0x79, 0x5a, 0x70, 0x27, 0xd3, 0x76,
-	0x84, 0x16, 0x8f, 0xd9, 0x58, 0x84, 0x2f, 0x4c, 0x45, 0x29, 0x88, 0x7c, 0x0f, 0x2a, 0xea, 0xab,
-	0x1f, 0xf8, 0x63, 0xdf, 0x84, 0x7d, 0x5d, 0xe1, 0x8e, 0x11, 0x85, 0x05, 0x33, 0x09, 0x85, 0xcb,
-	0xa2, 0x88, 0x45, 0xb5, 0xb2, 0xa4, 0xcf, 0x11, 0x68, 0x4b, 0xc8, 0x5c, 0xe6, 0x5f, 0x30, 0xaf,
-	0xb6, 0x26, 0x89, 0x33, 0x18, 0xdd, 0x11, 0x31, 0x1e, 0xd7, 0x40, 0xe2, 0xe5, 0xb7, 0x6d, 0x6b,
-	0x37, 0x36, 0x54, 0xb6, 0x0d, 0x1c, 0x3f, 0x60, 0xb3, 0xe2, 0x52, 0x90, 0xfd, 0xc7, 0x3c, 0x54,
-	0xea, 0x18, 0x0f, 0xf3, 0xfc, 0x7e, 0x08, 0x85, 0xe7, 0x2c, 0x08, 0x84, 0x7e, 0x7e, 0xdf, 0x59,
-	0x8c, 0x58, 0x13, 0x49, 0x18, 0x5c, 0xc9, 0x43, 0x6e, 0x41, 0x7e, 0x22, 0xb8, 0xc9, 0x1d, 0xb2,
-	0xc8, 0x7b, 0x2a, 0x38, 0xe6, 0x8d, 0xe4, 0x20, 0xf7, 0xa1, 0x30, 0x0c, 0x1d, 0x1e, 0xeb, 0xc4,
-	0xb9, 0xb1, 0xc8, 0x7a, 0xf8, 0xdc, 0x09, 0x02, 0xc6, 0x87, 0xec, 0x11, 0xf2, 0xa0, 0x7e, 0xc9,
-	0x4c, 0x7e, 0x02, 0x45, 0x87, 0x47, 0x97, 0x2c, 0xd4, 0xf9, 0xf3, 0xfe, 0x12, 0xb1, 0xba, 0x64,
-	0xc2, 0x77, 0x5c, 0xb1, 0xa3, 0xa0, 0xeb, 0x70, 0x97, 0x05, 0xfa, 0x21, 0x5c, 0x26, 0x78, 0x28,
-	0x99, 0x50, 0x50, 0xb1, 0x93, 0xfb, 0x50, 0x0c, 0xd9, 0x44, 0x84, 0xea, 0x39, 0xbc, 0xd2, 0xff,
-	0xba, 0xfe, 0x90, 0x33, 0x8f, 0x4a, 0x0e, 0x94, 0x52, 0xbc, 0xe4, 0xbe, 0x7c, 0xeb, 0x87, 0x21,
-	0x8b, 0x22, 0x19, 0xd6, 0x2b, 0x99, 0x7e, 0xaa, 0xa9, 0xcd, 0x15, 0x3a, 0xe3, 0x24, 0x3f, 0x96,
-	0xa9, 0xcd, 0x42, 0x15, 0xea, 0xf5, 0xbb, 0xbb, 0x8b, 0x32, 0x1d, 0x49, 0x9b, 0x37, 0x5b, 0xcd,
-	0x8c, 0x35, 0x78, 0x89, 0x61, 0x95, 0x39, 0xf0, 0x86, 0x1e, 0x25, 0x19, 0xd1, 0xf9, 0xaa, 0xab,
-	0xc1, 0x6b, 0x9d, 0xbf, 0xa4, 0xb3, 0x7d, 0x93, 0x87, 0x8d, 0x4e, 0xe8, 0xb8, 0x01, 0x33, 0x39,
-	0x72, 0x07, 0x4a, 0x97, 0x2c, 0x70, 0xc5, 0xd8, 0x34, 0xe9, 0x77, 0x53, 0x36, 0x28, 0x22, 0x0e,
-	0x08, 0x9a, 0x4f, 0x66, 0x8a, 0xbf, 0x34, 0x53, 0x7c, 0x9d, 0x29, 0x58, 0x71, 0x9f, 0xe1, 0x08,
-	0x12, 0xb1, 0xf0, 0xc2, 0x34, 0xee, 0xbd, 0x25, 0xe6, 0x52, 0xc5, 0xa5, 0xc6, 0x10, 0xf9, 0x89,
-	0x17, 0x95, 0x25, 0xad, 0xd3, 0x65, 0xd9, 0x45, 0x65, 0x63, 0xd0, 0x4f, 0x54, 0x18, 0x7f, 0xf7,
-	0x64, 0xf9, 0x3e, 0xe4, 0x1c, 0x77, 0xa4, 0x33, 0xe5, 0xff, 0x16, 0xa5, 0xea, 0xee, 0x08, 0x9f,
-	0x35, 0xc7, 0x1d, 0x61, 0x4e, 0xe9, 0x38, 0x97, 0xb2, 0x72, 0xca, 0xc4, 0xd9, 0xe4, 0x54, 0x3a,
-	0xcc, 0xe5, 0xd7, 0x3d, 0xb5, 0xea, 0x1e, 0x2a, 0xcc, 0x3f, 0x82, 0xfc, 0x58, 0x84, 0x4c, 0xe7,
-	0x45, 0x56, 0xfb, 0xc1, 0x9e, 0x82, 0x8e, 0x46, 0x36, 0x72, 0x0f, 0x4a, 0x53, 0xae, 0x8e, 0x80,
-	0xa5, 0x12, 0xd8, 0x50, 0xd0, 0xc3, 0x9a, 0x73, 0x9e, 0x4a, 0xeb, 0xdf, 0x25, 0x95, 0xfe, 0x60,
-	0x41, 0x41, 0x3e, 0x21, 0xaf, 0x9d, 0x8e, 0x12, 0x93, 0xc0, 0xea, 0xc2, 0x24, 0x70, 0x1d, 0x4a,
-	0xe7, 0x42, 0xc4, 0x48, 0xc8, 0x29, 0x02, 0x82, 0x2d, 0xf9, 0x7e, 0x5f, 0xb0, 0x30, 0xf2, 0x05,
-	0x97, 0x91, 0x5f, 0xa3, 0x06, 0xc4, 0xb6, 0xae, 0xae, 0x58, 0x90, 0x8f, 0xb7, 0xf6, 0x54, 0x0d,
-	0x4a, 0x9c, 0xc5, 0x97, 0x22, 0x54, 0xc1, 0x2b, 0x53, 0x03, 0xda, 0xcf, 0xa0, 0xa4, 0xb3, 0xf7,
-	0xb5, 0x26, 0xee, 0xc2, 0x9a, 0x90, 0x25, 0x31, 0x37, 0xb2, 0xac, 0x10, 0x2d, 0xd3, 0xd9, 0x31,
-	0xde, 0xaa, 0x99, 0x68, 0xc8, 0xbe, 0x01, 0x79, 0xcc, 0xf4, 0x25, 0xc3, 0xd4, 0x67, 0x90, 0xc7,
-	0x17, 0x33, 0x9b, 0xfa, 0x86, 0x51, 0xca, 0x86, 0x6a, 0xba, 0x2c, 0xae, 0x4c, 0x01, 0x37, 0x61,
-	0x73, 0xf1, 0x99, 0xbd, 0xc2, 0xf1, 0xef, 0x5c, 0x82, 0x25, 0x7b, 0x78, 0xc2, 0x36, 0x13, 0xb3,
-	0x89, 0x9e, 0x3e, 0xe4, 0x37, 0xf9, 0x21, 0xe4, 0xdc, 0xc9, 0x54, 0x17, 0x6b, 0xea, 0x25, 0x38,
-	0x3c, 0x3d, 0xeb, 0x39, 0x91, 0xac, 0x04, 0x77, 0x32, 0x25, 0x3f, 0x07, 0xdd, 0xee, 0xfa, 0x03,
-	0x3f, 0x08, 0xb2, 0xab, 0xf4, 0x44, 0x32, 0x3c, 0xf4, 0x83, 0x40, 0x4b, 0xc2, 0x78, 0x86, 0x49,
-	0x28, 0xb8, 0x74, 0x82, 0x91, 0xae, 0xd7, 0x4c, 0x05, 0x4f, 0x9d, 0x60, 0xb4, 0xa8, 0x00, 0x31,
-	0xe4, 0x01, 0x54, 0x3c, 0x3f, 0x1a, 0xf5, 0x27, 0x21, 0x9b, 0x38, 0x21, 0xd3, 0xb5, 0x9b, 0xaa,
-	0xf8, 0x23, 0x3f, 0x1a, 0x9d, 0x2a, 0x06, 0xad, 0x62, 0xdd, 0x9b, 0xa3, 0xc8, 0xa7, 0xb0, 0x26,
-	0x75, 0x84, 0xcc, 0xf1, 0xb2, 0x4b, 0x1a, 0x15, 0x50, 0xe6, 0x78, 0x5a, 0xba, 0xec, 0x69, 0x18,
-	0x8f, 0xd7, 0x99, 0xd6, 0x8f, 0x70, 0x2c, 0x2a, 0x67, 0x1d, 0xdf, 0x56, 0x1c, 0x5d, 0xc6, 0x8d,
-	0x82, 0x75, 0x3e, 0x47, 0x91, 0xc7, 0x70, 0xcd, 0xe8, 0xd0, 0xed, 0x5f, 0x57, 0xfc, 0xcd, 0x4c,
-	0x35, 0x54, 0xf1, 0x68, 0x4d, 0x9b, 0x7c, 0x01, 0x8b, 0x95, 0x89, 0xa3, 0xab, 0xdd, 0x4c, 0x84,
-	0x3e, 0x7b, 0x4c, 0xcc, 0x0a, 0xbd, 0x19, 0xc2, 0x72, 0x89, 0x21, 0xec, 0x04, 0xae, 0xa5, 0xfa,
-	0xf2, 0x5b, 0xa9, 0xda, 0x86, 0xe2, 0x85, 0x13, 0x4c, 0x19, 0x16, 0x4d, 0xee, 0x56, 0x85, 0x6a,
-	0xc8, 0xfe, 0x34, 0xa1, 0x4e, 0x3d, 0xc0, 0x59, 0x43, 0x71, 0xc8, 0x9c, 0x48, 0x70, 0xf3, 0x5c,
-	0x28, 0xc8, 0x7e, 0x0a, 0x25, 0x9d, 0x7f, 0x58, 0xf0, 0x63, 0xe1, 0x4d, 0x83, 0x69, 0xa4, 0xe5,
-	0x0c, 0x88, 0xe5, 0x76, 0xee, 0x44, 0x72, 0xa0, 0xc6, 0x63, 0x15, 0x20, 0xcb, 0xed, 0xeb, 0xa9,
-	0x13, 0xfa, 0x7c, 0xa8, 0xaa, 0x38, 0x4f, 0xe7, 0x08, 0xfb, 0x73, 0xd8, 0x5c, 0xcc, 0x52, 0x35,
-	0x7e, 0x31, 0x63, 0x94, 0xfc, 0x46, 0xb3, 0xce, 0x03, 0xe1, 0x8e, 0xd4, 0xac, 0x9e, 0xa7, 0x1a,
-	0xb2, 0xbf, 0x30, 0xd2, 0x26, 0x45, 0xe5, 0xee, 0x21, 0xdb, 0x96, 0x2e, 0x79, 0xd5, 0x96, 0x76,
-	0xa0, 0x1c, 0xb1, 0xe1, 0x98, 0xf1, 0xd8, 0x4c, 0xfb, 0x33, 0x58, 0x49, 0xb0, 0x49, 0x34, 0xdb,
-	0x56, 0x10, 0xb0, 0x7f, 0x06, 0xd7, 0x52, 0xa9, 0xfb, 0x5f, 0x19, 0x76, 0x0a, 0x95, 0x64, 0xe2,
-	0x2e, 0x31, 0x6b, 0x0b, 0x0a, 0x81, 0xc3, 0x67, 0x1b, 0x88, 0x02, 0x10, 0x8b, 0xe5, 0x30, 0x33,
-	0x48, 0x02, 0xf6, 0x4f, 0xe1, 0x5a, 0x2a, 0x99, 0x33, 0x0d, 0xc2, 0x18, 0xbc, 0x88, 0x99, 0xb1,
-	0x47, 0x01, 0xf6, 0x6d, 0x20, 0x57, 0x53, 0x78, 0xce, 0x6b, 0x25, 0x79, 0x7f, 0x67, 0xc1, 0x3a,
-	0x92, 0x3b, 0xd3, 0x58, 0xbe, 0xdd, 0x66, 0x3b, 0xb3, 0x12, 0xdb, 0xd9, 0x2e, 0xac, 0xb1, 0x5f,
-	0xfa, 0x71, 0xdf, 0x15, 0x9e, 0xd9, 0x25, 0xcb, 0x88, 0x38, 0x14, 0x1e, 0x2e, 0xfe, 0x26, 0x87,
-	0x72, 0x72, 0x79, 0x4b, 0xb5, 0x5b, 0xd4, 0x4d, 0x25, 0xdd, 0x64, 0x17, 0xf9, 0x7f, 0x58, 0xf7,
-	0xa6, 0xa1, 0x13, 0xfb, 0x82, 0xf7, 0xc7, 0x91, 0x7c, 0xcb, 0xf2, 0x14, 0x0c, 0xea, 0x24, 0xb2,
-	0x5f, 0x59, 0x50, 0x54, 0x5d, 0x7d, 0xf9, 0x6e, 0xfb, 0x3f, 0x5a, 0x46, 0x0f, 0xa0, 0x80, 0x57,
-	0xc4, 0x45, 0x24, 0x77, 0x75, 0xed, 0x4f, 0x38, 0x86, 0x2a, 0x3e, 0x34, 0x3e, 0x64, 0xd1, 0x34,
-	0x88, 0xfb, 0xa1, 0x10, 0x6a, 0xd6, 0xad, 0x50, 0x50, 0x28, 0x2a, 0x44, 0x4c, 0x7e, 0x00, 0xd7,
-	0xc6, 0x0e, 0xf7, 0x07, 0x2c, 0x8a, 0xfb, 0x9e, 0x3f, 0x64, 0x91, 0xda, 0x57, 0x2a, 0x74, 0xd3,
-	0xa0, 0x8f, 0x24, 0xd6, 0x7e, 0x06, 0x95, 0xe4, 0x50, 0x4c, 0x3e, 0x9a, 0x0d, 0xd0, 0x6a, 0x34,
-	0xdc, 0x5a, 0xb4, 0x45, 0x71, 0xcd, 0x06, 0xe7, 0xd7, 0xb7, 0xb5, 0x23, 0xc8, 0xd5, 0xdd, 0x11,
-	0xf9, 0x00, 0x36, 0x14, 0xbb, 0xb1, 0x44, 0xe5, 0x4e, 0x45, 0x21, 0x95, 0x1d, 0x72, 0x85, 0x63,
-	0x83, 0x69, 0xc4, 0x8c, 0x2b, 0x0d, 0x68, 0xff, 0xc5, 0x82, 0xb2, 0x99, 0xbf, 0x13, 0x0e, 0xb7,
-	0x32, 0x1d, 0xfe, 0x76, 0xbf, 0x31, 0x90, 0x3b, 0x6a, 0x0f, 0x66, 0xfa, 0x67, 0x99, 0xdd, 0xec,
-	0x69, 0x1f, 0xd7, 0x50, 0xa6, 0x16, 0x61, 0x46, 0xde, 0x07, 0x90, 0xbe, 0xef, 0x7b, 0x82, 0x33,
-	0xfd, 0xb3, 0xc1, 0x9a, 0xc4, 0x1c, 0x09, 0xce, 0x30, 0x22, 0x8a, 0x1c, 0x8b, 0xd8, 0x09, 0x64,
-	0x44, 0x36, 0xa8, 0x92, 0xe8, 0x21, 0xc6, 0xfe, 0x00, 0x36, 0x16, 0x36, 0x02, 0xcc, 0xf1, 0x41,
-	0x28, 0xc6, 0xba, 0x10, 0xe4, 0xb7, 0xfd, 0x7b, 0x0b, 0x2a, 0xc9, 0x79, 0x32, 0x8b, 0x09, 0x2f,
-	0x3b, 0xe5, 0xb1, 0x1f, 0x98, 0x72, 0x93, 0x00, 0x56, 0x80, 0x2b, 0xa6, 0x3c, 0x56, 0x0f, 0xf0,
-	0x95, 0x81, 0x53, 0x6a, 0x3d, 0x44, 0x06, 0xaa, 0xf9, 0xc8, 0x3e, 0x14, 0xdc, 0xc0, 0x89, 0x30,
-	0xf7, 0x33, 0x04, 0x0e, 0x91, 0xa4, 0x04, 0x14, 0x9b, 0xfd, 0x6b, 0x0b, 0x60, 0xae, 0x06, 0x9f,
-	0xa1, 0x4b, 0x9f, 0x7b, 0xe2, 0xd2, 0x6c, 0xf6, 0x0a, 0x42, 0xf3, 0x26, 0xa1, 0x89, 0x45, 0x9e,
-	0x2a, 0x00, 0x63, 0x21, 0xc7, 0x28, 0xe6, 0x99, 0x58, 0x68, 0x10, 0xdf, 0x49, 0xc7, 0x75, 0xd9,
-	0x24, 0xd6, 0x2b, 0xfa, 0x06, 0x9d, 0xc1, 0x72, 0x17, 0xf7, 0x23, 0x4c, 0x0a, 0xe5, 0x70, 0x0d,
-	0xd9, 0x4f, 0x00, 0xe6, 0xf6, 0xcd, 0x4f, 0xb4, 0x92, 0x27, 0xce, 0xc7, 0xb8, 0xd5, 0xd9, 0x2f,
-	0x0f, 0x38, 0x98, 0x27, 0xcf, 0x53, 0xad, 0x61, 0x06, 0xdf, 0xfe, 0x85, 0xfe, 0x1d, 0xe6, 0xb1,
-	0xcf, 0xd1, 0xb0, 0xed, 0xa7, 0xf5, 0xde, 0x61, 0xb3, 0xff, 0xb8, 0xd5, 0x3e, 0xea, 0x9f, 0xb5,
-	0xbb, 0xa7, 0x8d, 0xc3, 0xd6, 0xc3, 0x56, 0xe3, 0xa8, 0xba, 0x42, 0x08, 0x6c, 0x26, 0x68, 0xc7,
-	0x9d, 0x47, 0x55, 0x8b, 0x6c, 0x41, 0x35, 0x81, 0xeb, 0xf6, 0xea, 0xbd, 0x6e, 0x75, 0xf5, 0xf6,
-	0xbf, 0x2c, 0x80, 0xf9, 0xf3, 0x43, 0x76, 0xe1, 0x7a, 0xaf, 0xde, 0x7d, 0xdc, 0xa7, 0x8d, 0x7a,
-	0xb7, 0xd3, 0x4e, 0x69, 0xdd, 0x82, 0x6a, 0x92, 0xd8, 0xf8, 0xa2, 0xd5, 0xab, 0x5a, 0x64, 0x1b,
-	0x48, 0x12, 0x7b, 0xd2, 0x38, 0xe9, 0xd0, 0x2f, 0xab, 0xab, 0xe4, 0x3a, 0xbc, 0x93, 0xc4, 0xf7,
-	0x5a, 0x27, 0x8d, 0xce, 0x59, 0xaf, 0x9a, 0x4b, 0x0b, 0x74, 0xce, 0x7a, 0xa7, 0x67, 0xbd, 0x6a,
-	0x3e, 0xad, 0xbe, 0x47, 0xeb, 0xa7, 0xd5, 0x02, 0x79, 0x0f, 0xde, 0x4d, 0x62, 0x1f, 0xd4, 0x8f,
-	0xfa, 0xad, 0x93, 0xfa, 0xa3, 0x46, 0xb5, 0x98, 0x36, 0xb6, 0xdd, 0xe9, 0xe1, 0xb5, 0x68, 0xaf,
-	0x71, 0x54, 0x2d, 0xa5, 0xb5, 0xb5, 0x3b, 0x47, 0x8d, 0x6a, 0xf9, 0xf6, 0xdf, 0x2d, 0xd8, 0x58,
-	0xa8, 0x1f, 0xb2, 0x07, 0x3b, 0xa7, 0xb4, 0xf3, 0x88, 0x36, 0xba, 0x5d, 0xe9, 0x94, 0x46, 0xea,
-	0xd2, 0x3b, 0xb0, 0x9d, 0xa2, 0x9b, 0x33, 0xac, 0x0c, 0x1a, 0x3d, 0x6b, 0xb7, 0x5b, 0xed, 0x47,
-	0xd5, 0x55, 0x34, 0x2e, 0x45, 0x7b, 0xd8, 0x6a, 0xb7, 0xba, 0xcd, 0xc6, 0x51, 0x35, 0x97, 0xa5,
-	0xb4, 0x41, 0x9f, 0xa0, 0x60, 0x9e, 0xdc, 0x80, 0xda, 0x15, 0x83, 0x9a, 0x8d, 0xfa, 0x71, 0xaf,
-	0xf9, 0x65, 0xb5, 0x80, 0x5e, 0x4d, 0x51, 0x8f, 0x3a, 0x4f, 0xdb, 0xd5, 0xe2, 0xdd, 0x36, 0xe4,
-	0x8f, 0x7d, 0x3e, 0x22, 0x0f, 0xa1, 0x74, 0x28, 0x38, 0x67, 0x6e, 0x4c, 0x52, 0x63, 0x63, 0xf2,
-	0x87, 0x98, 0x9d, 0xf4, 0xaf, 0x01, 0xc9, 0x0d, 0xfc, 0x96, 0xf5, 0xb1, 0x75, 0xf7, 0x18, 0x0a,
-	0x32, 0xd7, 0xc8, 0xa1, 0xf9, 0x48, 0x2f, 0x96, 0x89, 0x5f, 0xf6, 0x77, 0xb2, 0x7e, 0xc8, 0x4f,
-	0x68, 0x7b, 0xf0, 0xf0, 0x9b, 0x97, 0x7b, 0xd6, 0xb7, 0x2f, 0xf7, 0xac, 0x7f, 0xbe, 0xdc, 0xb3,
-	0x7e, 0xfb, 0x6a, 0x6f, 0xe5, 0xdb, 0x57, 0x7b, 0x2b, 0xff, 0x78, 0xb5, 0xb7, 0xf2, 0xec, 0xa3,
-	0xa1, 0x1f, 0x3f, 0x9f, 0x9e, 0xef, 0xbb, 0x62, 0x7c, 0x30, 0x10, 0xc3, 0x61, 0xe8, 0x7b, 0xf8,
-	0xdf, 0x3b, 0x10, 0x83, 0x81, 0xfb, 0xdc, 0xf1, 0xf9, 0x41, 0xe0, 0xf3, 0x91, 0xfc, 0x33, 0x39,
-	0x3f, 0x2f, 0xca, 0x1d, 0xe9, 0xde, 0x7f, 0x02, 0x00, 0x00, 0xff, 0xff, 0xa7, 0xf1, 0x6c, 0x95,
-	0x83, 0x18, 0x00, 0x00,
+	// 2391 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x58, 0x4f, 0x6f, 0x1b, 0xc7,
+	0x15, 0xd7, 0x92, 0xcb, 0x3f, 0x7a, 0xa2, 0x64, 0x66, 0x22, 0xcb, 0x8c, 0xe4, 0xa8, 0xee, 0x06,
+	0x6d, 0x55, 0x27, 0x95, 0xfc, 0x27, 0x4d, 0x91, 0x20, 0x45, 0x41, 0x4b, 0xb4, 0x45, 0x58, 0x22,
+	0x85, 0x21, 0x65, 0x25, 0xbe, 0x10, 0xab, 0xdd, 0x21, 0xbd, 0xe1, 0x72, 0x87, 0xd9, 0x59, 0x4a,
+	0xf6, 0xa1, 0x40, 0x8f, 0x2d, 0xd0, 0x43, 0xdb, 0x63, 0x3f, 0x44, 0x81, 0x7e, 0x87, 0x16, 0xe8,
+	0x31, 0xb7, 0xf4, 0x58, 0xd8, 0x97, 0xa2, 0xe8, 0x07, 0xe8, 0xb1, 0x78, 0x33, 0xb3, 0xe4, 0x72,
+	0xb5, 0xb4, 0xdd, 0x22, 0x17, 0x69, 0xdf, 0x9b, 0x37, 0x6f, 0xde, 0x9f, 0xdf, 0x7b, 0xf3, 0x86,
+	0x50, 0xeb, 0xf3, 0xc1, 0x9e, 0x3d, 0x60, 0x41, 0xb4, 0x77, 0x71, 0x57, 0x7d, 0xec, 0x8e, 0x43,
+	0x1e, 0x71, 0x52, 0xe9, 0xf3, 0xc1, 0xae, 0x62, 0x5c, 0xdc, 0xb5, 0x7e, 0x65, 0x40, 0xa5, 0x7d,
+	0x19, 0xb0, 0xf0, 0x98, 0x09, 0x61, 0x0f, 0x18, 0xf9, 0x04, 0x4a, 0x21, 0xfb, 0x7a, 0xc2, 0x44,
+	0x54, 0x33, 0x6e, 0x19, 0x3b, 0x2b, 0xf7, 0x36, 0x77, 0x93, 0x1b, 0x76, 0xcf, 0xec, 0xc8, 0x79,
+	0x46, 0x95, 0xc4, 0xe1, 0x12, 0x8d, 0x85, 0xc9, 0x1d, 0x28, 0x8c, 0x43, 0xce, 0xfb, 0xb5, 0x9c,
+	0xdc, 0x55, 0xcb, 0xd8, 0x75, 0x82, 0xeb, 0x87, 0x4b, 0x54, 0x09, 0x3e, 0x28, 0x82, 0x79, 0xce,
+	0xdd, 0x17, 0xd6, 0x5f, 0x0d, 0xa8, 0xc8, 0xf5, 0xd8, 0x84, 0x3b, 0x50, 0x08, 0x78, 0xe0, 0x30,
+	0x6d, 0x40, 0x96, 0xaa, 0x16, 0xae, 0xa3, 0x2a, 0x29, 0x48, 0xd6, 0xc1, 0x0c, 0x78, 0xc4, 0xe4,
+	0xd9, 0xcb, 0x87, 0x4b, 0x54, 0x52, 0xe4, 0x3e, 0x14, 0x05, 0x9f, 0x84, 0x0e, 0xab, 0xe5, 0xa5,
+	0xa2, 0xf7, 0x32, 0x14, 0x75, 0xa4, 0xc0, 0xe1, 0x12, 0xd5, 0xa2, 0xd2, 0x0f, 0x8f, 0x39, 0xac,
+	0x66, 0x2e, 0xf6, 0x03, 0xd7, 0xa5, 0x1f, 0xf8, 0x31, 0xf5, 0xe3, 0x37, 0x39, 0xed, 0x87, 0x8e,
+	0x0e, 0xd9, 0x84, 0xb2, 0x0c, 0xb9, 0xc3, 0x7d, 0xe9, 0xca, 0x2a, 0x9d, 0xd2, 0xe4, 0x3a, 0x14,
+	0xbf, 0xe2, 0xe7, 0x3d, 0xcf, 0x55, 0x36, 0xd3, 0xc2, 0x57, 0xfc, 0xbc, 0xe9, 0x12, 0x02, 0x66,
+	0x64, 0x8b, 0xa1, 0x34, 0x78, 0x95, 0xca, 0x6f, 0xf2, 0x21, 0x98, 0x43, 0x2f, 0x70, 0xa5, 0x41,
+	0x6b, 0xf7, 0x6e, 0x64, 0x18, 0xf4, 0xd8, 0x0b, 0x5c, 0x2a, 0x85, 0xc8, 0xdd, 0xa9, 0xcf, 0x85,
+	0x37, 0xf8, 0x3c, 0xf5, 0x78, 0x03, 0x8a, 0xbc, 0xdf, 0x17, 0x2c, 0xaa, 0x15, 0x6f, 0x19, 0x3b,
+	0x26, 0xd5, 0x14, 0xda, 0x22, 0xb3, 0x50, 0xba, 0x65, 0xec, 0x94, 0xa9, 0xfc, 0x26, 0x3f, 0x04,
+	0x93, 0x3d, 0x67, 0x4e, 0xad, 0x2c, 0x95, 0x93, 0x79, 0xe5, 0x8d, 0xe7, 0xcc, 0xa1, 0x72, 0xdd,
+	0xfa, 0xd6, 0x00, 0x13, 0x49, 0x72, 0x03, 0x4a, 0x01, 0x77, 0x19, 0x3a, 0x6a, 0x48, 0x47, 0x8b,
+	0x48, 0x36, 0x5d, 0xb2, 0x0e, 0x05, 0xe1, 0x7b, 0x8e, 0xca, 0xd9, 0x2a, 0x55, 0x04, 0xa9, 0x41,
+	0xc9, 0x8e, 0x22, 0x36, 0x1a, 0x47, 0x3a, 0x04, 0x31, 0x89, 0xd6, 0xd8, 0xe1, 0x40, 0xd4, 0xcc,
+	0x5b, 0xf9, 0x9d, 0x65, 0x2a, 0xbf, 0xa5, 0x8e, 0xc8, 0xf5, 0x02, 0xe9, 0x6b, 0x85, 0x2a, 0x02,
+	0xb9, 0x0a, 0x3e, 0x45, 0xc5, 0x55, 0x10, 0xd9, 0x80, 0xa2, 0x27, 0xc4, 0x84, 0xb9, 0xd2, 0x9f,
+	0x3c, 0xd5, 0x14, 0xa9, 0x42, 0x7e, 0xc8, 0x5e, 0x48, 0x87, 0x2a, 0x14, 0x3f, 0xc9, 0x4d, 0x58,
+	0x16, 0xde, 0x20, 0xb0, 0xa3, 0x49, 0xc8, 0x6a, 0xcb, 0x92, 0x3f, 0x63, 0x58, 0x16, 0xc0, 0x0c,
+	0x81, 0xb3, 0xb3, 0x8c, 0xc4, 0x59, 0xd6, 0xe7, 0x5a, 0x46, 0x02, 0x3e, 0x3e, 0xc1, 0x58, 0x70,
+	0x42, 0x2e, 0x7d, 0xc2, 0x13, 0x58, 0x49, 0xa4, 0xe9, 0x3b, 0x8b, 0xa0, 0xf5, 0x1f, 0x43, 0x9b,
+	0xd5, 0x89, 0xec, 0x30, 0x22, 0x6b, 0x90, 0xd3, 0x2a, 0x2b, 0x34, 0xe7, 0xb9, 0x8b, 0x10, 0x39,
+	0x3d, 0x25, 0xbf, 0xe0, 0x14, 0xf3, 0x4a, 0x9e, 0x24, 0x82, 0x0b, 0x19, 0x08, 0x2e, 0xbe, 0x0d,
+	0x82, 0x67, 0x70, 0x2c, 0x65, 0xc2, 0xb1, 0x9c, 0x01, 0xc7, 0xe5, 0x37, 0xc0, 0xf1, 0x3e, 0x2c,
+	0xab, 0x0e, 0xc3, 0x43, 0x76, 0xc5, 0xf1, 0x0d, 0x28, 0xca, 0x42, 0x16, 0x3a, 0x90, 0x9a, 0xb2,
+	0xb6, 0xf4, 0xa6, 0x4e, 0xc4, 0xc7, 0xe9, 0x4d, 0xd6, 0x9f, 0xe2, 0x60, 0xca, 0x66, 0x70, 0x45,
+	0xe7, 0x6d, 0xc8, 0xfb, 0x7c, 0xa0, 0x7b, 0xe1, 0x46, 0x86, 0xc3, 0x47, 0x7c, 0x70, 0xb8, 0x44,
+	0x51, 0x08, 0x3b, 0x8e, 0x88, 0xec, 0x48, 0xe8, 0x2e, 0x95, 0xd5, 0x71, 0x3a, 0xb8, 0x8e, 0x1d,
+	0x47, 0x0a, 0xa2, 0x76, 0xa6, 0x1b, 0x42, 0xb6, 0xf6, 0x46, 0xe0, 0xa2, 0x76, 0x16, 0xb8, 0xd3,
+	0xee, 0xf4, 0x09, 0x94, 0xe3, 0x83, 0x13, 0x21, 0x36, 0xd2, 0x21, 0x76, 0xed, 0xc8, 0xd6, 0x90,
+	0x94, 0xdf, 0xd6, 0x6f, 0x73, 0x33, 0xd4, 0x44, 0x02, 0x1d, 0xb5, 0xd5, 0xb6, 0x3c, 0xcd, 0xd9,
+	0x11, 0x02, 0x41, 0x20, 0x9c, 0x98, 0x82, 0x4d, 0x9e, 0xc6, 0x24, 0xae, 0x84, 0x93, 0x20, 0xf0,
+	0x82, 0x81, 0x74, 0xac, 0x4c, 0x63, 0x12, 0xfb, 0xe2, 0x88, 0xd9, 0x62, 0x12, 0x32, 0xe5, 0x43,
+	0x99, 0x4e, 0x69, 0x44, 0xa1, 0x33, 0x9e, 0xf4, 0x02, 0x21, 0x01, 0x64, 0xd2, 0x82, 0x33, 0x9e,
+	0xb4, 0x04, 0x5a, 0x3c, 0x62, 0x23, 0x1e, 0xbe, 0x88, 0x7b, 0x94, 0xa2, 0xc8, 0xf7, 0xa1, 0xa2,
+	0xbe, 0x7a, 0xbe, 0x37, 0xf2, 0x62, 0xc8, 0xac, 0x28, 0xde, 0x11, 0xb2, 0xb0, 0xd8, 0xc6, 0x21,
+	0x77, 0x98, 0x10, 0x4c, 0x48, 0xf0, 0x98, 0x74, 0xc6, 0x40, 0x5b, 0x42, 0xe6, 0x30, 0xef, 0x82,
+	0xb9, 0x12, 0x45, 0x26, 0x9d, 0xd2, 0x18, 0x0e, 0xc1, 0x82, 0xa8, 0x06, 0x92, 0x2f, 0xbf, 0xad,
+	0x33, 0x1d, 0xc6, 0x86, 0x42, 0x6a, 0xdf, 0xf6, 0x7c, 0x36, 0x2d, 0x4c, 0x45, 0x21, 0x9f, 0x3d,
+	0xf7, 0xe2, 0x90, 0x94, 0xa9, 0xa6, 0xc8, 0x16, 0x2c, 0xe3, 0x57, 0xcf, 0xe1, 0x6e, 0x5c, 0x4e,
+	0x65, 0x64, 0xec, 0x73, 0x97, 0x59, 0xff, 0xca, 0x43, 0xa5, 0x8e, 0x49, 0x8c, 0x6f, 0xc1, 0x0f,
+	0xa1, 0xf0, 0x8c, 0xf9, 0x3e, 0xd7, 0xb7, 0xe0, 0xbb, 0xf3, 0x69, 0x3e, 0xc4, 0x25, 0x44, 0x84,
+	0x94, 0x21, 0x3b, 0x60, 0x8e, 0x79, 0x10, 0x03, 0x2e, 0x55, 0x08, 0x27, 0x3c, 0x40, 0xb0, 0x49,
+	0x09, 0xf2, 0x31, 0x14, 0x06, 0xa1, 0x1d, 0x44, 0x1a, 0x6d, 0x37, 0xe7, 0x45, 0xf7, 0x9f, 0xd9,
+	0xbe, 0xcf, 0x82, 0x01, 0x7b, 0x84, 0x32, 0xa8, 0x5f, 0x0a, 0x93, 0x9f, 0x41, 0xd1, 0x0e, 0xc4,
+	0x25, 0x0b, 0x35, 0xe8, 0xde, 0x5f, 0xb0, 0xad, 0x2e, 0x85, 0xf0, 0x3a, 0x55, 0xe2, 0xb8, 0xd1,
+	0xb1, 0x03, 0x87, 0xf9, 0xfa, 0x3e, 0x5a, 0xb4, 0x71, 0x5f, 0x0a, 0xe1, 0x46, 0x25, 0x4e, 0x3e,
+	0x86, 0x62, 0xc8, 0xc6, 0x3c, 0x54, 0xb7, 0xd2, 0x95, 0x31, 0xa4, 0xe3, 0x0d, 0x02, 0xe6, 0x52,
+	0x29, 0x81, 0xbb, 0x94, 0x2c, 0xf9, 0x58, 0x5e, 0xb9, 0x83, 0x90, 0x09, 0x21, 0xb1, 0x70, 0xa5,
+	0x3c, 0x4e, 0xf4, 0xea, 0xe1, 0x12, 0x9d, 0x4a, 0x92, 0x9f, 0xca, 0x7a, 0x60, 0xa1, 0xd0, 0xf7,
+	0xda, 0xd6, 0xfc, 0x9e, 0xb6, 0x5c, 0x9b, 0xcd, 0x3c, 0x5a, 0x18, 0x0b, 0xf7, 0x12, 0xb1, 0xa0,
+	0xdb, 0xcf, 0x6b, 0x47, 0x05, 0x29, 0x38, 0x2d, 0xc6, 0x3f, 0x98, 0xb0, 0xda, 0x0e, 0x6d, 0xc7,
+	0x67, 0x71, 0xb6, 0xef, 0x42, 0xe9, 0x92, 0xf9, 0x0e, 0x1f, 0xc5, 0x53, 0xcf, 0xf5, 0x94, 0x36,
+	0xb5, 0x88, 0x13, 0x97, 0x96, 0x93, 0x39, 0xf7, 0x16, 0xe6, 0xdc, 0xd3, 0x39, 0xc7, 0x82, 0xfb,
+	0x0c, 0x67, 0x3a, 0xc1, 0xc2, 0x8b, 0x78, 0x12, 0xda, 0x5e, 0x90, 0x05, 0xaa, 0xa4, 0xd4, 0x5c,
+	0x27, 0x3f, 0x11, 0x2f, 0xb2, 0xa2, 0x75, 0xe2, 0x17, 0xe1, 0x45, 0xde, 0x29, 0xba, 0x43, 0x85,
+	0xd1, 0xff, 0x9f, 0xf6, 0x1f, 0x40, 0xde, 0x76, 0x86, 0x3a, 0xe7, 0xef, 0xcc, 0xef, 0xaa, 0x3b,
+	0x43, 0xec, 0x6a, 0xb6, 0x33, 0x44, 0x74, 0xe8, 0x8c, 0x95, 0xb2, 0xd0, 0x11, 0x67, 0x2c, 0x46,
+	0x47, 0x3a, 0x61, 0xe5, 0xd7, 0x75, 0x5a, 0xe5, 0x87, 0x14, 0x24, 0x3f, 0x01, 0x73, 0xc4, 0xf5,
+	0x18, 0xb0, 0x92, 0x79, 0x73, 0xe1, 0x95, 0x82, 0x81, 0x46, 0x31, 0x72, 0x1f, 0x4a, 0x93, 0x40,
+	0x1d, 0x01, 0x0b, 0x77, 0xe0, 0x7d, 0x82, 0x11, 0xd6, 0x92, 0x53, 0x50, 0xfc, 0xd9, 0x80, 0x82,
+	0x2c, 0xeb, 0xd7, 0x0e, 0x8e, 0x89, 0x71, 0x20, 0x37, 0x37, 0x0e, 0xdc, 0x80, 0xd2, 0x39, 0xe7,
+	0x11, 0x2e, 0xe4, 0xd5, 0x02, 0x92, 0x4d, 0xd9, 0x88, 0x2f, 0x58, 0x28, 0x3c, 0x1e, 0xc8, 0x1c,
+	0x2e, 0xd3, 0x98, 0xc4, 0xbb, 0x5d, 0x19, 0x5b, 0x90, 0x7d, 0x4a, 0xfb, 0x8c, 0xed, 0xeb, 0x82,
+	0x05, 0x91, 0x90, 0x59, 0xc0, 0xf6, 0x25, 0x29, 0x6c, 0x87, 0xf2, 0xb2, 0xd5, 0xf3, 0xa0, 0xbc,
+	0x58, 0x9f, 0x42, 0x49, 0x23, 0xf3, 0xb5, 0x46, 0x6f, 0xc1, 0x32, 0x97, 0x70, 0x9f, 0x99, 0x5d,
+	0x56, 0x8c, 0x66, 0x7c, 0xe1, 0x63, 0x2e, 0xd5, 0x3d, 0xa1, 0x29, 0xeb, 0x26, 0x98, 0x88, 0xe2,
+	0x05, 0x33, 0xd6, 0x67, 0x60, 0x62, 0x5f, 0xcb, 0x5e, 0x7d, 0xc3, 0x84, 0x65, 0x41, 0x35, 0x0d,
+	0xf9, 0x2b, 0x17, 0xfc, 0x2d, 0x58, 0x9b, 0x6f, 0x86, 0x57, 0x24, 0xfe, 0x99, 0x4b, 0x88, 0x64,
+	0xcf, 0x54, 0x78, 0x83, 0x44, 0x6c, 0xac, 0x07, 0x0b, 0xf9, 0x4d, 0x7e, 0x0c, 0x79, 0x67, 0x3c,
+	0xd1, 0x85, 0x98, 0xaa, 0xf2, 0xfd, 0x93, 0xd3, 0xae, 0x2d, 0x24, 0xca, 0x9d, 0xf1, 0x84, 0xfc,
+	0x02, 0xf4, 0x4d, 0xd6, 0xeb, 0x7b, 0xbe, 0x9f, 0x5d, 0x81, 0xc7, 0x52, 0xe0, 0xa1, 0xe7, 0xfb,
+	0x7a, 0x27, 0x8c, 0xa6, 0x9c, 0x84, 0x82, 0x4b, 0xdb, 0x1f, 0xea, 0x5a, 0xcc, 0x54, 0x70, 0x66,
+	0xfb, 0xc3, 0x79, 0x05, 0xc8, 0x21, 0x0f, 0xa0, 0xe2, 0x7a, 0x62, 0xd8, 0x1b, 0x87, 0x6c, 0x6c,
+	0x87, 0x4c, 0xd7, 0x65, 0xaa, 0x9a, 0x0f, 0x3c, 0x31, 0x3c, 0x51, 0x02, 0x5a, 0xc5, 0x8a, 0x3b,
+	0x63, 0x91, 0x4f, 0x61, 0x59, 0xea, 0x08, 0x99, 0xed, 0x66, 0x97, 0x2b, 0x2a, 0xa0, 0xcc, 0x76,
+	0xf5, 0xee, 0xb2, 0xab, 0x69, 0x2c, 0x0d, 0x1c, 0x20, 0xad, 0x63, 0xb8, 0x96, 0xba, 0x62, 0xde,
+	0x2a, 0xd4, 0x1b, 0x50, 0xbc, 0xb0, 0xfd, 0x09, 0x43, 0x64, 0xe5, 0x77, 0x2a, 0x54, 0x53, 0xd6,
+	0xa7, 0x09, 0x75, 0xaa, 0x03, 0x65, 0x0d, 0x85, 0x21, 0xb3, 0x05, 0x0f, 0xe2, 0x2a, 0x53, 0x94,
+	0x75, 0x06, 0x25, 0x9d, 0x24, 0xac, 0xab, 0x11, 0x77, 0x27, 0xfe, 0x44, 0xe8, 0x7d, 0x31, 0x89,
+	0x98, 0x3c, 0xb7, 0x85, 0x1c, 0x28, 0xf1, 0x58, 0x45, 0x48, 0x4c, 0x7e, 0x3d, 0xb1, 0x43, 0x2f,
+	0x18, 0x28, 0xa8, 0x9b, 0x74, 0xc6, 0xb0, 0x3e, 0x87, 0xb5, 0xf9, 0x54, 0xaa, 0xf1, 0x83, 0xc5,
+	0x46, 0xc9, 0x6f, 0x34, 0xeb, 0xdc, 0xe7, 0xce, 0x50, 0xcd, 0xaa, 0x26, 0xd5, 0x94, 0xf5, 0x45,
+	0xbc, 0x3b, 0xce, 0xa3, 0x7a, 0x1b, 0x61, 0xdf, 0x36, 0xe2, 0xb7, 0x11, 0x02, 0x74, 0x13, 0xca,
+	0x82, 0x0d, 0x46, 0xb2, 0xba, 0x55, 0xa4, 0xa6, 0xb4, 0xda, 0xc1, 0xc6, 0x62, 0x3a, 0xe9, 0x23,
+	0x61, 0xfd, 0x1c, 0xae, 0xa5, 0xf2, 0xfb, 0x3f, 0x19, 0x76, 0x02, 0x95, 0x64, 0x76, 0x17, 0x98,
+	0xb5, 0x0e, 0x05, 0xdf, 0x0e, 0xa6, 0x13, 0xb8, 0x22, 0x90, 0x8b, 0x98, 0x99, 0x1a, 0x24, 0x09,
+	0xeb, 0xf7, 0x06, 0xac, 0xa0, 0xaa, 0xf6, 0x24, 0x92, 0x7d, 0x27, 0x7e, 0x70, 0x18, 0x89, 0x07,
+	0xc7, 0xdc, 0xa4, 0x95, 0x9b, 0x9f, 0xb4, 0xc8, 0x9d, 0x69, 0x6a, 0xf3, 0xf2, 0x3d, 0x92, 0xba,
+	0x06, 0x50, 0x37, 0x95, 0xeb, 0x71, 0xd2, 0xc9, 0xf7, 0x60, 0xc5, 0x9d, 0x84, 0x76, 0xe4, 0xf1,
+	0xa0, 0x37, 0x12, 0xb2, 0x0e, 0x4d, 0x0a, 0x31, 0xeb, 0x58, 0x58, 0xaf, 0x0c, 0x28, 0xaa, 0xdb,
+	0x66, 0xf1, 0x73, 0xed, 0x3b, 0x7a, 0x5f, 0xed, 0x41, 0x01, 0x5d, 0xc4, 0xf9, 0x38, 0x7f, 0xf5,
+	0x7d, 0x9f, 0x08, 0x0c, 0x55, 0x72, 0x68, 0x7c, 0xc8, 0xc4, 0xc4, 0x8f, 0x7a, 0x21, 0xe7, 0x91,
+	0x7e, 0x14, 0x83, 0x62, 0x51, 0xce, 0x23, 0xf2, 0x23, 0xb8, 0x36, 0xb2, 0x03, 0xaf, 0xcf, 0x44,
+	0xd4, 0x73, 0xbd, 0x01, 0x13, 0x6a, 0x8c, 0xae, 0xd0, 0xb5, 0x98, 0x7d, 0x20, 0xb9, 0xd6, 0x53,
+	0xa8, 0x24, 0xc7, 0x2e, 0xf2, 0xd1, 0x74, 0x44, 0x53, 0x23, 0xcb, 0xfa, 0xbc, 0x2d, 0x4a, 0x6a,
+	0x3a, 0x9a, 0xbd, 0xbe, 0x25, 0x1f, 0x40, 0xbe, 0xee, 0x0c, 0xc9, 0x07, 0xb0, 0xaa, 0xc4, 0x63,
+	0x4b, 0x14, 0x4c, 0x2a, 0x8a, 0xa9, 0xec, 0x90, 0x2f, 0x0b, 0xd6, 0x9f, 0x08, 0x16, 0x87, 0x32,
+	0x26, 0xad, 0xbf, 0x18, 0x50, 0x8e, 0x27, 0xbc, 0x44, 0xc0, 0x8d, 0xcc, 0x80, 0xbf, 0xe5, 0x0f,
+	0x0f, 0x77, 0xd5, 0xf3, 0x8c, 0xe9, 0xdf, 0x5f, 0xb6, 0xb2, 0xe7, 0x49, 0x7c, 0x1d, 0x31, 0xf5,
+	0x3e, 0x63, 0xe4, 0x7d, 0x00, 0x19, 0xfb, 0x9e, 0xcb, 0x03, 0xa6, 0x5f, 0xc2, 0xcb, 0x92, 0x73,
+	0xc0, 0x03, 0x86, 0x19, 0x51, 0xcb, 0x11, 0x8f, 0x6c, 0x5f, 0x66, 0x64, 0x95, 0xaa, 0x1d, 0x5d,
+	0xe4, 0x58, 0x1f, 0xc0, 0xea, 0xdc, 0xcc, 0x89, 0x18, 0xef, 0x87, 0x7c, 0xa4, 0x9f, 0x6b, 0xf2,
+	0xdb, 0xfa, 0xa3, 0x01, 0x95, 0xe4, 0x9c, 0x93, 0x25, 0x84, 0xce, 0x4e, 0x82, 0xc8, 0xf3, 0x75,
+	0x55, 0x2a, 0x02, 0x2b, 0xc0, 0xe1, 0x93, 0x20, 0x52, 0x7d, 0xf1, 0xca, 0x20, 0x24, 0xb5, 0xee,
+	0xa3, 0x00, 0xd5, 0x72, 0x64, 0x17, 0x0a, 0x8e, 0x6f, 0x0b, 0xf5, 0xf3, 0xcb, 0x95, 0x0d, 0xfb,
+	0xb8, 0xa4, 0x36, 0x28, 0x31, 0xeb, 0xd7, 0x06, 0xc0, 0x4c, 0x0d, 0x76, 0x87, 0x4b, 0x2f, 0x70,
+	0xf9, 0x65, 0xfc, 0xe0, 0x54, 0x14, 0x9a, 0x37, 0x0e, 0xe3, 0x5c, 0x98, 0x54, 0x11, 0x98, 0x0b,
+	0x39, 0x02, 0x30, 0x37, 0xce, 0x85, 0x26, 0xb1, 0x7d, 0xd9, 0x8e, 0xc3, 0xc6, 0x91, 0x7e, 0x39,
+	0xae, 0xd2, 0x29, 0x2d, 0x9f, 0x88, 0x9e, 0x40, 0x50, 0xa8, 0x80, 0x6b, 0xca, 0x7a, 0x02, 0x30,
+	0xb3, 0x6f, 0x76, 0xa2, 0x91, 0x3c, 0x71, 0x36, 0x82, 0xe4, 0xa6, 0x0f, 0x62, 0x1c, 0x18, 0x93,
+	0xe7, 0xa9, 0x8e, 0x3d, 0xa5, 0x6f, 0xff, 0x52, 0xff, 0x3c, 0xf0, 0xd8, 0x0b, 0xd0, 0xb0, 0x8d,
+	0xb3, 0x7a, 0x77, 0xff, 0xb0, 0xf7, 0xb8, 0xd9, 0x3a, 0xe8, 0x9d, 0xb6, 0x3a, 0x27, 0x8d, 0xfd,
+	0xe6, 0xc3, 0x66, 0xe3, 0xa0, 0xba, 0x44, 0x08, 0xac, 0x25, 0xd6, 0x8e, 0xda, 0x8f, 0xaa, 0x06,
+	0x59, 0x87, 0x6a, 0x82, 0xd7, 0xe9, 0xd6, 0xbb, 0x9d, 0x6a, 0x8e, 0x5c, 0x87, 0x77, 0x12, 0xdc,
+	0xc6, 0x93, 0x46, 0xab, 0xdb, 0xa9, 0xe6, 0xc9, 0xbb, 0x70, 0x2d, 0xc9, 0xfe, 0xa2, 0xb1, 0x5f,
+	0x35, 0x6f, 0xff, 0xdb, 0x00, 0x98, 0xb5, 0x2a, 0xb2, 0x05, 0x37, 0xba, 0xf5, 0xce, 0xe3, 0x1e,
+	0x6d, 0xd4, 0x3b, 0xed, 0x56, 0xca, 0x82, 0x75, 0xa8, 0x26, 0x17, 0x1b, 0x5f, 0x34, 0xbb, 0x55,
+	0x83, 0x6c, 0x00, 0x49, 0x72, 0x8f, 0x1b, 0xc7, 0x6d, 0xfa, 0x65, 0x35, 0x47, 0x6e, 0xc0, 0xbb,
+	0x49, 0x7e, 0xb7, 0x79, 0xdc, 0x68, 0x9f, 0x76, 0xab, 0xf9, 0xf4, 0x86, 0xf6, 0x69, 0xf7, 0xe4,
+	0xb4, 0x5b, 0x35, 0xd3, 0xea, 0xbb, 0xb4, 0x7e, 0x52, 0x2d, 0x90, 0xf7, 0xe0, 0x7a, 0x92, 0xfb,
+	0xa0, 0x7e, 0xd0, 0x6b, 0x1e, 0xd7, 0x1f, 0x35, 0xaa, 0xc5, 0xb4, 0xb1, 0xad, 0x76, 0x17, 0x43,
+	0x40, 0xbb, 0x8d, 0x83, 0x6a, 0x29, 0xad, 0xad, 0xd5, 0x3e, 0x68, 0x54, 0xcb, 0xb7, 0xbf, 0x35,
+	0x60, 0x75, 0xae, 0xd6, 0xc8, 0x36, 0x6c, 0x9e, 0xd0, 0xf6, 0x23, 0xda, 0xe8, 0x74, 0x64, 0x00,
+	0x1b, 0x29, 0xa7, 0x37, 0x61, 0x23, 0xb5, 0x1e, 0x9f, 0x61, 0x64, 0xac, 0xd1, 0xd3, 0x56, 0xab,
+	0xd9, 0x7a, 0x54, 0xcd, 0xa1, 0x71, 0xa9, 0xb5, 0x87, 0xcd, 0x56, 0xb3, 0x73, 0xd8, 0x38, 0xa8,
+	0xe6, 0xb3, 0x94, 0x36, 0xe8, 0x13, 0xdc, 0x68, 0x92, 0x9b, 0x50, 0xbb, 0x62, 0xd0, 0x61, 0xa3,
+	0x7e, 0xd4, 0x3d, 0xfc, 0xb2, 0x5a, 0xc0, 0xa8, 0xa6, 0x56, 0x0f, 0xda, 0x67, 0xad, 0x6a, 0xf1,
+	0x5e, 0x0b, 0xcc, 0x23, 0x2f, 0x18, 0x92, 0x87, 0x50, 0xda, 0xe7, 0x41, 0xc0, 0x9c, 0x88, 0xa4,
+	0xc6, 0xa3, 0xe4, 0xcf, 0x02, 0x9b, 0xe9, 0xb7, 0x69, 0xf2, 0x15, 0xb9, 0x63, 0xdc, 0x31, 0xee,
+	0x1d, 0x41, 0x41, 0xe2, 0x92, 0xec, 0xc7, 0x1f, 0xe9, 0xc7, 0x51, 0xe2, 0xe7, 0xfe, 0xcd, 0xac,
+	0x5f, 0xf7, 0x13, 0xda, 0x1e, 0x3c, 0xfc, 0xdb, 0xcb, 0x6d, 0xe3, 0x9b, 0x97, 0xdb, 0xc6, 0x3f,
+	0x5e, 0x6e, 0x1b, 0xbf, 0x7b, 0xb5, 0xbd, 0xf4, 0xcd, 0xab, 0xed, 0xa5, 0xbf, 0xbf, 0xda, 0x5e,
+	0x7a, 0xfa, 0xd1, 0xc0, 0x8b, 0x9e, 0x4d, 0xce, 0x77, 0x1d, 0x3e, 0xda, 0xeb, 0xf3, 0xc1, 0x20,
+	0xf4, 0x5c, 0xfc, 0xef, 0xee, 0xf1, 0x7e, 0xdf, 0x79, 0x66, 0x7b, 0xc1, 0x9e, 0xef, 0x05, 0x43,
+	0xf9, 0x67, 0x7c, 0x7e, 0x5e, 0x94, 0x6f, 0x81, 0xfb, 0xff, 0x0d, 0x00, 0x00, 0xff, 0xff, 0xb5,
+	0xb1, 0xad, 0xa9, 0x98, 0x18, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -3844,6 +3814,28 @@ func (m *WatchRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Exec != nil {
+		{
+			size, err := m.Exec.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x42
+	}
+	if m.Once {
+		i--
+		if m.Once {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x38
+	}
 	if m.Offset != 0 {
 		i = encodeVarintAgent(dAtA, i, uint64(m.Offset))
 		i--
@@ -3882,6 +3874,88 @@ func (m *WatchRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintAgent(dAtA, i, uint64(m.Protocol))
 		i--
 		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Exec) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Exec) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Exec) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Signature) > 0 {
+		i -= len(m.Signature)
+		copy(dAtA[i:], m.Signature)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Signature)))
+		i--
+		dAtA[i] = 0x4a
+	}
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0x42
+	}
+	if m.Issued != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Issued))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.Nonce) > 0 {
+		i -= len(m.Nonce)
+		copy(dAtA[i:], m.Nonce)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Nonce)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if len(m.Stdin) > 0 {
+		i -= len(m.Stdin)
+		copy(dAtA[i:], m.Stdin)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.Stdin)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Args) > 0 {
+		for iNdEx := len(m.Args) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Args[iNdEx])
+			copy(dAtA[i:], m.Args[iNdEx])
+			i = encodeVarintAgent(dAtA, i, uint64(len(m.Args[iNdEx])))
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if m.Attempt != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Attempt))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Slice != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.Slice))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.NodeId) > 0 {
+		i -= len(m.NodeId)
+		copy(dAtA[i:], m.NodeId)
+		i = encodeVarintAgent(dAtA, i, uint64(len(m.NodeId)))
+		i--
+		dAtA[i] = 0xa
 	}
 	return len(dAtA) - i, nil
 }
@@ -4013,6 +4087,28 @@ func (m *WatchStart) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Exec != nil {
+		{
+			size, err := m.Exec.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintAgent(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x4a
+	}
+	if m.Once {
+		i--
+		if m.Once {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x40
+	}
 	if m.Offset != 0 {
 		i = encodeVarintAgent(dAtA, i, uint64(m.Offset))
 		i--
@@ -4360,6 +4456,21 @@ func (m *WatchEnd) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.ExitCode != 0 {
+		i = encodeVarintAgent(dAtA, i, uint64(m.ExitCode))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Exited {
+		i--
+		if m.Exited {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x10
+	}
 	if len(m.Failed) > 0 {
 		i -= len(m.Failed)
 		copy(dAtA[i:], m.Failed)
@@ -4588,27 +4699,6 @@ func (m *AgentMessage_Watch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		}
 		i--
 		dAtA[i] = 0x4a
-	}
-	return len(dAtA) - i, nil
-}
-func (m *AgentMessage_Piece) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *AgentMessage_Piece) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	if m.Piece != nil {
-		{
-			size, err := m.Piece.MarshalToSizedBuffer(dAtA[:i])
-			if err != nil {
-				return 0, err
-			}
-			i -= size
-			i = encodeVarintAgent(dAtA, i, uint64(size))
-		}
-		i--
-		dAtA[i] = 0x52
 	}
 	return len(dAtA) - i, nil
 }
@@ -4854,27 +4944,6 @@ func (m *OracleMessage_Unwatch) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	return len(dAtA) - i, nil
 }
-func (m *OracleMessage_Piece) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *OracleMessage_Piece) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	if m.Piece != nil {
-		{
-			size, err := m.Piece.MarshalToSizedBuffer(dAtA[:i])
-			if err != nil {
-				return 0, err
-			}
-			i -= size
-			i = encodeVarintAgent(dAtA, i, uint64(size))
-		}
-		i--
-		dAtA[i] = 0x5a
-	}
-	return len(dAtA) - i, nil
-}
 func (m *Hello) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -4895,9 +4964,19 @@ func (m *Hello) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
-	if m.Network {
+	if m.Exec {
 		i--
-		if m.Network {
+		if m.Exec {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Events {
+		i--
+		if m.Events {
 			dAtA[i] = 1
 		} else {
 			dAtA[i] = 0
@@ -5265,90 +5344,6 @@ func (m *ChallengeStart_DiskRead) MarshalToSizedBuffer(dAtA []byte) (int, error)
 	}
 	return len(dAtA) - i, nil
 }
-func (m *ChallengeStart_NetworkSend) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *ChallengeStart_NetworkSend) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	if m.NetworkSend != nil {
-		{
-			size, err := m.NetworkSend.MarshalToSizedBuffer(dAtA[:i])
-			if err != nil {
-				return 0, err
-			}
-			i -= size
-			i = encodeVarintAgent(dAtA, i, uint64(size))
-		}
-		i--
-		dAtA[i] = 0x42
-	}
-	return len(dAtA) - i, nil
-}
-func (m *ChallengeStart_NetworkReceive) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *ChallengeStart_NetworkReceive) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	if m.NetworkReceive != nil {
-		{
-			size, err := m.NetworkReceive.MarshalToSizedBuffer(dAtA[:i])
-			if err != nil {
-				return 0, err
-			}
-			i -= size
-			i = encodeVarintAgent(dAtA, i, uint64(size))
-		}
-		i--
-		dAtA[i] = 0x4a
-	}
-	return len(dAtA) - i, nil
-}
-func (m *ChallengePiece) Marshal() (dAtA []byte, err error) {
-	size := m.Size()
-	dAtA = make([]byte, size)
-	n, err := m.MarshalToSizedBuffer(dAtA[:size])
-	if err != nil {
-		return nil, err
-	}
-	return dAtA[:n], nil
-}
-
-func (m *ChallengePiece) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *ChallengePiece) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	_ = i
-	var l int
-	_ = l
-	if len(m.Data) > 0 {
-		i -= len(m.Data)
-		copy(dAtA[i:], m.Data)
-		i = encodeVarintAgent(dAtA, i, uint64(len(m.Data)))
-		i--
-		dAtA[i] = 0x1a
-	}
-	if m.Step != 0 {
-		i = encodeVarintAgent(dAtA, i, uint64(m.Step))
-		i--
-		dAtA[i] = 0x10
-	}
-	if len(m.Id) > 0 {
-		i -= len(m.Id)
-		copy(dAtA[i:], m.Id)
-		i = encodeVarintAgent(dAtA, i, uint64(len(m.Id)))
-		i--
-		dAtA[i] = 0xa
-	}
-	return len(dAtA) - i, nil
-}
-
 func (m *ChallengeAnswer) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -5620,69 +5615,6 @@ func (m *DiskReadTask) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintAgent(dAtA, i, uint64(len(m.Start)))
 		i--
 		dAtA[i] = 0xa
-	}
-	return len(dAtA) - i, nil
-}
-
-func (m *NetworkSendTask) Marshal() (dAtA []byte, err error) {
-	size := m.Size()
-	dAtA = make([]byte, size)
-	n, err := m.MarshalToSizedBuffer(dAtA[:size])
-	if err != nil {
-		return nil, err
-	}
-	return dAtA[:n], nil
-}
-
-func (m *NetworkSendTask) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *NetworkSendTask) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	_ = i
-	var l int
-	_ = l
-	if m.Bytes != 0 {
-		i = encodeVarintAgent(dAtA, i, uint64(m.Bytes))
-		i--
-		dAtA[i] = 0x10
-	}
-	if len(m.Seed) > 0 {
-		i -= len(m.Seed)
-		copy(dAtA[i:], m.Seed)
-		i = encodeVarintAgent(dAtA, i, uint64(len(m.Seed)))
-		i--
-		dAtA[i] = 0xa
-	}
-	return len(dAtA) - i, nil
-}
-
-func (m *NetworkReceiveTask) Marshal() (dAtA []byte, err error) {
-	size := m.Size()
-	dAtA = make([]byte, size)
-	n, err := m.MarshalToSizedBuffer(dAtA[:size])
-	if err != nil {
-		return nil, err
-	}
-	return dAtA[:n], nil
-}
-
-func (m *NetworkReceiveTask) MarshalTo(dAtA []byte) (int, error) {
-	size := m.Size()
-	return m.MarshalToSizedBuffer(dAtA[:size])
-}
-
-func (m *NetworkReceiveTask) MarshalToSizedBuffer(dAtA []byte) (int, error) {
-	i := len(dAtA)
-	_ = i
-	var l int
-	_ = l
-	if m.Bytes != 0 {
-		i = encodeVarintAgent(dAtA, i, uint64(m.Bytes))
-		i--
-		dAtA[i] = 0x8
 	}
 	return len(dAtA) - i, nil
 }
@@ -6245,6 +6177,57 @@ func (m *WatchRequest) Size() (n int) {
 	if m.Offset != 0 {
 		n += 1 + sovAgent(uint64(m.Offset))
 	}
+	if m.Once {
+		n += 2
+	}
+	if m.Exec != nil {
+		l = m.Exec.Size()
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	return n
+}
+
+func (m *Exec) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.NodeId)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Slice != 0 {
+		n += 1 + sovAgent(uint64(m.Slice))
+	}
+	if m.Attempt != 0 {
+		n += 1 + sovAgent(uint64(m.Attempt))
+	}
+	if len(m.Args) > 0 {
+		for _, s := range m.Args {
+			l = len(s)
+			n += 1 + l + sovAgent(uint64(l))
+		}
+	}
+	l = len(m.Stdin)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	l = len(m.Nonce)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	if m.Issued != 0 {
+		n += 1 + sovAgent(uint64(m.Issued))
+	}
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
+	l = len(m.Signature)
+	if l > 0 {
+		n += 1 + l + sovAgent(uint64(l))
+	}
 	return n
 }
 
@@ -6325,6 +6308,13 @@ func (m *WatchStart) Size() (n int) {
 	}
 	if m.Offset != 0 {
 		n += 1 + sovAgent(uint64(m.Offset))
+	}
+	if m.Once {
+		n += 2
+	}
+	if m.Exec != nil {
+		l = m.Exec.Size()
+		n += 1 + l + sovAgent(uint64(l))
 	}
 	return n
 }
@@ -6475,6 +6465,12 @@ func (m *WatchEnd) Size() (n int) {
 	if l > 0 {
 		n += 1 + l + sovAgent(uint64(l))
 	}
+	if m.Exited {
+		n += 2
+	}
+	if m.ExitCode != 0 {
+		n += 1 + sovAgent(uint64(m.ExitCode))
+	}
 	return n
 }
 
@@ -6594,18 +6590,6 @@ func (m *AgentMessage_Watch) Size() (n int) {
 	_ = l
 	if m.Watch != nil {
 		l = m.Watch.Size()
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	return n
-}
-func (m *AgentMessage_Piece) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	if m.Piece != nil {
-		l = m.Piece.Size()
 		n += 1 + l + sovAgent(uint64(l))
 	}
 	return n
@@ -6742,18 +6726,6 @@ func (m *OracleMessage_Unwatch) Size() (n int) {
 	}
 	return n
 }
-func (m *OracleMessage_Piece) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	if m.Piece != nil {
-		l = m.Piece.Size()
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	return n
-}
 func (m *Hello) Size() (n int) {
 	if m == nil {
 		return 0
@@ -6778,7 +6750,10 @@ func (m *Hello) Size() (n int) {
 	if m.Watch {
 		n += 2
 	}
-	if m.Network {
+	if m.Events {
+		n += 2
+	}
+	if m.Exec {
 		n += 2
 	}
 	return n
@@ -6938,50 +6913,6 @@ func (m *ChallengeStart_DiskRead) Size() (n int) {
 	}
 	return n
 }
-func (m *ChallengeStart_NetworkSend) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	if m.NetworkSend != nil {
-		l = m.NetworkSend.Size()
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	return n
-}
-func (m *ChallengeStart_NetworkReceive) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	if m.NetworkReceive != nil {
-		l = m.NetworkReceive.Size()
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	return n
-}
-func (m *ChallengePiece) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	l = len(m.Id)
-	if l > 0 {
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	if m.Step != 0 {
-		n += 1 + sovAgent(uint64(m.Step))
-	}
-	l = len(m.Data)
-	if l > 0 {
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	return n
-}
-
 func (m *ChallengeAnswer) Size() (n int) {
 	if m == nil {
 		return 0
@@ -7109,34 +7040,6 @@ func (m *DiskReadTask) Size() (n int) {
 	}
 	if m.Reads != 0 {
 		n += 1 + sovAgent(uint64(m.Reads))
-	}
-	return n
-}
-
-func (m *NetworkSendTask) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	l = len(m.Seed)
-	if l > 0 {
-		n += 1 + l + sovAgent(uint64(l))
-	}
-	if m.Bytes != 0 {
-		n += 1 + sovAgent(uint64(m.Bytes))
-	}
-	return n
-}
-
-func (m *NetworkReceiveTask) Size() (n int) {
-	if m == nil {
-		return 0
-	}
-	var l int
-	_ = l
-	if m.Bytes != 0 {
-		n += 1 + sovAgent(uint64(m.Bytes))
 	}
 	return n
 }
@@ -7828,6 +7731,369 @@ func (m *WatchRequest) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Once", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Once = bool(v != 0)
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Exec", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Exec == nil {
+				m.Exec = &Exec{}
+			}
+			if err := m.Exec.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipAgent(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Exec) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowAgent
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Exec: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Exec: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NodeId", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.NodeId = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slice", wireType)
+			}
+			m.Slice = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Slice |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Attempt", wireType)
+			}
+			m.Attempt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Attempt |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Args", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Args = append(m.Args, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stdin", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Stdin = append(m.Stdin[:0], dAtA[iNdEx:postIndex]...)
+			if m.Stdin == nil {
+				m.Stdin = []byte{}
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Nonce", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Nonce = append(m.Nonce[:0], dAtA[iNdEx:postIndex]...)
+			if m.Nonce == nil {
+				m.Nonce = []byte{}
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Issued", wireType)
+			}
+			m.Issued = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Issued |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = append(m.Key[:0], dAtA[iNdEx:postIndex]...)
+			if m.Key == nil {
+				m.Key = []byte{}
+			}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Signature", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Signature = append(m.Signature[:0], dAtA[iNdEx:postIndex]...)
+			if m.Signature == nil {
+				m.Signature = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -8361,6 +8627,62 @@ func (m *WatchStart) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Once", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Once = bool(v != 0)
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Exec", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthAgent
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthAgent
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Exec == nil {
+				m.Exec = &Exec{}
+			}
+			if err := m.Exec.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -9164,6 +9486,45 @@ func (m *WatchEnd) Unmarshal(dAtA []byte) error {
 			}
 			m.Failed = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Exited", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Exited = bool(v != 0)
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ExitCode", wireType)
+			}
+			m.ExitCode = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ExitCode |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -9528,41 +9889,6 @@ func (m *AgentMessage) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			m.Body = &AgentMessage_Watch{v}
-			iNdEx = postIndex
-		case 10:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Piece", wireType)
-			}
-			var msglen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				msglen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if msglen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + msglen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			v := &ChallengePiece{}
-			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
-			m.Body = &AgentMessage_Piece{v}
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -9964,41 +10290,6 @@ func (m *OracleMessage) Unmarshal(dAtA []byte) error {
 			}
 			m.Body = &OracleMessage_Unwatch{v}
 			iNdEx = postIndex
-		case 11:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Piece", wireType)
-			}
-			var msglen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				msglen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if msglen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + msglen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			v := &ChallengePiece{}
-			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
-			m.Body = &OracleMessage_Piece{v}
-			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -10186,7 +10477,7 @@ func (m *Hello) Unmarshal(dAtA []byte) error {
 			m.Watch = bool(v != 0)
 		case 6:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Network", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Events", wireType)
 			}
 			var v int
 			for shift := uint(0); ; shift += 7 {
@@ -10203,7 +10494,27 @@ func (m *Hello) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
-			m.Network = bool(v != 0)
+			m.Events = bool(v != 0)
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Exec", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowAgent
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Exec = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := skipAgent(dAtA[iNdEx:])
@@ -10972,213 +11283,6 @@ func (m *ChallengeStart) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			m.Task = &ChallengeStart_DiskRead{v}
-			iNdEx = postIndex
-		case 8:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field NetworkSend", wireType)
-			}
-			var msglen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				msglen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if msglen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + msglen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			v := &NetworkSendTask{}
-			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
-			m.Task = &ChallengeStart_NetworkSend{v}
-			iNdEx = postIndex
-		case 9:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field NetworkReceive", wireType)
-			}
-			var msglen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				msglen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if msglen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + msglen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			v := &NetworkReceiveTask{}
-			if err := v.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
-			m.Task = &ChallengeStart_NetworkReceive{v}
-			iNdEx = postIndex
-		default:
-			iNdEx = preIndex
-			skippy, err := skipAgent(dAtA[iNdEx:])
-			if err != nil {
-				return err
-			}
-			if (skippy < 0) || (iNdEx+skippy) < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if (iNdEx + skippy) > l {
-				return io.ErrUnexpectedEOF
-			}
-			iNdEx += skippy
-		}
-	}
-
-	if iNdEx > l {
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-func (m *ChallengePiece) Unmarshal(dAtA []byte) error {
-	l := len(dAtA)
-	iNdEx := 0
-	for iNdEx < l {
-		preIndex := iNdEx
-		var wire uint64
-		for shift := uint(0); ; shift += 7 {
-			if shift >= 64 {
-				return ErrIntOverflowAgent
-			}
-			if iNdEx >= l {
-				return io.ErrUnexpectedEOF
-			}
-			b := dAtA[iNdEx]
-			iNdEx++
-			wire |= uint64(b&0x7F) << shift
-			if b < 0x80 {
-				break
-			}
-		}
-		fieldNum := int32(wire >> 3)
-		wireType := int(wire & 0x7)
-		if wireType == 4 {
-			return fmt.Errorf("proto: ChallengePiece: wiretype end group for non-group")
-		}
-		if fieldNum <= 0 {
-			return fmt.Errorf("proto: ChallengePiece: illegal tag %d (wire type %d)", fieldNum, wire)
-		}
-		switch fieldNum {
-		case 1:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
-			}
-			var byteLen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				byteLen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if byteLen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + byteLen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Id = append(m.Id[:0], dAtA[iNdEx:postIndex]...)
-			if m.Id == nil {
-				m.Id = []byte{}
-			}
-			iNdEx = postIndex
-		case 2:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Step", wireType)
-			}
-			m.Step = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Step |= uint32(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 3:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Data", wireType)
-			}
-			var byteLen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				byteLen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if byteLen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + byteLen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Data = append(m.Data[:0], dAtA[iNdEx:postIndex]...)
-			if m.Data == nil {
-				m.Data = []byte{}
-			}
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -12012,178 +12116,6 @@ func (m *DiskReadTask) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Reads |= uint32(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		default:
-			iNdEx = preIndex
-			skippy, err := skipAgent(dAtA[iNdEx:])
-			if err != nil {
-				return err
-			}
-			if (skippy < 0) || (iNdEx+skippy) < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if (iNdEx + skippy) > l {
-				return io.ErrUnexpectedEOF
-			}
-			iNdEx += skippy
-		}
-	}
-
-	if iNdEx > l {
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-func (m *NetworkSendTask) Unmarshal(dAtA []byte) error {
-	l := len(dAtA)
-	iNdEx := 0
-	for iNdEx < l {
-		preIndex := iNdEx
-		var wire uint64
-		for shift := uint(0); ; shift += 7 {
-			if shift >= 64 {
-				return ErrIntOverflowAgent
-			}
-			if iNdEx >= l {
-				return io.ErrUnexpectedEOF
-			}
-			b := dAtA[iNdEx]
-			iNdEx++
-			wire |= uint64(b&0x7F) << shift
-			if b < 0x80 {
-				break
-			}
-		}
-		fieldNum := int32(wire >> 3)
-		wireType := int(wire & 0x7)
-		if wireType == 4 {
-			return fmt.Errorf("proto: NetworkSendTask: wiretype end group for non-group")
-		}
-		if fieldNum <= 0 {
-			return fmt.Errorf("proto: NetworkSendTask: illegal tag %d (wire type %d)", fieldNum, wire)
-		}
-		switch fieldNum {
-		case 1:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Seed", wireType)
-			}
-			var byteLen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				byteLen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if byteLen < 0 {
-				return ErrInvalidLengthAgent
-			}
-			postIndex := iNdEx + byteLen
-			if postIndex < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Seed = append(m.Seed[:0], dAtA[iNdEx:postIndex]...)
-			if m.Seed == nil {
-				m.Seed = []byte{}
-			}
-			iNdEx = postIndex
-		case 2:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Bytes", wireType)
-			}
-			m.Bytes = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Bytes |= uint64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		default:
-			iNdEx = preIndex
-			skippy, err := skipAgent(dAtA[iNdEx:])
-			if err != nil {
-				return err
-			}
-			if (skippy < 0) || (iNdEx+skippy) < 0 {
-				return ErrInvalidLengthAgent
-			}
-			if (iNdEx + skippy) > l {
-				return io.ErrUnexpectedEOF
-			}
-			iNdEx += skippy
-		}
-	}
-
-	if iNdEx > l {
-		return io.ErrUnexpectedEOF
-	}
-	return nil
-}
-func (m *NetworkReceiveTask) Unmarshal(dAtA []byte) error {
-	l := len(dAtA)
-	iNdEx := 0
-	for iNdEx < l {
-		preIndex := iNdEx
-		var wire uint64
-		for shift := uint(0); ; shift += 7 {
-			if shift >= 64 {
-				return ErrIntOverflowAgent
-			}
-			if iNdEx >= l {
-				return io.ErrUnexpectedEOF
-			}
-			b := dAtA[iNdEx]
-			iNdEx++
-			wire |= uint64(b&0x7F) << shift
-			if b < 0x80 {
-				break
-			}
-		}
-		fieldNum := int32(wire >> 3)
-		wireType := int(wire & 0x7)
-		if wireType == 4 {
-			return fmt.Errorf("proto: NetworkReceiveTask: wiretype end group for non-group")
-		}
-		if fieldNum <= 0 {
-			return fmt.Errorf("proto: NetworkReceiveTask: illegal tag %d (wire type %d)", fieldNum, wire)
-		}
-		switch fieldNum {
-		case 1:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Bytes", wireType)
-			}
-			m.Bytes = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowAgent
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Bytes |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -69,6 +69,8 @@ func (e *Engine) serveContainers(w http.ResponseWriter, r *http.Request, path []
 		c.kill()
 		delete(e.containers, path[0])
 		w.WriteHeader(http.StatusNoContent)
+	case path[1] == "exec":
+		e.makeExec(w, r, c)
 	case path[1] == "start":
 		if err := e.start(c); err != nil {
 			e.refuse(w, http.StatusInternalServerError, err.Error())
@@ -259,8 +261,7 @@ func (c *container) serveLog(w http.ResponseWriter, r *http.Request) {
 			if l.at.Before(since) {
 				continue
 			}
-			frame := binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(l.text)))
-			if _, err := w.Write(append(frame, l.text...)); err != nil {
+			if _, err := w.Write(frame(l.text)); err != nil {
 				return
 			}
 		}
@@ -277,6 +278,11 @@ func (c *container) serveLog(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// frame is text as the engine wraps standard output.
+func frame(text []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{1, 0, 0, 0}, uint32(len(text))), text...)
 }
 
 // parseSince reads seconds and a fraction, which the client makes of every time.

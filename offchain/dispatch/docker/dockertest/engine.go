@@ -38,6 +38,7 @@ type Engine struct {
 	containers map[string]*container
 	volumes    map[string]map[string]any
 	networks   map[string]map[string]any
+	execs      map[string]*command // by id
 }
 
 // image is a program and what the engine is told of it.
@@ -57,6 +58,7 @@ func New(t testing.TB) *Engine {
 	e := &Engine{
 		Host: "unix://" + filepath.Join(dir, "s"), t: t, dir: dir,
 		images: map[string]*image{}, containers: map[string]*container{}, volumes: map[string]map[string]any{}, networks: map[string]map[string]any{},
+		execs: map[string]*command{},
 	}
 	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
 	require.NoError(t, err)
@@ -117,6 +119,8 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.serveNamed(w, r, e.volumes, "Volumes", path[1:])
 	case "networks":
 		e.serveNamed(w, r, e.networks, "", path[1:])
+	case "exec":
+		e.serveExec(w, r, path[1], path[2])
 	case "containers":
 		e.serveContainers(w, r, path[1:])
 	default:

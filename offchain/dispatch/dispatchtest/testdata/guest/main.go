@@ -72,6 +72,22 @@ func run(command string, args []string) error {
 		return escape()
 	case "serve":
 		return serve()
+	case "echo": // for commands beside a service
+		if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+			return err
+		}
+		fmt.Println(strings.Join(args[1:], " "))
+		code, err := strconv.Atoi(args[0])
+		if err == nil {
+			os.Exit(code)
+		}
+		return err
+	case "cat":
+		raw, err := os.ReadFile(args[0])
+		if err == nil {
+			_, err = os.Stdout.Write(raw)
+		}
+		return err
 	case "attack":
 		return attack(args[0])
 	default:

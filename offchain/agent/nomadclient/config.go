@@ -46,6 +46,9 @@ type Options struct {
 // keptAllocs is how many ended allocations a client keeps, whose folders hold results until the oracles have them.
 const keptAllocs = 200
 
+// allowedCaps are the rights of a runner in a job's image (ADR 0020); the job's program has none.
+var allowedCaps = []string{"chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"}
+
 func (o *Options) validate() error {
 	switch {
 	case o.Dir == "":
@@ -101,7 +104,7 @@ func (o Options) config() ([]byte, error) {
 		"disable_update_check": true, "leave_on_interrupt": false, "leave_on_terminate": false,
 		"client": client,
 		"plugin": []object{{"docker": []object{{"config": []object{{
-			"allow_privileged": false, "allow_caps": []string{}, "volumes": []object{{"enabled": false}},
+			"allow_privileged": false, "allow_caps": allowedCaps, "volumes": []object{{"enabled": false}},
 		}}}}}},
 		"telemetry": object{"disable_hostname": true},
 	}

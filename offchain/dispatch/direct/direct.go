@@ -15,6 +15,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/inside"
 )
 
 // Options configures a Dispatcher.
@@ -35,6 +36,8 @@ type Options struct {
 	ImageMiB uint64
 	// Publish is the address of this machine on which the ports of services are published, as docker.Options.Publish.
 	Publish string
+	// Inside, if set, is the container that this process is the first in: images are not given to a Docker Engine, but are there already.
+	Inside *inside.Container
 	// RestartMin and RestartMax bound the pause before a service that ended is started again; 1 s and 1 min.
 	RestartMin, RestartMax time.Duration
 }
@@ -173,7 +176,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	d.attempts[a.ID] = t
 	d.runs.Go(func() {
 		defer stop(nil)
-		e := engines{d.opts.CacheDir, d.docker, d.known}
+		e := engines{d.opts.CacheDir, d.docker, d.opts.Inside, d.known}
 		if t.service != nil {
 			t.serve(runCtx, d.gate, e)
 			return

@@ -10,7 +10,6 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
-	"github.com/foggrid/fogd/offchain/dispatch/docker"
 )
 
 const (
@@ -115,93 +114,74 @@ func (s *service) outcome(last dispatch.ServiceState) dispatch.TaskOutcome {
 // live starts the service and starts it again each time that it ends, and returns why it does not any more. It leaves nothing in the
 // engine, or if the dispatcher only closes, what the next process goes on with.
 func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
-	if e.docker == nil {
-		return dispatch.NodeFailure("run a container", docker.ErrNone)
+	h, err := e.host(s)
+	if err != nil {
+		return err
 	}
 	if err := g.enter(ctx, s.assignment); err != nil {
-		return errors.Join(context.Cause(ctx), s.end(ctx, e.docker))
+		return errors.Join(context.Cause(ctx), s.end(ctx, h))
 	}
 	defer g.leave(s.assignment)
 	log, err := openSegments(taskDir(s.dir, s.assignment.FirstTask), s.logLimit)
 	if err != nil {
-		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
+		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, h))
 	}
-	c, err := s.load(ctx, e)
-	if err == nil {
-		err = s.keepUp(ctx, c, log)
+	if err = s.load(ctx, h); err == nil {
+		err = s.keepUp(ctx, h, log)
 	}
-	err = errors.Join(err, s.end(ctx, e.docker))
-	if c != nil {
-		err = errors.Join(err, c.close(context.WithoutCancel(ctx)))
-	}
+	err = errors.Join(err, s.end(ctx, h), h.close(context.WithoutCancel(ctx)))
 	return errors.Join(err, log.close())
 }
 
-// task is what the engine runs.
-func (s *service) task() docker.Task {
-	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask}
-}
-
-func (s *service) end(ctx context.Context, e *docker.Engine) error {
+func (s *service) end(ctx context.Context, h host) error {
 	abandoned := errors.Is(context.Cause(ctx), errAbandoned)
-	ctx = context.WithoutCancel(ctx)
-	err := e.StopService(ctx, s.task())
-	if !abandoned {
-		err = errors.Join(err, e.Remove(ctx, s.assignment.ID))
-	}
-	if err != nil {
+	if err := h.end(context.WithoutCancel(ctx), !abandoned); err != nil {
 		return dispatch.NodeFailure("clear the service away", err)
 	}
 	return nil
 }
 
 // load makes the image ready, however often the engine fails.
-func (s *service) load(ctx context.Context, e engines) (*container, error) {
+func (s *service) load(ctx context.Context, h host) error {
 	for {
-		p, err := e.load(ctx, s.assignment, s.fingerprint)
+		err := h.load(ctx)
 		if err == nil {
-			return p.(*container), nil
+			return nil
 		}
 		if err := s.pause(ctx, err, 0, nil); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// keepUp runs the service again and again.
-func (s *service) keepUp(ctx context.Context, c *container, log *segments) error {
-	t := s.task()
-	t.Image, t.Log = c.image, log
-	since := log.newest() // what an earlier process had copied
-	for {
-		exit, err := s.runOnce(ctx, c.engine, t, since)
-		since = time.Now() // all that the run wrote is in the log
-		if err := s.pause(ctx, err, exit.Code, log); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *service) runOnce(ctx context.Context, e *docker.Engine, t docker.Task, since time.Time) (docker.Exit, error) {
-	if err := e.Prepare(ctx, t); err != nil {
-		return docker.Exit{}, err
+// keepUp runs the service again and again.
+func (s *service) keepUp(ctx context.Context, h host, log *segments) error {
+	since := log.newest() // what an earlier process had copied
+	for {
+		code, err := s.runOnce(ctx, h, log, since)
+		since = time.Now() // all that the run wrote is in the log
+		if err := s.pause(ctx, err, code, log); err != nil {
+			return err
+		}
 	}
-	run, err := e.StartService(ctx, t)
-	if err != nil {
-		return docker.Exit{}, err
-	}
-	s.change(func(l *lifecycle) bool { l.up(time.Now().UTC(), run.Started); return true })
+}
+
+func (s *service) runOnce(ctx context.Context, h host, log *segments, since time.Time) (uint32, error) {
 	checking, stop := context.WithCancel(ctx)
 	var checks sync.WaitGroup
-	if h := s.assignment.Service.Health; h.Kind == dispatch.HealthNone {
-		s.change(func(l *lifecycle) bool { return l.check(time.Now().UTC(), nil) })
-	} else if port, ok := s.assignment.Service.Port(h.Port); ok {
-		checks.Go(func() { s.watchHealth(checking, e.Dial(port)) })
-	}
-	exit, err := e.WaitService(ctx, t, since)
-	stop()
-	checks.Wait()
-	return exit, err
+	defer checks.Wait()
+	defer stop()
+	return h.run(ctx, log, since, func(started time.Time) {
+		s.change(func(l *lifecycle) bool { l.up(time.Now().UTC(), started); return true })
+		if h := s.assignment.Service.Health; h.Kind == dispatch.HealthNone {
+			s.change(func(l *lifecycle) bool { return l.check(time.Now().UTC(), nil) })
+		}
+		if port, ok := s.assignment.Service.Port(s.assignment.Service.Health.Port); ok {
+			if addr := h.dial(port); addr != "" {
+				checks.Go(func() { s.watchHealth(checking, addr) })
+			}
+		}
+	})
 }
 
 // pause waits before another start; its error says why there is none.

@@ -64,10 +64,15 @@ func realNomad(t testing.TB) *cluster {
 	c.startClient(t)
 	c.awaitClient(t)
 	c.image = nomad.Image{Ref: pushRunner(t)}
+	c.images = newImages(t)
 	c.taskDirs = func() []string {
-		dirs, err := filepath.Glob(filepath.Join(c.dir, "client", "alloc", "*", "run", "local"))
-		require.NoError(t, err)
-		return dirs
+		var all []string
+		for _, folder := range []string{"run/local", "alloc"} { // of modules, and of images
+			dirs, err := filepath.Glob(filepath.Join(c.dir, "client", "alloc", "*", folder))
+			require.NoError(t, err)
+			all = append(all, dirs...)
+		}
+		return all
 	}
 	c.namespace = func(t testing.TB, name string) {
 		_, err := c.api.Namespaces().Register(&api.Namespace{Name: name}, nil)
@@ -185,6 +190,7 @@ client {
 }
 plugin "docker" {
   config {
+    allow_caps = ["chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"]
     gc { image = false }
   }
 }

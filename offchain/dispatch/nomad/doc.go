@@ -16,6 +16,9 @@
 // digests, runs the task under its limits, and leaves result, log and outcome there. The dispatcher fetches these through the servers'
 // file API (ADR 0013), checks the result's digest and keeps them.
 //
+// The image of a job runs with the runner as its first process, which a task before it brought into the allocation's shared folder (ADR 0020); what it
+// leaves lies there.
+//
 // # What is told
 //
 // The event stream only brings news sooner: its buffer is short, so all allocations are listed again after each reconnect, change of leader or

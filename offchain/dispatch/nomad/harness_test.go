@@ -52,6 +52,9 @@ type world struct {
 	// namespace makes a namespace, if it has to be made.
 	namespace func(t testing.TB, name string)
 
+	// images is the registry of jobs' images; nil where none is needed.
+	images *images
+
 	contents *httptest.Server
 	mu       sync.Mutex
 	files    map[string][]byte
@@ -97,12 +100,18 @@ func (w *world) keep(content []byte) nomad.Source {
 }
 
 // locate offers the contents of an assignment as the registry would have got them: regular files only.
-func (w *world) locate(_ context.Context, a dispatch.Assignment) (nomad.Content, error) {
-	module, err := os.ReadFile(a.ModulePath)
-	if err != nil {
-		return nomad.Content{}, err
+func (w *world) locate(ctx context.Context, a dispatch.Assignment) (c nomad.Content, err error) {
+	if a.Engine == dispatch.EngineDocker {
+		if c.Image, err = w.images.locate(ctx, a); err != nil {
+			return c, err
+		}
+	} else {
+		module, err := os.ReadFile(a.ModulePath)
+		if err != nil {
+			return c, err
+		}
+		c.Module = w.keep(module)
 	}
-	c := nomad.Content{Module: w.keep(module)}
 	if a.InputsDir == "" {
 		return c, nil
 	}

@@ -67,7 +67,7 @@ func TestJobGolden(t *testing.T) {
 	got, err := runner.ParseArgs(args)
 	require.NoError(t, err)
 	a.ModulePath, a.InputsDir = "", ""
-	require.Equal(t, a, got)
+	require.Equal(t, runner.Order{Assignment: a}, got)
 	require.NotContains(t, args[0], "$")
 }
 

@@ -243,10 +243,6 @@ func (d *Dispatcher) create(ctx context.Context, t *attempt) error {
 
 // plan makes the job of an attempt.
 func (d *Dispatcher) plan(ctx context.Context, t *attempt) (*api.Job, error) {
-	if t.assignment.Engine != dispatch.EngineWASM {
-		return nil, fmt.Errorf("%w: attempt %s: engine %q does not run under Nomad; use %q",
-			dispatch.ErrInvalidAssignment, t.assignment.ID, t.assignment.Engine, dispatch.EngineWASM)
-	}
 	machine, err := t.region.machine(ctx, t.rec.Place.Node)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 // Placement says where the match put an attempt, in Nomad's terms. Empty fields constrain nothing, but for Node and Region.
@@ -32,9 +33,20 @@ type Source struct {
 	Headers map[string]string
 }
 
-// Content says where the contents of an attempt are. Inputs is unused if the assignment has none.
+// Content says where the contents of an attempt are. Inputs is unused if the assignment has none; of Module and Image its engine decides.
 type Content struct {
 	Module, Inputs Source
+	Image          Picture
+}
+
+// Picture is the image of a job.
+type Picture struct {
+	// Ref names it by digest: host/repository@sha256:….
+	Ref string
+	// Username and Password are for this job's pull; both may be empty.
+	Username, Password string
+	// Defaults are what the image's own configuration says.
+	Defaults image.Defaults
 }
 
 // Region is one Nomad region and how to reach its servers.

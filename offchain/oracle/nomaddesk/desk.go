@@ -37,6 +37,8 @@ type Options struct {
 	// Registry is where specs are read and results pushed; ContentURL is where Nomad's clients reach it.
 	Registry   *client.Client
 	ContentURL string
+	// Pull says with what the clients pull a job's contents there; nil if the registry wants nothing.
+	Pull func(ctx context.Context, job string) (Credentials, error)
 	// RankPause is how long each rank leaves the ones before it to register an attempt; 10 s.
 	RankPause time.Duration
 	// StartTimeout is how long after the match an attempt may be registered; 120 s.
@@ -170,15 +172,6 @@ func placement(node nodestypes.Node, deadline time.Time) (nomad.Placement, error
 	return nomad.Placement{
 		Node: node.Id, Region: p.Region, Namespace: p.Namespace, Datacenter: p.Datacenter, Pool: p.Pool, Class: p.Class, Deadline: deadline,
 	}, nil
-}
-
-// locate says where Nomad's clients download the contents of an attempt.
-func (d *Desk) locate(_ context.Context, a dispatch.Assignment) (nomad.Content, error) {
-	c := nomad.Content{Module: nomad.Source{URL: d.content.BlobURL(client.RepoModules, a.Module)}}
-	if !a.Inputs.IsZero() {
-		c.Inputs = nomad.Source{URL: d.content.BlobURL(client.RepoInputs, a.Inputs)}
-	}
-	return c, nil
 }
 
 // times of an attempt, all from the time of its match on chain.

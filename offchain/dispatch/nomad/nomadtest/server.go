@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
 // Options configures a Server.
@@ -19,8 +21,13 @@ type Options struct {
 	Region string
 	// Nodes are the nodes of the chain (meta.fog_node) that it has a client for.
 	Nodes []string
-	// Image is the one image that its clients can pull.
+	// Image is the one image that its clients can pull, beside those that Pull gives them.
 	Image string
+	// Pull says whether clients can pull a job's image, with the user and password of the job.
+	Pull func(ref, username, password string) bool
+	// Container is what a container of a job's image does: it runs the order with the folder that the allocation's tasks share, until ctx ends, and
+	// returns its exit code.
+	Container func(ctx context.Context, order runner.Order, shared string) int
 	// Cache is a folder for compiled modules that all tasks share; may be empty.
 	Cache string
 	// MHz, Cores and MemoryMiB are what each client has.
@@ -266,6 +273,11 @@ func (s *Server) TaskDirs() (dirs []string) {
 
 func (s *Server) taskDir(a *allocation) string {
 	return filepath.Join(s.dir, "alloc", a.stub.ID, "run", "local")
+}
+
+// sharedDir is the folder that the tasks of an allocation share.
+func (s *Server) sharedDir(a *allocation) string {
+	return filepath.Join(s.dir, "alloc", a.stub.ID, "alloc")
 }
 
 // broken reports whether this request is one that FailRequests wants failed.

@@ -133,3 +133,47 @@ func endToProto(err error) *linkpb.WatchPiece {
 	}
 	return &linkpb.WatchPiece{Body: &linkpb.WatchPiece_End{End: &linkpb.WatchEnd{Failed: failed}}}
 }
+
+// shown is what of a task is shown, and from where on.
+type shown struct {
+	ref  TaskRef
+	kind WatchKind
+	from uint64
+	each time.Duration // of figures
+}
+
+// pass gives take what a source has of it until the task has ended.
+func (w shown) pass(ctx context.Context, source Source, take func(context.Context, Piece) error) error {
+	if w.kind == WatchLog {
+		return source.Follow(ctx, w.ref, w.from, func(offset uint64, log []byte) error {
+			for len(log) > 0 {
+				n := min(len(log), MaxLogPiece)
+				// Who takes it may keep it, and the source uses its buffer again.
+				if err := take(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
+					return err
+				}
+				offset, log = offset+uint64(n), log[n:]
+			}
+			return nil
+		})
+	}
+	ticker := time.NewTicker(w.each)
+	defer ticker.Stop()
+	for {
+		stats, over, err := source.Stats(ctx, w.ref)
+		if err != nil {
+			return err
+		}
+		if err := take(ctx, Piece{Stats: &stats}); err != nil {
+			return err
+		}
+		if over {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

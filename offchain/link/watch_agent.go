@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/foggrid/fogd/offchain/link/linkpb"
 )
@@ -129,37 +128,6 @@ func (w *agentWatch) piece(ctx context.Context, p Piece) error {
 
 // show returns nil when the task has ended.
 func (w *agentWatch) show(ctx context.Context) error {
-	source := w.stream.client.opts.Source
-	if w.kind == WatchLog {
-		return source.Follow(ctx, w.ref, w.from, func(offset uint64, log []byte) error {
-			for len(log) > 0 {
-				n := min(len(log), MaxLogPiece)
-				// The queue keeps it, and the caller uses its buffer again.
-				if err := w.piece(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
-					return err
-				}
-				offset, log = offset+uint64(n), log[n:]
-			}
-			return nil
-		})
-	}
-	ticker := time.NewTicker(w.stream.client.opts.StatsEach)
-	defer ticker.Stop()
-	for {
-		stats, over, err := source.Stats(ctx, w.ref)
-		if err != nil {
-			return err
-		}
-		if err := w.piece(ctx, Piece{Stats: &stats}); err != nil {
-			return err
-		}
-		if over {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	opts := w.stream.client.opts
+	return shown{w.ref, w.kind, w.from, opts.StatsEach}.pass(ctx, opts.Source, w.piece)
 }

@@ -194,7 +194,7 @@ func (d *Dispatcher) Stop(ctx context.Context, id dispatch.AttemptID) error {
 	}
 	t.stop(dispatch.Failf(dispatch.ReasonStopped, "the attempt was stopped"))
 	select {
-	case <-t.done:
+	case <-t.tasks.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -207,7 +207,7 @@ func (d *Dispatcher) Watch(ctx context.Context, id dispatch.AttemptID, onTask fu
 	if err != nil {
 		return dispatch.Outcome{}, err
 	}
-	return t.watch(ctx, onTask)
+	return t.tasks.Watch(ctx, id, onTask)
 }
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt.
@@ -217,7 +217,7 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if t, ok := d.attempts[id]; ok && !t.ended() {
+	if t, ok := d.attempts[id]; ok && !t.tasks.Ended() {
 		return fmt.Errorf("attempt %s: %w; stop it first", id, dispatch.ErrRunning)
 	}
 	delete(d.attempts, id)

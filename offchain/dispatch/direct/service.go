@@ -10,14 +10,11 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/tally"
 )
 
-const (
-	// serviceFile holds the last state of a service that has stopped.
-	serviceFile = "service.json"
-	// keptStates is how far a watcher may fall behind before it misses states.
-	keptStates = 64
-)
+// serviceFile holds the last state of a service that has stopped.
+const serviceFile = "service.json"
 
 // service is an attempt's service: what an attempt without one does not have.
 type service struct {
@@ -26,19 +23,19 @@ type service struct {
 	dir         string // of the attempt
 	logLimit    int64
 
-	mu      sync.Mutex
-	life    lifecycle
-	states  []dispatch.ServiceState // the newest
-	dropped int                     // states before those
-	changed chan struct{}           // closed and replaced at each state
+	states *tally.States
+
+	mu   sync.Mutex
+	life lifecycle
 }
 
 func newService(a dispatch.Assignment, fingerprint artifact.Digest, dir string, opts Options) *service {
 	s := &service{
-		assignment: a, fingerprint: fingerprint, dir: dir, logLimit: opts.LogLimit, changed: make(chan struct{}),
+		assignment: a, fingerprint: fingerprint, dir: dir, logLimit: opts.LogLimit,
 		life: lifecycle{grace: a.Service.Health.Grace, minPause: opts.RestartMin, maxPause: opts.RestartMax},
 	}
-	s.change(func(l *lifecycle) bool { l.begin(time.Now().UTC()); return true })
+	s.life.begin(time.Now().UTC())
+	s.states = tally.NewStates(s.life.state)
 	return s
 }
 
@@ -46,16 +43,9 @@ func newService(a dispatch.Assignment, fingerprint artifact.Digest, dir string, 
 func (s *service) change(event func(*lifecycle) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !event(&s.life) {
-		return
+	if event(&s.life) {
+		s.states.Add(s.life.state)
 	}
-	if len(s.states) == keptStates {
-		s.states = append(s.states[:0], s.states[1:]...)
-		s.dropped++
-	}
-	s.states = append(s.states, s.life.state)
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 func (s *service) phase() dispatch.ServicePhase {
@@ -64,30 +54,19 @@ func (s *service) phase() dispatch.ServicePhase {
 	return s.life.state.Phase
 }
 
-// news returns the states after the first seen ones of all, how many there were, and a channel that is closed when there are more.
-func (s *service) news(seen int) (fresh []dispatch.ServiceState, all int, more <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all = s.dropped + len(s.states)
-	from := max(seen-s.dropped, 0)
-	return append(fresh, s.states[from:]...), all, s.changed
-}
-
 // serve is run for a service: it keeps it up until it is stopped, cannot run, or the dispatcher closes.
 func (t *attempt) serve(ctx context.Context, g *gate, e engines) {
-	defer close(t.done)
 	s := t.service
 	var last dispatch.ServiceState
 	if err := readRecord(filepath.Join(t.dir, serviceFile), &last); err == nil {
 		s.change(func(l *lifecycle) bool { l.state = last; return true })
-		t.publish(s.outcome(last))
+		t.tasks.Add(s.outcome(last))
+		t.tasks.End(nil)
 		return
 	}
 	ended := s.live(ctx, g, e)
 	if errors.Is(context.Cause(ctx), errAbandoned) {
-		t.mu.Lock()
-		t.err = dispatch.ErrClosed
-		t.mu.Unlock()
+		t.tasks.End(dispatch.ErrClosed)
 		return
 	}
 	var f *dispatch.Failure
@@ -95,13 +74,12 @@ func (t *attempt) serve(ctx context.Context, g *gate, e engines) {
 		f = dispatch.NodeFailure("keep the service up", ended)
 	}
 	s.change(func(l *lifecycle) bool { l.stop(time.Now().UTC(), f.Reason, f.Message); return true })
-	s.mu.Lock()
-	last = s.life.state
-	s.mu.Unlock()
+	last = s.states.Last()
 	if err := writeRecord(filepath.Join(t.dir, serviceFile), last); err != nil {
 		last.Message += fmt.Sprintf("; this could not be recorded: %v", err)
 	}
-	t.publish(s.outcome(last))
+	t.tasks.Add(s.outcome(last))
+	t.tasks.End(nil)
 }
 
 // outcome is that of the service's only task.
@@ -226,29 +204,5 @@ func (d *Dispatcher) States(ctx context.Context, id dispatch.AttemptID, onState 
 	if t.service == nil {
 		return dispatch.ServiceState{}, fmt.Errorf("attempt %s is no service; watch it", id)
 	}
-	var last dispatch.ServiceState
-	for seen, ended := 0, false; ; {
-		fresh, all, more := t.service.news(seen)
-		seen = all
-		for _, state := range fresh {
-			last = state
-			onState(state)
-		}
-		if ended {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return last, ctx.Err()
-		case <-more:
-		case <-t.done:
-			ended = true
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err != nil {
-		return last, fmt.Errorf("attempt %s: %w", id, t.err)
-	}
-	return last, nil
+	return t.service.states.Watch(ctx, id, t.tasks, onState)
 }

@@ -29,6 +29,8 @@ type ServiceDispatcher interface {
 type ServiceOptions struct {
 	// Confined says that services are in containers, and not only driven like ones.
 	Confined bool
+	// GoesOn says that services go on when their dispatcher is closed, and that images are what they are called.
+	GoesOn bool
 }
 
 // RunServices checks a dispatcher of services.

@@ -40,8 +40,6 @@ const (
 type Container struct {
 	// Image says what a container of the image runs, and with which variables and folder.
 	Image image.Defaults
-	// Cgroup is where the container's memory is accounted; /sys/fs/cgroup.
-	Cgroup string
 }
 
 // Exit is how a program ended by itself; a signal's number is 128 lower than its code.

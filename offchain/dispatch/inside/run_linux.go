@@ -1,7 +1,6 @@
 package inside
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -70,7 +67,7 @@ func (c *Container) Serve(ctx context.Context, t Task, up func(started time.Time
 		return Exit{}, err
 	}
 	up(p.started)
-	return c.await(ctx, p, stopGrace)
+	return await(ctx, p, stopGrace)
 }
 
 // watchNames ends a task that has more files in /out than a result may have.
@@ -96,7 +93,7 @@ func (c *Container) execute(ctx context.Context, t Task) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	return c.await(ctx, p, 0)
+	return await(ctx, p, 0)
 }
 
 // process is a program that was started.
@@ -104,7 +101,7 @@ type process struct {
 	task    Task
 	pid     int
 	started time.Time
-	killed  int // by the kernel, for memory, before it began
+	killed  uint64 // by the kernel, for memory, before it began
 	ended   chan syscall.WaitStatus
 	logged  chan error
 }
@@ -123,7 +120,7 @@ func (c *Container) begin(t Task) (*process, error) {
 	if err != nil {
 		return nil, dispatch.NodeFailure("open "+os.DevNull, errors.Join(err, r.Close(), w.Close()))
 	}
-	p := &process{task: t, killed: c.oomKills(), ended: make(chan syscall.WaitStatus, 1), logged: make(chan error, 1)}
+	p := &process{task: t, killed: oomKills(), ended: make(chan syscall.WaitStatus, 1), logged: make(chan error, 1)}
 	attr := &syscall.ProcAttr{Dir: cmd.dir, Env: cmd.env, Files: []uintptr{null.Fd(), w.Fd(), w.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}}
 	if os.Geteuid() == 0 {
 		attr.Sys.Credential = &syscall.Credential{Uid: uid, Gid: uid}
@@ -154,7 +151,7 @@ func startFailure(cmd command, err error) error {
 }
 
 // await waits until the program has ended, ends what it started, and says how it ended.
-func (c *Container) await(ctx context.Context, p *process, grace time.Duration) (Exit, error) {
+func await(ctx context.Context, p *process, grace time.Duration) (Exit, error) {
 	var status syscall.WaitStatus
 	select {
 	case status = <-p.ended:
@@ -174,7 +171,7 @@ func (c *Container) await(ctx context.Context, p *process, grace time.Duration) 
 	if status.Signaled() {
 		exit.Code = 128 + uint32(status.Signal())
 	}
-	if exit.Code != 0 && c.oomKills() > p.killed {
+	if exit.Code != 0 && oomKills() > p.killed {
 		return exit, dispatch.Failf(dispatch.ReasonMemory, "more than %d MiB of memory, what is in /tmp, /out and volumes included", p.task.Assignment.MemoryMiB)
 	}
 	return exit, nil
@@ -234,26 +231,12 @@ func reapRest() {
 	}
 }
 
-// oomKills is how many processes of the container the kernel has ended for their memory, by either version of control groups.
-func (c *Container) oomKills() int {
-	root := c.Cgroup
-	if root == "" {
-		root = "/sys/fs/cgroup"
-	}
-	for _, name := range []string{"memory.events", "memory/memory.oom_control"} {
-		f, err := os.Open(filepath.Join(root, name))
-		if err != nil {
-			continue
+// oomKills is how many processes of the container the kernel has ended for their memory.
+func oomKills() uint64 {
+	for _, g := range groups {
+		if n, ok := number(filepath.Join("/sys/fs/cgroup", g.events), "oom_kill"); ok {
+			return n
 		}
-		lines := bufio.NewScanner(f)
-		count := 0
-		for lines.Scan() {
-			if text, ok := strings.CutPrefix(lines.Text(), "oom_kill "); ok {
-				count, _ = strconv.Atoi(text) //nolint:errcheck // the kernel's own number
-			}
-		}
-		f.Close()
-		return count
 	}
 	return 0
 }

@@ -185,6 +185,50 @@ func (c *client) open(ctx context.Context, f file) (io.ReadCloser, int64, error)
 	return r, size, c.wrap("read "+f.path+" of allocation "+f.alloc, err)
 }
 
+// list returns the sizes of the files in a folder. The error is errNotFound only if the folder of the allocation itself can be listed.
+func (c *client) list(ctx context.Context, folder file) (map[string]int64, error) {
+	alloc := &api.Allocation{ID: folder.alloc}
+	infos, _, err := c.api.AllocFS().List(alloc, folder.path, query(ctx, folder.namespace))
+	doing := "list " + folder.path + " of allocation " + folder.alloc
+	if err = c.wrap(doing, err); errors.Is(err, errNotFound) {
+		if _, _, listErr := c.api.AllocFS().List(alloc, "/", query(ctx, folder.namespace)); listErr != nil {
+			return nil, fmt.Errorf("nomad region %q: %s: its client is out of reach: %w", c.region, doing, listErr)
+		}
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[string]int64{}
+	for _, f := range infos {
+		if !f.IsDir {
+			sizes[f.Name] = f.Size
+		}
+	}
+	return sizes, nil
+}
+
+// readAt reads a part of a file. What is said of open holds here too.
+func (c *client) readAt(ctx context.Context, f file, offset, limit int64) (io.ReadCloser, error) {
+	path := fmt.Sprintf("/v1/client/fs/readat/%s?path=%s&offset=%d&limit=%d", f.alloc, url.QueryEscape(f.path), offset, limit)
+	r, err := c.api.Raw().Response(path, query(ctx, f.namespace))
+	return r, c.wrap("read "+f.path+" of allocation "+f.alloc, err)
+}
+
+// check is what the check of a service last told; nil if it has not.
+func (c *client) check(ctx context.Context, namespace, alloc string) (*api.AllocCheckStatus, error) {
+	all, err := c.api.Allocations().Checks(alloc, query(ctx, namespace))
+	if err != nil {
+		return nil, c.wrap("read the checks of allocation "+alloc, err)
+	}
+	for _, check := range all {
+		if check.Check == checkName {
+			return &check, nil
+		}
+	}
+	return nil, nil
+}
+
 // events follows what happens to allocations in a namespace, from an index on.
 func (c *client) events(ctx context.Context, namespace string, index uint64) (<-chan *api.Events, error) {
 	topics := map[api.Topic][]string{api.TopicAllocation: {"*"}}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/nomadtest"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
 const (
@@ -55,6 +57,9 @@ type world struct {
 	// images is the registry of jobs' images; nil where none is needed.
 	images *images
 
+	// container is what containers of jobs' images do on the stand-in's clients.
+	container func(ctx context.Context, o runner.Order, shared string) int
+
 	contents *httptest.Server
 	mu       sync.Mutex
 	files    map[string][]byte
@@ -83,6 +88,8 @@ func standIn(t testing.TB) (*world, *nomadtest.Server) {
 	w := newWorld(t)
 	s := nomadtest.New(t, nomadtest.Options{
 		Region: testRegion, Nodes: []string{testNode}, Image: testImage, MHz: 5000, Cores: 2, MemoryMiB: 8192, Cache: sharedCache,
+		Pull:      func(ref, _, _ string) bool { return strings.HasPrefix(ref, "registry/images@") },
+		Container: func(ctx context.Context, o runner.Order, dir string) int { return w.container(ctx, o, dir) },
 	})
 	w.region = nomad.Region{Name: testRegion, Address: s.URL}
 	w.image = nomad.Image{Ref: testImage}

@@ -22,6 +22,9 @@ const (
 	restartInterval = 10 * time.Minute
 	restartAttempts = 60
 	restartDelay    = 5 * time.Second
+	// One that cannot be started at all is placed anew, on the same node: job and node are pinned.
+	placeDelay    = 5 * time.Second
+	maxPlaceDelay = time.Minute
 
 	// discovery is Nomad's own.
 	discovery = "nomad"
@@ -38,6 +41,9 @@ func serve(g *api.TaskGroup, a dispatch.Assignment) error {
 	s := *a.Service
 	g.RestartPolicy = &api.RestartPolicy{
 		Attempts: new(restartAttempts), Interval: new(restartInterval), Delay: new(restartDelay), Mode: new("delay"),
+	}
+	g.ReschedulePolicy = &api.ReschedulePolicy{
+		Unlimited: new(true), Delay: new(placeDelay), DelayFunction: new("exponential"), MaxDelay: new(maxPlaceDelay),
 	}
 	task := g.Tasks[len(g.Tasks)-1]
 	task.Config["network_mode"] = ClosedNetwork

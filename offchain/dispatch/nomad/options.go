@@ -82,6 +82,8 @@ type Options struct {
 	PlacementTimeout time.Duration
 	// CollectTimeout is how long a result may be out of reach before its node counts as failed; 5 minutes.
 	CollectTimeout time.Duration
+	// LookEvery is how often the state of a service is looked at, and a log that is followed; 5 s and a fifth of it.
+	LookEvery time.Duration
 	// ReconcileEvery is how often everything is listed again; 1 minute.
 	ReconcileEvery time.Duration
 	Log            *slog.Logger
@@ -107,6 +109,7 @@ func (o *Options) validate() error {
 	}
 	o.PlacementTimeout = cmp.Or(o.PlacementTimeout, 120*time.Second)
 	o.CollectTimeout = cmp.Or(o.CollectTimeout, 5*time.Minute)
+	o.LookEvery = cmp.Or(o.LookEvery, 5*time.Second)
 	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Minute)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	return nil

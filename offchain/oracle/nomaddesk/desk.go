@@ -47,7 +47,7 @@ type Options struct {
 	SweepEvery time.Duration
 	Log        *slog.Logger
 
-	retryMin, retryMax, clockSlack, adoptEvery time.Duration // for tests
+	retryMin, retryMax, clockSlack, adoptEvery, tellEvery, lookEvery time.Duration // for tests
 }
 
 func (o *Options) validate() error {
@@ -66,6 +66,7 @@ func (o *Options) validate() error {
 	o.retryMin = cmp.Or(o.retryMin, 500*time.Millisecond)
 	o.retryMax = cmp.Or(o.retryMax, 15*time.Second)
 	o.clockSlack = cmp.Or(o.clockSlack, 30*time.Second)
+	o.tellEvery = cmp.Or(o.tellEvery, 10*time.Second)
 	o.adoptEvery = cmp.Or(o.adoptEvery, time.Second)
 	return nil
 }
@@ -99,7 +100,7 @@ func New(opts Options) (*Desk, error) {
 	}
 	d.nomad, err = nomad.New(nomad.Options{
 		Dir: opts.Dir, Regions: opts.Regions, Image: opts.Runner, Place: d.place, Locate: d.locate,
-		PlacementTimeout: opts.StartTimeout, Log: opts.Log,
+		PlacementTimeout: opts.StartTimeout, LookEvery: opts.lookEvery, Log: opts.Log,
 	})
 	return d, err
 }
@@ -154,6 +155,9 @@ func (d *Desk) place(ctx context.Context, id dispatch.AttemptID) (nomad.Placemen
 	node, err := d.opts.Chain.NodeAt(ctx, slice.NodeId, slice.MatchedHeight)
 	if err != nil {
 		return nomad.Placement{}, err
+	}
+	if slice.Serving != nil { // for how long it holds money is no limit of its service
+		return placement(node, time.Time{})
 	}
 	return placement(node, d.times(slice).deadline)
 }

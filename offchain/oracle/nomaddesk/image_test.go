@@ -27,7 +27,7 @@ func (w *world) pull(ref, username, password string) bool {
 }
 
 // contained is a container of a job's image whose program says what it was called with, and ends well.
-func (w *world) contained(_ context.Context, o runner.Order, shared string) int {
+func (w *world) contained(ctx context.Context, o runner.Order, shared string) int {
 	left := filepath.Join(shared, "fog")
 	if err := os.MkdirAll(left, 0o755); err != nil {
 		return runner.ExitFailed
@@ -37,6 +37,9 @@ func (w *world) contained(_ context.Context, o runner.Order, shared string) int 
 		return runner.ExitFailed
 	}
 	now := time.Now().UTC()
+	if o.Service != nil {
+		return contain(ctx, shared, o)
+	}
 	outcome, err := json.Marshal(dispatch.TaskOutcome{
 		Task: o.FirstTask, Reason: dispatch.ReasonOK, Result: artifact.EmptyDigest, ResultSize: 1024, Started: now, Finished: now,
 	})

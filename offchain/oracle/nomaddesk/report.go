@@ -147,6 +147,7 @@ func (w *work) prepare(ctx context.Context) (dispatch.Assignment, error) {
 	if err != nil {
 		return dispatch.Assignment{}, fmt.Errorf("job %s: %w", w.slice.JobId, err)
 	}
+	job = handover.Revised(job, w.slice)
 	digest, err := handover.SpecDigest(job)
 	if err != nil {
 		return dispatch.Assignment{}, err

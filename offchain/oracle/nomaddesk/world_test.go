@@ -190,6 +190,7 @@ func (w *world) options(dir string) Options {
 		Registry: w.registry, ContentURL: w.url, RankPause: time.Hour, SweepEvery: 100 * time.Millisecond,
 		Log:      slog.New(slog.NewTextHandler(testWriter{w.t}, nil)),
 		retryMin: 10 * time.Millisecond, retryMax: 50 * time.Millisecond, clockSlack: 100 * time.Millisecond, adoptEvery: 10 * time.Millisecond,
+		tellEvery: 50 * time.Millisecond, lookEvery: 20 * time.Millisecond,
 	}
 }
 

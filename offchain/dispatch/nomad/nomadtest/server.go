@@ -57,6 +57,7 @@ type Server struct {
 	leader  string
 	failing int
 	muted   bool
+	checked map[jobKey]api.AllocCheckStatus
 	// unreachable says that clients have no connection for files.
 	unreachable bool
 
@@ -80,6 +81,7 @@ func New(t testing.TB, opts Options) *Server {
 	s := &Server{
 		opts: opts, dir: t.TempDir(), shapes: shapes, index: 10, leader: "127.0.0.1:4647",
 		jobs: map[jobKey]*api.Job{}, evals: map[jobKey]*api.Evaluation{}, streams: map[*stream]bool{},
+		checked: map[jobKey]api.AllocCheckStatus{},
 	}
 	s.base, s.end = context.WithCancel(context.Background())
 	for _, name := range opts.Nodes {
@@ -151,6 +153,13 @@ func (s *Server) Unreachable(unreachable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreachable = unreachable
+}
+
+// SetCheck has the check of a service end with a status at a time, as Nomad writes it: in seconds.
+func (s *Server) SetCheck(namespace, job, status string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked[jobKey{namespace, job}] = api.AllocCheckStatus{Status: status, Output: "nomad: " + status, StatusCode: http.StatusTeapot, Timestamp: at.Unix()}
 }
 
 // SetLeader has another server lead.

@@ -28,6 +28,8 @@ const (
 	LogFile     = "fog/log"
 	// ServiceFile says how a service is, as a dispatch.ServiceState.
 	ServiceFile = "fog/service.json"
+	// UsageFile says what the container takes, as dispatch.Stats.
+	UsageFile = "fog/usage.json"
 	// ProgramFile is the runner's own program, for containers of other images.
 	ProgramFile = "fog-runner"
 
@@ -103,6 +105,12 @@ func Run(ctx context.Context, args []string, getenv func(string) string) (int, e
 			return 0, fmt.Errorf("make the container ready: %w", err)
 		}
 	}
+	if err := os.MkdirAll(filepath.Join(dir, leftDir), 0o755); err != nil {
+		return 0, err
+	}
+	measuring, stop := context.WithCancel(ctx)
+	defer stop()
+	go measure(measuring, dir)
 	if o.Service != nil {
 		return 0, serve(ctx, dir, o)
 	}
@@ -176,9 +184,6 @@ func serve(ctx context.Context, dir string, o Order) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
 	// A container that Nomad started again begins anew; the log goes on.
 	if err := os.Remove(filepath.Join(dir, ServiceFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(dir, leftDir), 0o755); err != nil {
 		return err
 	}
 	if err := d.Start(ctx, o.Assignment); err != nil {

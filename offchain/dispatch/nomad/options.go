@@ -53,8 +53,9 @@ type Picture struct {
 type Region struct {
 	Name    string
 	Address string
-	// Token is an ACL token; CACert, ClientCert and ClientKey are files for mutual TLS.
-	Token                         string
+	// Token is an ACL token; TokenFile, if set, holds the one to use from then on each time that it is replaced. CACert, ClientCert and ClientKey are files
+	// for mutual TLS.
+	Token, TokenFile              string
 	CACert, ClientCert, ClientKey string
 }
 

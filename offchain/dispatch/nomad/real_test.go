@@ -203,19 +203,44 @@ node { policy = "read" }
 agent { policy = "read" }
 `
 
+// newToken makes one with a policy of these rules, which replaces that of tokens before.
+func (c *cluster) newToken(t *testing.T, rules string) *api.ACLToken {
+	_, err := c.api.ACLPolicies().Upsert(&api.ACLPolicy{Name: "oracle", Rules: rules}, nil)
+	require.NoError(t, err)
+	made, _, err := c.api.ACLTokens().Create(&api.ACLToken{Name: "oracle", Type: "client", Policies: []string{"oracle"}}, nil)
+	require.NoError(t, err)
+	return made
+}
+
+// TestRealTokenReplaced: a leased token that ends while an attempt runs costs nothing, if its successor is in the file.
+func TestRealTokenReplaced(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	place, err := o.Place(t.Context(), dispatch.AttemptID{})
+	require.NoError(t, err)
+	rules := fmt.Sprintf(oraclePolicy, place.Namespace)
+	first := c.newToken(t, rules)
+	file := c.file("token")
+	require.NoError(t, os.WriteFile(file, []byte(first.SecretID), 0o600))
+	o.Regions = slices.Clone(o.Regions)
+	o.Regions[0].Token, o.Regions[0].TokenFile = "", file
+	o.ReconcileEvery = never // so that events must come
+	d := openNomad(t, o)
+	a := c.waiting(t, d, 1)
+	require.NoError(t, os.WriteFile(file, []byte(c.newToken(t, rules).SecretID), 0o600))
+	_, err = c.api.ACLTokens().Delete(first.AccessorID, nil)
+	require.NoError(t, err)
+	c.release(t, a)
+	requireReason(t, watch(t, d, a), dispatch.ReasonOK, "")
+}
+
 // TestRealTokenOfAnOracle: the documented policy is enough, and without one nothing works.
 func TestRealTokenOfAnOracle(t *testing.T) {
 	c := realNomad(t)
 	o := c.options(t, t.TempDir())
 	place, err := o.Place(context.Background(), dispatch.AttemptID{})
 	require.NoError(t, err)
-	token := func(rules string) string {
-		_, err := c.api.ACLPolicies().Upsert(&api.ACLPolicy{Name: "oracle", Rules: rules}, nil)
-		require.NoError(t, err)
-		made, _, err := c.api.ACLTokens().Create(&api.ACLToken{Name: "oracle", Type: "client", Policies: []string{"oracle"}}, nil)
-		require.NoError(t, err)
-		return made.SecretID
-	}
+	token := func(rules string) string { return c.newToken(t, rules).SecretID }
 	o.Regions = slices.Clone(o.Regions)
 	o.Regions[0].Token = token(fmt.Sprintf(oraclePolicy, place.Namespace))
 	o.ReconcileEvery = never // so that events must come

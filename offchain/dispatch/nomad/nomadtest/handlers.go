@@ -37,7 +37,7 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/client/allocation/{alloc}/checks": s.checks,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if !s.broken(w) {
+			if !s.broken(w, r) {
 				handle(w, r)
 			}
 		})

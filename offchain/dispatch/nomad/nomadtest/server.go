@@ -56,6 +56,7 @@ type Server struct {
 	streams map[*stream]bool
 	leader  string
 	failing int
+	token   string // the one that is accepted; all are if it is empty
 	muted   bool
 	checked map[jobKey]api.AllocCheckStatus
 	// unreachable says that clients have no connection for files.
@@ -153,6 +154,14 @@ func (s *Server) Unreachable(unreachable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreachable = unreachable
+}
+
+// Accept has only requests with a token answered from now on, and ends the streams that were opened with another, as Nomad does.
+func (s *Server) Accept(token string) {
+	s.mu.Lock()
+	s.token = token
+	s.mu.Unlock()
+	s.CutStreams()
 }
 
 // SetCheck has the check of a service end with a status at a time, as Nomad writes it: in seconds.
@@ -289,10 +298,14 @@ func (s *Server) sharedDir(a *allocation) string {
 	return filepath.Join(s.dir, "alloc", a.stub.ID, "alloc")
 }
 
-// broken reports whether this request is one that FailRequests wants failed.
-func (s *Server) broken(w http.ResponseWriter) bool {
+// broken reports whether this request may not be made, or is one that FailRequests wants failed.
+func (s *Server) broken(w http.ResponseWriter, r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.token != "" && r.Header.Get("X-Nomad-Token") != s.token {
+		http.Error(w, "Permission denied", http.StatusForbidden)
+		return true
+	}
 	if s.failing == 0 {
 		return false
 	}

@@ -68,6 +68,7 @@ client {
   enabled = true
   servers = ["127.0.0.1:%d"]
   network_interface = "lo"
+  gc_disk_usage_threshold = 99
   options {
     "driver.allowlist" = "docker"
     "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault"

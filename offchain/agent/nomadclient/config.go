@@ -43,8 +43,12 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// keptAllocs is how many ended allocations a client keeps, whose folders hold results until the oracles have them.
-const keptAllocs = 200
+const (
+	// keptAllocs is how many ended allocations a client keeps, whose folders hold results until the oracles have them.
+	keptAllocs = 200
+	// fullDisk is the percentage at which it gives them up all the same: by default it does so at 80, as soon as they end.
+	fullDisk = 95
+)
 
 // allowedCaps are the rights of a runner in a job's image (ADR 0020); the job's program has none.
 var allowedCaps = []string{"chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"}
@@ -87,6 +91,7 @@ func (o Options) config() ([]byte, error) {
 	}
 	client := object{
 		"enabled": true, "servers": o.Servers, "meta": object{"fog_node": o.Node}, "gc_max_allocs": keptAllocs,
+		"gc_disk_usage_threshold": fullDisk, "gc_inode_usage_threshold": fullDisk,
 		"options": object{
 			"driver.allowlist":     "docker",
 			"fingerprint.denylist": "env_aws,env_azure,env_digitalocean,env_gce,consul,vault",

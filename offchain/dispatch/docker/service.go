@@ -212,14 +212,29 @@ func (e *Engine) Dial(p dispatch.Port) string {
 
 // network is a bridge of the service's own. Without masquerading, answers to connections that the service opens never come back.
 func (e *Engine) network(t Task) client.NetworkCreateOptions {
+	out := bridge(t.Assignment.Service.Outbound)
+	out.Labels = e.labels(t)
+	return out
+}
+
+func bridge(outbound bool) client.NetworkCreateOptions {
 	off := false
 	return client.NetworkCreateOptions{
-		Driver: "bridge", EnableIPv6: &off, Labels: e.labels(t),
+		Driver: "bridge", EnableIPv6: &off,
 		Options: map[string]string{
 			"com.docker.network.bridge.enable_icc":           "false",
-			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(t.Assignment.Service.Outbound),
+			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(outbound),
 		},
 	}
+}
+
+// ShareNetwork makes a bridge for services that somebody else starts, unless there is one of the name. It stays.
+func (e *Engine) ShareNetwork(ctx context.Context, name string, outbound bool) error {
+	_, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	if cerrdefs.IsNotFound(err) {
+		_, err = e.api.NetworkCreate(ctx, name, bridge(outbound))
+	}
+	return err
 }
 
 func (e *Engine) volumeName(t Task, v dispatch.Volume) string { return e.name(t) + "-v-" + v.Name }

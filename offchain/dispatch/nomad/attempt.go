@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -85,8 +86,14 @@ func (t *attempt) created(index uint64) {
 	t.since, t.rec.Registered = index, true
 }
 
-// makeDir makes the folder of what is kept.
-func (t *attempt) makeDir() error { return os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755) }
+// makeDir makes the folder of what is kept, before the job is registered: so that it is looked for even if this process dies right then.
+func (t *attempt) makeDir() error {
+	err := os.Mkdir(t.dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
 
 // save keeps the record for the next process.
 func (t *attempt) save() error {

@@ -12,18 +12,25 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 )
 
 // networks makes those of services for the test, unless the machine has them.
 func networks(t testing.TB) {
-	for name, masquerade := range map[string]string{nomad.ClosedNetwork: "false", nomad.OpenNetwork: "true"} {
+	if exec.Command("docker", "info").Run() != nil {
+		return // realNomad says so
+	}
+	e, err := docker.New(docker.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	for name, outbound := range map[string]bool{nomad.ClosedNetwork: false, nomad.OpenNetwork: true} {
 		if exec.Command("docker", "network", "inspect", name).Run() == nil {
 			continue
 		}
-		out, err := exec.Command("docker", "network", "create", "-o", "com.docker.network.bridge.enable_icc=false",
-			"-o", "com.docker.network.bridge.enable_ip_masquerade="+masquerade, name).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		for range 2 {
+			require.NoError(t, e.ShareNetwork(t.Context(), name, outbound))
+		}
 		t.Cleanup(func() {
 			if out, err := exec.Command("docker", "network", "rm", name).CombinedOutput(); err != nil {
 				t.Errorf("%v: %s", err, out)

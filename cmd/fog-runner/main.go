@@ -1,4 +1,5 @@
-// Command fog-runner runs one task inside a container that Nomad started; it is all that the runner image holds (ADR 0013).
+// Command fog-runner runs one task inside a container that Nomad started; it is all that the runner image holds (ADR 0013). With "prepare" before
+// its other arguments it makes an allocation ready for a container of another image, in which it then is the first process (ADR 0020).
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	code, err := runner.Run(ctx, os.Args[1:], os.Getenv)
+	code, err := run(ctx, os.Args[1:])
 	stopped := ctx.Err() != nil && errors.Is(err, ctx.Err())
 	stop()
 	switch {
@@ -25,4 +26,11 @@ func main() {
 		code = runner.ExitFailed
 	}
 	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string) (int, error) {
+	if len(args) > 0 && args[0] == runner.PrepareCommand {
+		return 0, runner.Prepare(ctx, args[1:], os.Getenv)
+	}
+	return runner.Run(ctx, args, os.Getenv)
 }

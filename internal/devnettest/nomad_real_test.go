@@ -18,7 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/devnet"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
 // realNomad starts a server with a client on the loopback, without ACLs, or skips the test and says so loudly.
@@ -68,6 +70,7 @@ client {
   enabled = true
   servers = ["127.0.0.1:%d"]
   network_interface = "lo"
+  gc_disk_usage_threshold = 99
   options {
     "driver.allowlist" = "docker"
     "fingerprint.denylist" = "env_aws,env_azure,env_digitalocean,env_gce,consul,vault"
@@ -114,13 +117,12 @@ func endNomad(t *testing.T, cmd *exec.Cmd, log *os.File, dir string) {
 	require.NoError(t, os.RemoveAll(dir))
 }
 
-// TestRealNomad: a node's tasks run in containers of a real Nomad, while oracles are killed, and are paid.
-func TestRealNomad(t *testing.T) {
-	region := realNomad(t)
+// realGrid is a grid whose oracles have the region.
+func realGrid(t *testing.T, region nomad.Region) *grid {
 	runner := filepath.Join(t.TempDir(), "fog-runner")
 	build(t, runner, "github.com/foggrid/fogd/cmd/fog-runner", "CGO_ENABLED=0")
 	fog := filepath.Join(programs(t), "fog")
-	g := newGrid(t, devnet.Options{
+	return newGrid(t, devnet.Options{
 		Validators: 1, Oracles: 4,
 		OracleArgs: func(_ context.Context, registry string) ([]string, error) {
 			push := exec.Command(fog, "--home", t.TempDir(), "--registry", registry, "oracle", "push-runner", runner)
@@ -129,6 +131,77 @@ func TestRealNomad(t *testing.T) {
 			return []string{nomadFlag, "nomad", "--nomad-addr", region.Address, "--nomad-runner", strings.TrimSpace(string(image))}, err
 		},
 	})
+}
+
+// TestRealNomadService: a service runs on a real Nomad from its submission to its end; it is reached, scaled, updated, watched by its owner, and paid.
+func TestRealNomadService(t *testing.T) {
+	region := realNomad(t)
+	e, err := docker.New(docker.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	if exec.Command("docker", "network", "inspect", nomad.ClosedNetwork).Run() != nil {
+		require.NoError(t, e.ShareNetwork(t.Context(), nomad.ClosedNetwork, false))
+		t.Cleanup(func() {
+			if out, err := exec.Command("docker", "network", "rm", nomad.ClosedNetwork).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	h := &host{grid: realGrid(t, region)}
+	h.left = func() (n int) {
+		for port := range hostPorts {
+			out, err := exec.Command("docker", "ps", "-q", "--filter", fmt.Sprintf("publish=%d", h.first+port)).Output()
+			require.NoError(t, err)
+			n += len(strings.Fields(string(out)))
+		}
+		return n
+	}
+	register := func(t *testing.T) {
+		h.first = freePorts(t, hostPorts)
+		var out struct {
+			NodeID string `json:"node_id"`
+		}
+		h.run(t, h.net.ProviderHome(), &out, append(registration("host", "100FOG"), "--nomad-region", region.Name,
+			"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
+		h.node = out.NodeID
+		require.NoError(t, nomad.Claim(t.Context(), region, h.node))
+		require.NoError(t, h.net.StartAgent(nomadFlag, "nomad"))
+		h.active(t)
+		until(t, "the node's network to be graded", func() bool { return h.nodeNow(t).Grade != nodestypes.NETWORK_GRADE_UNSPECIFIED })
+		h.before.provider = h.provider(t).Balance
+	}
+	watch := func(t *testing.T) {
+		var used struct {
+			Running bool   `json:"running"`
+			Memory  uint64 `json:"memory_bytes"`
+		}
+		until(t, "the container's figures", func() bool {
+			h.developer(t, &used, "job", "stats", h.id)
+			return used.Running && used.Memory > 0
+		})
+	}
+	for _, step := range []struct {
+		name string
+		do   func(*testing.T)
+	}{
+		{"a node with ports registers for Nomad", register},
+		{"a service starts and is reached", h.start},
+		{"its owner sees what it takes", watch},
+		{"it is scaled to two", h.scale},
+		{"it goes over to the next revision", h.update},
+		{"its node is paid, and more money makes it last", h.pay},
+		{"it ends, and nothing is left", h.end},
+	} {
+		if !t.Run(step.name, step.do) {
+			return
+		}
+	}
+}
+
+// TestRealNomad: a node's tasks run in containers of a real Nomad, while oracles are killed, and are paid.
+func TestRealNomad(t *testing.T) {
+	region := realNomad(t)
+	g := realGrid(t, region)
 	var out struct {
 		NodeID string `json:"node_id"`
 	}

@@ -26,8 +26,9 @@ import (
 type host struct {
 	*grid
 	engine *dockertest.Engine
-	first  int    // of the ports
-	inside uint16 // port of the program; the stand-in gives it no network of its own
+	left   func() int // containers of services
+	first  int        // of the ports
+	inside uint16     // port of the program; the stand-in gives it no network of its own
 	id     string
 	before struct{ provider, developer uint64 }
 }
@@ -42,6 +43,7 @@ func TestServices(t *testing.T) {
 		t.Skip("NOT TESTED with -short: a service on a real devnet, which takes minutes")
 	}
 	h := &host{engine: dockertest.New(t), inside: dispatchtest.FreePort(t, dispatch.TCP), grid: newGrid(t, devnet.Options{Validators: 1, Oracles: 4})}
+	h.left = func() int { return len(h.engine.Left()) }
 	for _, step := range []struct {
 		name string
 		do   func(*testing.T)
@@ -233,7 +235,7 @@ func (h *host) end(t *testing.T) {
 	require.Equal(t, job.Funded, job.Paid+job.Fees+job.Refunded+job.Service.Burned)
 	require.Equal(t, h.before.provider+job.Paid, h.provider(t).Balance)
 	require.Empty(t, h.nodeNow(t).PortsInUse)
-	until(t, "the containers to be gone", func() bool { return len(h.engine.Left()) == 0 })
+	until(t, "the containers to be gone", func() bool { return h.left() == 0 })
 	queries := jobstypes.NewQueryClient(h.chain.Latest())
 	jobs, err := queries.Invariants(t.Context(), &jobstypes.QueryInvariantsRequest{})
 	require.NoError(t, err)

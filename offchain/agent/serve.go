@@ -57,7 +57,7 @@ func (r *run) host(ctx context.Context) error {
 	}
 	last, err := d.States(ctx, r.id, func(s dispatch.ServiceState) {
 		r.log.Info("service", "phase", s.Phase, "reason", s.Reason, "restarts", s.Restarts, "message", s.Message)
-		r.become(stateOf(s))
+		r.become(handover.Progress(s))
 		r.noteState(s)
 	})
 	if err != nil {
@@ -65,24 +65,6 @@ func (r *run) host(ctx context.Context) error {
 	}
 	// The chain is the authority: what has stopped while it is wanted is made anew.
 	return errors.Join(fmt.Errorf("the service stopped: %s %s", last.Reason, last.Message), d.Remove(ctx, r.id))
-}
-
-// stateOf is what oracles are told. A service that ended by its own fault and starts again is unhealthy, at its developer's cost; one that the node
-// cannot run is down, at the provider's.
-func stateOf(s dispatch.ServiceState) link.ProgressState {
-	switch s.Phase {
-	case dispatch.ServiceHealthy:
-		return link.ProgressServing
-	case dispatch.ServiceRunning:
-		return link.ProgressRunning
-	case dispatch.ServiceUnhealthy:
-		return link.ProgressUnhealthy
-	case dispatch.ServiceRestarting, dispatch.ServiceStopped:
-		if s.Reason != dispatch.ReasonNode && s.Reason != dispatch.ReasonStopped {
-			return link.ProgressUnhealthy
-		}
-	}
-	return link.ProgressDown
 }
 
 func (r *run) become(state link.ProgressState) {

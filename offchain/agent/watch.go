@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/link"
 )
 
@@ -52,10 +53,7 @@ func (s source) Stats(ctx context.Context, t link.TaskRef) (link.Stats, bool, er
 		return link.Stats{}, false, err
 	}
 	d, err := s.observer.Stats(ctx, id, t.Task)
-	return link.Stats{
-		At: d.At, Started: d.Started, Running: d.Running, Measured: d.Measured, CPUNanos: d.CPUNanos, Memory: d.Memory,
-		MemoryLimit: d.MemoryLimit, Processes: d.Processes, Received: d.Received, Sent: d.Sent,
-	}, d.Over, err
+	return handover.Stats(d), d.Over, err
 }
 
 // show lets oracles see the tasks here, and owners run commands in them if that is allowed. What it returns comes after the links have ended.

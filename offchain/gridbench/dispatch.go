@@ -130,7 +130,11 @@ constraints: {nodes: [%s]}
 	if err != nil {
 		return err
 	}
-	b.plan, err = nomaddesk.Planned(b.packed.Spec, b.Node, machine, b.ContentURL, b.Runner)
+	place, err := nomaddesk.Where(b.Node)
+	if err != nil {
+		return err
+	}
+	b.plan, err = nomaddesk.Planned(b.packed.Spec, b.packed.Defaults(), place, machine, b.ContentURL, b.Runner)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,8 @@ const (
 	nobody = "fog-bench-nobody"
 	// atATime is the concurrency of registrations.
 	atATime = 8
+	// turns is how often each way of registering has its turn.
+	turns = 8
 )
 
 // rates registers jobs that nothing can run, through a bare client and through a dispatcher.
@@ -52,19 +55,6 @@ func (b *bench) rates(ctx context.Context, r *Report) (err error) {
 			return errors.Join(b.probe.Purge(end, place.Namespace, bareID(i)), b.probe.Purge(end, place.Namespace, nomad.JobID(assignment(i).ID, place.Node)))
 		}))
 	}()
-	began := time.Now()
-	err = each(b.Registrations, func(i int) error {
-		plan, err := nomad.NewPlan(assignment(i), place, machine, content, b.Runner)
-		if err != nil {
-			return err
-		}
-		return b.probe.Register(ctx, plan, bareID(i))
-	})
-	if err != nil {
-		return err
-	}
-	r.BareRate = float64(b.Registrations) / time.Since(began).Seconds()
-
 	d, err := nomad.New(nomad.Options{
 		Dir: filepath.Join(b.Dir, "dispatcher"), Regions: []nomad.Region{b.Region}, Image: b.Runner,
 		Place:  func(context.Context, dispatch.AttemptID) (nomad.Placement, error) { return place, nil },
@@ -74,11 +64,36 @@ func (b *bench) rates(ctx context.Context, r *Report) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	began = time.Now()
-	if err := each(b.Registrations, func(i int) error { return d.Start(ctx, assignment(i)) }); err != nil {
-		return err
+	bare := func(i int) error {
+		plan, err := nomad.NewPlan(assignment(i), place, machine, content, b.Runner)
+		if err != nil {
+			return err
+		}
+		return b.probe.Register(ctx, plan, bareID(i))
 	}
-	r.DispatcherRate = float64(b.Registrations) / time.Since(began).Seconds()
+	through := func(i int) error { return d.Start(ctx, assignment(i)) }
+	// In turns, and each first as often as the other: what waits for a client makes the servers slower.
+	var bareTime, throughTime time.Duration
+	for turn, first := 0, 0; first < b.Registrations; turn++ {
+		n := min((b.Registrations+turns-1)/turns, b.Registrations-first)
+		ways := []struct {
+			register func(int) error
+			took     *time.Duration
+		}{{bare, &bareTime}, {through, &throughTime}}
+		if turn%2 == 1 {
+			slices.Reverse(ways)
+		}
+		for _, way := range ways {
+			began := time.Now()
+			if err := each(n, func(i int) error { return way.register(first + i) }); err != nil {
+				return err
+			}
+			*way.took += time.Since(began)
+		}
+		first += n
+	}
+	r.BareRate = float64(b.Registrations) / bareTime.Seconds()
+	r.DispatcherRate = float64(b.Registrations) / throughTime.Seconds()
 	return nil
 }
 

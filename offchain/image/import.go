@@ -65,9 +65,9 @@ func readRoot(root *os.Root, name string) (raw []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	raw, err = io.ReadAll(io.LimitReader(f, maxJSON+1))
-	if err == nil && len(raw) > maxJSON {
-		err = invalid("%s has more than %d MiB", name, maxJSON>>20)
+	raw, err = io.ReadAll(io.LimitReader(f, MaxJSON+1))
+	if err == nil && len(raw) > MaxJSON {
+		err = invalid("%s has more than %d MiB", name, MaxJSON>>20)
 	}
 	return raw, err
 }

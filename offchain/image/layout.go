@@ -39,15 +39,22 @@ func Open(dir string, digest artifact.Digest) (Image, error) {
 	if img.Raw, err = readBlob(dir, digest); err != nil {
 		return Image{}, err
 	}
-	if img.Manifest, err = parseManifest(img.Raw); err != nil {
-		return Image{}, err
-	}
-	config, err := readBlob(dir, img.Manifest.Config.Digest)
-	if err != nil {
-		return Image{}, err
-	}
-	img.Config, err = parseConfig(config, img.Manifest)
+	img.Manifest, img.Config, err = Read(img.Raw, func(d Descriptor) ([]byte, error) { return readBlob(dir, d.Digest) })
 	return img, err
+}
+
+// Read checks the manifest of an image and its config, which blob reads.
+func Read(manifest []byte, blob func(Descriptor) ([]byte, error)) (Manifest, Config, error) {
+	m, err := parseManifest(manifest)
+	if err != nil {
+		return Manifest{}, Config{}, err
+	}
+	raw, err := blob(m.Config)
+	if err != nil {
+		return Manifest{}, Config{}, err
+	}
+	c, err := parseConfig(raw, m)
+	return m, c, err
 }
 
 // BlobPath is where a layout keeps a blob.
@@ -76,9 +83,9 @@ func readSmall(path string) (raw []byte, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	raw, err = io.ReadAll(io.LimitReader(f, maxJSON+1))
-	if err == nil && len(raw) > maxJSON {
-		err = invalid("%s has more than %d MiB", filepath.Base(path), maxJSON>>20)
+	raw, err = io.ReadAll(io.LimitReader(f, MaxJSON+1))
+	if err == nil && len(raw) > MaxJSON {
+		err = invalid("%s has more than %d MiB", filepath.Base(path), MaxJSON>>20)
 	}
 	return raw, err
 }

@@ -27,8 +27,8 @@ const (
 const (
 	// MaxLayers is the largest number of layers of an image.
 	MaxLayers = 128
-	// maxJSON is the most that is read of a manifest, a config or an index.
-	maxJSON = 4 << 20
+	// MaxJSON is the most that is read of a manifest, a config or an index.
+	MaxJSON = 4 << 20
 )
 
 // ErrInvalid says that content is not an image that can be run here.

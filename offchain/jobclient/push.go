@@ -57,6 +57,9 @@ type Packed struct {
 	image                  image.Image
 }
 
+// Defaults are what the job's image says of itself; nothing of a module.
+func (p Packed) Defaults() image.Defaults { return p.image.Config.Config }
+
 // Program says what the job runs: StageModule or StageImage.
 func (p Packed) Program() Stage {
 	if p.Spec.Engine == jobfile.EngineDocker {

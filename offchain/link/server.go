@@ -57,6 +57,8 @@ type ServerOptions struct {
 	Handlers Handlers
 	// Jobs tells whose jobs are and where they run, for their owners to watch; nil serves no owners.
 	Jobs Jobs
+	// Local says whether a task runs where no agent shows it, and what does; nil: all agents do.
+	Local func(ctx context.Context, task TaskRef) (Local, error)
 	// Examiner carries challenges out; nil makes one when the server is made, which takes a fraction of a second.
 	Examiner *challenge.Examiner
 	// Log takes what happens to sessions; nothing is logged if it is nil.
@@ -72,6 +74,8 @@ type ServerOptions struct {
 	MaxConnections int
 	// WatchTime is how long an owner may watch before asking again; 1 h.
 	WatchTime time.Duration
+	// StatsEach is how often an owner gets figures of a task that Local shows; 2 s.
+	StatsEach time.Duration
 	// Absence is how long an owner waits for an agent that is not connected before being sent to another oracle; 20 s.
 	Absence time.Duration
 	// LookAgain is how often it is looked where a task runs that an owner waits for; 2 s.
@@ -145,6 +149,7 @@ func NewServer(opts ServerOptions) (*Server, error) {
 	setDefault(&opts.WatchTime, defaultWatchTime)
 	setDefault(&opts.LookAgain, defaultLookAgain)
 	setDefault(&opts.Absence, defaultAbsence)
+	setDefault(&opts.StatsEach, defaultStatsEach)
 	s := &Server{
 		opts: opts, identity: id, log: opts.Log,
 		sessions: map[string]*Session{}, comeback: map[string]*rate.Limiter{}, accepted: newMemory[[32]byte](rememberedReports),

@@ -187,3 +187,56 @@ func (h Hello) shows(kind WatchKind) bool {
 	}
 	return false
 }
+
+// pass gives take what a source has of what is asked, until the task, or the command, has ended. Figures come each so often.
+func (w WatchAsk) pass(ctx context.Context, source Source, each time.Duration, take func(context.Context, Piece) error) (exit *uint32, err error) {
+	emit := func(offset uint64, log []byte) error {
+		for len(log) > 0 {
+			n := min(len(log), MaxLogPiece)
+			// Who takes it may keep it, and the source uses its buffer again.
+			if err := take(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
+				return err
+			}
+			offset, log = offset+uint64(n), log[n:]
+		}
+		return nil
+	}
+	switch w.Kind {
+	case WatchLog:
+		return nil, source.Follow(ctx, w.Ref, w.From, emit)
+	case WatchStats:
+		return nil, w.passStats(ctx, source, each, take)
+	case WatchEvents:
+		if s, ok := source.(EventSource); ok {
+			return nil, s.Events(ctx, w.Ref, w.From, w.Once, emit)
+		}
+	case WatchExec:
+		if s, ok := source.(ExecSource); ok {
+			code, err := s.Exec(ctx, w.Ref, *w.Exec, emit)
+			return &code, err
+		}
+	}
+	return nil, errors.New("where the task runs, this is not shown")
+}
+
+func (w WatchAsk) passStats(ctx context.Context, source Source, each time.Duration, take func(context.Context, Piece) error) error {
+	ticker := time.NewTicker(each)
+	defer ticker.Stop()
+	for {
+		stats, over, err := source.Stats(ctx, w.Ref)
+		if err != nil {
+			return err
+		}
+		if err := take(ctx, Piece{Stats: &stats}); err != nil {
+			return err
+		}
+		if over {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

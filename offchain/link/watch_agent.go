@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/foggrid/fogd/offchain/link/linkpb"
 )
@@ -135,50 +134,8 @@ func (w *agentWatch) piece(ctx context.Context, p Piece) error {
 	return nil
 }
 
-// show returns when the task, or the command, has ended.
+// show returns when the task, or the command, has ended. A kind that the source has not is refused before.
 func (w *agentWatch) show(ctx context.Context) (exit *uint32, err error) {
-	source := w.stream.client.opts.Source
-	emit := func(offset uint64, log []byte) error {
-		for len(log) > 0 {
-			n := min(len(log), MaxLogPiece)
-			// The queue keeps it, and the caller uses its buffer again.
-			if err := w.piece(ctx, Piece{Offset: offset, Log: append([]byte(nil), log[:n]...)}); err != nil {
-				return err
-			}
-			offset, log = offset+uint64(n), log[n:]
-		}
-		return nil
-	}
-	switch w.ask.Kind {
-	case WatchLog:
-		return nil, source.Follow(ctx, w.ask.Ref, w.ask.From, emit)
-	case WatchEvents: // a kind that the source has not is refused before
-		return nil, source.(EventSource).Events(ctx, w.ask.Ref, w.ask.From, w.ask.Once, emit)
-	case WatchExec:
-		code, err := source.(ExecSource).Exec(ctx, w.ask.Ref, *w.ask.Exec, emit)
-		return &code, err
-	}
-	return nil, w.showStats(ctx, source)
-}
-
-func (w *agentWatch) showStats(ctx context.Context, source Source) error {
-	ticker := time.NewTicker(w.stream.client.opts.StatsEach)
-	defer ticker.Stop()
-	for {
-		stats, over, err := source.Stats(ctx, w.ask.Ref)
-		if err != nil {
-			return err
-		}
-		if err := w.piece(ctx, Piece{Stats: &stats}); err != nil {
-			return err
-		}
-		if over {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	opts := w.stream.client.opts
+	return w.ask.pass(ctx, opts.Source, opts.StatsEach, w.piece)
 }

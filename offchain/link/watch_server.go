@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -204,17 +205,57 @@ func (o *ownerStream) serve() error {
 	}
 }
 
-// watch passes on what the agent at a place shows. Unless it has ended, the place is to be looked up again.
-func (o *ownerStream) watch(place Place) (ended bool, err error) {
+// Local is a place whose tasks no agent shows.
+type Local struct {
+	// Served says that it is one.
+	Served bool
+	// Source shows them; nil if this oracle cannot.
+	Source Source
+}
+
+// display is how the tasks at a place are shown, nil if they cannot be now.
+type display func(ctx context.Context, ask WatchAsk, take func(Piece) error) error
+
+func (o *ownerStream) display(place Place, ref TaskRef) (display, string, error) {
+	if o.server.opts.Local != nil {
+		local, err := o.server.opts.Local(o.ctx, ref)
+		switch {
+		case err != nil:
+			return nil, "", err
+		case local.Served && local.Source == nil:
+			return nil, "this oracle cannot reach where the tasks of node " + place.NodeID + " run", nil
+		case local.Served:
+			pace := rate.NewLimiter(watchBytes, 2*MaxLogPiece)
+			return func(ctx context.Context, ask WatchAsk, take func(Piece) error) error {
+				_, err := ask.pass(ctx, local.Source, o.server.opts.StatsEach, func(ctx context.Context, p Piece) error {
+					return errors.Join(pace.WaitN(ctx, max(len(p.Log), leastPiece)), take(p))
+				})
+				return err
+			}, "", nil
+		}
+	}
 	session, ok := o.server.Session(place.NodeID)
 	if !ok {
+		return nil, "the agent of node " + place.NodeID + " is not connected to this oracle", nil
+	}
+	return session.Watch, "", nil
+}
+
+// watch passes on what is shown at a place. Unless it has ended, the place is to be looked up again.
+func (o *ownerStream) watch(place Place) (ended bool, err error) {
+	ref := TaskRef{JobID: o.request.GetJobId(), Slice: place.Slice, Attempt: place.Attempt, Task: o.request.GetTask()}
+	show, missing, err := o.display(place, ref)
+	if err != nil {
+		return false, o.note("it cannot be found out who shows the task: %v", err)
+	}
+	if show == nil {
 		if o.absent.IsZero() {
 			o.absent = time.Now()
 		}
 		if time.Since(o.absent) > o.server.opts.Absence {
-			return true, status.Errorf(codes.Unavailable, "the agent of node %s does not come back to this oracle; ask another one", place.NodeID)
+			return true, status.Errorf(codes.Unavailable, "%s; ask another one", missing)
 		}
-		return false, o.note("the agent of node %s is not connected to this oracle", place.NodeID)
+		return false, o.note("%s", missing)
 	}
 	o.absent = time.Time{}
 	if place != o.source {
@@ -227,12 +268,11 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 		return true, err
 	}
 	var hungUp error
-	ref := TaskRef{JobID: o.request.GetJobId(), Slice: place.Slice, Attempt: place.Attempt, Task: o.request.GetTask()}
 	ctx, cancel := context.WithCancelCause(o.ctx)
 	defer cancel(nil)
 	go o.follow(ctx, place, cancel)
 	ask := WatchAsk{Ref: ref, Kind: WatchKind(o.request.GetKind()), From: o.offset, Once: o.request.GetOnce()}
-	err = session.Watch(ctx, ask, func(p Piece) error {
+	err = show(ctx, ask, func(p Piece) error {
 		hungUp = o.send(&linkpb.WatchMessage{Body: &linkpb.WatchMessage_Piece{Piece: pieceToProto(p)}})
 		o.offset, o.noted = p.Offset+uint64(len(p.Log)), ""
 		return hungUp
@@ -246,7 +286,7 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 		return o.over(place)
 	case o.ctx.Err() != nil:
 		return true, context.Cause(o.ctx)
-	case errors.Is(err, errMoved):
+	case errors.Is(err, errMoved), errors.Is(context.Cause(ctx), errMoved):
 		return false, nil
 	}
 	return false, o.note("nothing comes from node %s: %v", place.NodeID, err)

@@ -136,3 +136,19 @@ func (w *Worker) turn(ctx context.Context, round uint64) (int, error) {
 	}
 	return max(slices.Index(resp.Ranks, w.cfg.Operator), 0), nil
 }
+
+// showNomad shows owners the tasks of a node that is served by Nomad.
+func (w *Worker) showNomad(ctx context.Context, t link.TaskRef) (link.Local, error) {
+	slice, err := w.slice(ctx, t.JobID, t.Slice)
+	if err != nil {
+		return link.Local{}, err
+	}
+	place, served, err := w.nomadPlace(ctx, slice)
+	if err != nil || !served {
+		return link.Local{}, err
+	}
+	if w.nomad == nil || !w.nomad.Serves(place.Region) {
+		return link.Local{Served: true}, nil
+	}
+	return link.Local{Served: true, Source: w.nomad}, nil
+}

@@ -31,6 +31,7 @@ const (
 // ward is one slice of a service that this oracle looks after.
 type ward struct {
 	attempt
+	// node is the one whose agent says how the service is; empty if the oracles see for themselves.
 	node     string
 	provider string
 	started  bool
@@ -92,14 +93,27 @@ func (w *Worker) wards(ctx context.Context) ([]ward, error) {
 	running, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QueryServicesResponse, error) {
 		return queries.Services(ctx, &jobstypes.QueryServicesRequest{Pagination: page})
 	}, func(r *jobstypes.QueryServicesResponse) []jobstypes.RunningSlice { return r.Services })
-	if err != nil || len(running) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	list := make([]jobstypes.Slice, len(running))
+	for i, r := range running {
+		list[i] = r.Slice
+	}
+	if err := w.nurses.round(ctx, list); err != nil {
 		return nil, err
 	}
 	var out []ward
-	for _, r := range running {
-		s := r.Slice
+	for _, s := range list {
+		at, err := w.nurses.onNomad(ctx, s)
+		if err != nil {
+			return nil, err
+		}
 		wd := ward{
 			attempt: attempt{s.JobId, s.Number, s.Attempt}, node: s.NodeId, provider: s.Provider, started: s.Serving.StartedTime > 0,
+		}
+		if at.served {
+			wd.node = ""
 		}
 		tcp := slices.IndexFunc(s.Serving.Ports, func(p jobstypes.Port) bool { return p.Protocol == jobstypes.PROTOCOL_TCP })
 		if tcp >= 0 {
@@ -118,8 +132,17 @@ func (w *Worker) wards(ctx context.Context) ([]ward, error) {
 func (f *infirmary) note(node string, p link.Progress, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if c := f.charts[attempt{p.JobID, p.Slice, p.Attempt}]; c != nil && c.node == node {
+	if c := f.charts[attempt{p.JobID, p.Slice, p.Attempt}]; c != nil && c.node != "" && c.node == node {
 		c.hint, c.hinted = p.State, now
+	}
+}
+
+// observe takes what this oracle has seen itself of a service that no agent runs.
+func (f *infirmary) observe(a attempt, state link.ProgressState, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.charts[a]; c != nil && c.node == "" {
+		c.hint, c.hinted = state, now
 	}
 }
 

@@ -65,6 +65,23 @@ func item(w ward) []jobstypes.ServiceItem {
 	return []jobstypes.ServiceItem{{JobId: w.job, Slice: w.slice, Attempt: w.attempt.attempt}}
 }
 
+// TestOwnSight: of a service that is on Nomad this oracle believes itself, and no agent.
+func TestOwnSight(t *testing.T) {
+	w := testWard(1, "host:1")
+	w.node = ""
+	h := newHospital(w)
+	h.look(t, 1)
+	h.says(w, link.ProgressServing)
+	h.note("node", link.Progress{JobID: w.job, Slice: w.slice, Attempt: w.attempt.attempt, State: link.ProgressServing}, h.clock)
+	h.look(t, 2)
+	require.Equal(t, jobstypes.ServiceObservation{}, h.vote(t))
+	h.observe(w.attempt, link.ProgressServing, h.clock)
+	h.look(t, 1)
+	require.Equal(t, jobstypes.ServiceObservation{Started: item(w)}, h.vote(t))
+	h.look(t, 20)
+	require.Equal(t, item(w), h.vote(t).NotRunning, "what was seen long ago is not seen")
+}
+
 func TestServiceThatStartsIsNamedUntilTheChainKnows(t *testing.T) {
 	w := testWard(1, "host:1")
 	h := newHospital(w)

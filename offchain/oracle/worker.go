@@ -85,6 +85,8 @@ type Worker struct {
 	server *link.Server
 	// infirmary watches services.
 	infirmary *infirmary
+	// nurses keep those of them up that are on Nomad.
+	nurses *nurses
 	// nomad is nil if this oracle has no cluster.
 	nomad *nomaddesk.Desk
 
@@ -115,12 +117,12 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.pulse = newPulse(cfg.PingInterval)
 	w.offers = newOfferDesk(w)
-	w.infirmary = newInfirmary(w)
+	w.infirmary, w.nurses = newInfirmary(w), newNurses(w)
 	if err := w.openNomad(); err != nil {
 		return nil, err
 	}
 	w.server, err = link.NewServer(link.ServerOptions{
-		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Jobs: jobBook{cfg.Chain}, Log: w.log,
+		Key: cfg.TransportKey, OracleID: cfg.Operator, Registry: w.nodes, Jobs: jobBook{cfg.Chain}, Local: w.showNomad, Log: w.log,
 		Handlers: link.Handlers{
 			Report: w.takeReport, Progress: w.takeProgress, Offers: func(s *link.Session, from uint64) { w.offers.ask(s, from) },
 		},

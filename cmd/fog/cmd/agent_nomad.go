@@ -14,6 +14,8 @@ import (
 
 	"github.com/foggrid/fogd/offchain/agent/nomadclient"
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/jobfile"
 )
@@ -81,7 +83,19 @@ func (a *app) openClient(ctx context.Context, c *chain.Client, dir string, o nom
 		return nil, err
 	}
 	o.Place, o.Log = place, a.log
+	if err := shareNetworks(ctx); err != nil {
+		a.log.Warn("the networks of services cannot be made; none will start on this machine", "error", err)
+	}
 	return nomadclient.New(o)
+}
+
+// shareNetworks makes the networks of services in this machine's Docker Engine.
+func shareNetworks(ctx context.Context) error {
+	e, err := docker.New(docker.Options{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(e.ShareNetwork(ctx, nomad.ClosedNetwork, false), e.ShareNetwork(ctx, nomad.OpenNetwork, true), e.Close())
 }
 
 // unitFile is where systemd looks for the agent's service.

@@ -15,8 +15,11 @@ const dockerHostUsage = "where the Docker Engine listens, or none (default: $DOC
 // engines are what a machine is registered with: what was asked for, or what is found. Containers that were asked for must work.
 func (a *app) engines(ctx context.Context, f registerFlags) ([]nodestypes.Engine, error) {
 	asked, err := parseEngines(f.engines)
-	if f.nomad.place.Region != "" && len(asked) == 0 {
-		return []nodestypes.Engine{nodestypes.ENGINE_WASM}, err
+	if f.nomad.place.Region != "" { // what the machine's Docker Engine can do is for its Nomad client to find out
+		if len(asked) == 0 {
+			asked = []nodestypes.Engine{nodestypes.ENGINE_WASM, nodestypes.ENGINE_DOCKER}
+		}
+		return asked, err
 	}
 	if err != nil || len(asked) == 1 && asked[0] == nodestypes.ENGINE_WASM {
 		return asked, err

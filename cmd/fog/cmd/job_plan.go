@@ -79,7 +79,11 @@ func (a *app) planJob(ctx context.Context, path string, f planFlags) error {
 				return err
 			}
 		}
-		plan, err := nomaddesk.Planned(p.Spec, node, machine, cmp.Or(f.nomad.registry, a.profile.Registry), runner)
+		place, err := nomaddesk.Where(node)
+		if err != nil {
+			return err
+		}
+		plan, err := nomaddesk.Planned(p.Spec, p.Defaults(), place, machine, cmp.Or(f.nomad.registry, a.profile.Registry), runner)
 		if err != nil {
 			return err
 		}

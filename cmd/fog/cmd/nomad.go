@@ -34,6 +34,8 @@ type nomadFlags struct {
 	runner, registry   string
 	user, passwordFile string
 	cacheVolume        string
+	// pullUser and pullPasswordFile are for the contents of jobs.
+	pullUser, pullPasswordFile string
 }
 
 // addAccess adds the flags of a client.
@@ -51,6 +53,8 @@ func (f *nomadFlags) addPull(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.user, "nomad-runner-user", "", "user with whom clients pull the runner (default: none)")
 	fl.StringVar(&f.passwordFile, "nomad-runner-password-file", "", "file with the user's password")
+	fl.StringVar(&f.pullUser, "nomad-registry-user", "", "user with whom clients pull modules, images and inputs of jobs (default: none)")
+	fl.StringVar(&f.pullPasswordFile, "nomad-registry-password-file", "", "file with that user's password")
 	fl.StringVar(&f.cacheVolume, "nomad-cache-volume", "", "host volume of the clients in which runners share compiled modules (default: each task compiles for itself)")
 }
 
@@ -69,14 +73,37 @@ func (f *nomadFlags) image() (nomad.Image, error) {
 		return nomad.Image{}, usagef("--nomad-runner is %q; name the image by digest, host/repository@sha256:…, as `fog oracle push-runner` prints it", f.runner)
 	}
 	img := nomad.Image{Ref: f.runner, Username: f.user, CacheVolume: f.cacheVolume}
-	if f.passwordFile != "" {
-		raw, err := os.ReadFile(f.passwordFile)
-		if err != nil {
-			return img, usagef("--nomad-runner-password-file: %w", err)
-		}
-		img.Password = strings.TrimSpace(string(raw))
+	var err error
+	img.Password, err = password("--nomad-runner-password-file", f.passwordFile)
+	return img, err
+}
+
+// password reads the file of a flag, if it was given.
+func password(flag, file string) (string, error) {
+	if file == "" {
+		return "", nil
 	}
-	return img, nil
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return "", usagef("%s: %w", flag, err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+// pull is with what clients pull the contents of jobs; the file is read each time, so that it can be replaced.
+func (f *nomadFlags) pull() (func(context.Context, string) (nomaddesk.Credentials, error), error) {
+	if f.pullUser == "" {
+		return nil, nil
+	}
+	read := func() (c nomaddesk.Credentials, err error) {
+		c.Username = f.pullUser
+		c.Password, err = password("--nomad-registry-password-file", f.pullPasswordFile)
+		return c, err
+	}
+	if _, err := read(); err != nil {
+		return nil, err
+	}
+	return func(context.Context, string) (nomaddesk.Credentials, error) { return read() }, nil
 }
 
 func (f *nomadFlags) regions() ([]nomad.Region, error) {
@@ -110,8 +137,12 @@ func (a *app) desk(f nomadFlags, dispatcher string) (*nomaddesk.Options, error) 
 	if err != nil {
 		return nil, err
 	}
+	pull, err := f.pull()
+	if err != nil {
+		return nil, err
+	}
 	return &nomaddesk.Options{
-		Dir: filepath.Join(a.home, "nomad"), Regions: regions, Runner: runner, ContentURL: cmp.Or(f.registry, a.profile.Registry),
+		Dir: filepath.Join(a.home, "nomad"), Regions: regions, Runner: runner, ContentURL: cmp.Or(f.registry, a.profile.Registry), Pull: pull,
 	}, nil
 }
 

@@ -45,8 +45,15 @@ type Options struct {
 	Log         *slog.Logger
 }
 
-// keptAllocs is how many ended allocations a client keeps, whose folders hold results until the oracles have them.
-const keptAllocs = 200
+const (
+	// keptAllocs is how many ended allocations a client keeps, whose folders hold results until the oracles have them.
+	keptAllocs = 200
+	// fullDisk is the percentage at which it gives them up all the same: by default it does so at 80, as soon as they end.
+	fullDisk = 95
+)
+
+// allowedCaps are the rights of a runner in a job's image (ADR 0020); the job's program has none.
+var allowedCaps = []string{"chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"}
 
 func (o *Options) validate() error {
 	switch {
@@ -86,6 +93,7 @@ func (o Options) config() ([]byte, error) {
 	}
 	client := object{
 		"enabled": true, "servers": o.Servers, "meta": object{"fog_node": o.Node}, "gc_max_allocs": keptAllocs,
+		"gc_disk_usage_threshold": fullDisk, "gc_inode_usage_threshold": fullDisk,
 		"options": object{
 			"driver.allowlist":     "docker",
 			"fingerprint.denylist": "env_aws,env_azure,env_digitalocean,env_gce,consul,vault",
@@ -106,7 +114,7 @@ func (o Options) config() ([]byte, error) {
 		"disable_update_check": true, "leave_on_interrupt": false, "leave_on_terminate": false,
 		"client": client,
 		"plugin": []object{{"docker": []object{{"config": []object{{
-			"allow_privileged": false, "allow_caps": []string{}, "volumes": []object{{"enabled": false}},
+			"allow_privileged": false, "allow_caps": allowedCaps, "volumes": []object{{"enabled": false}},
 		}}}}}},
 		"telemetry": object{"disable_hostname": true},
 	}

@@ -3,15 +3,14 @@ package direct
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/tally"
 )
 
 // attempt is one started attempt of this process.
@@ -20,40 +19,41 @@ type attempt struct {
 	fingerprint artifact.Digest
 	dir         string
 	stop        context.CancelCauseFunc
-	service     *service      // nil if the attempt is none
-	done        chan struct{} // closed when nothing of the attempt runs any more
+	service     *service     // nil if the attempt is none
+	tasks       *tally.Tasks // ended when nothing of the attempt runs any more
 
-	mu       sync.Mutex
-	began    map[uint32]time.Time   // of tasks that run or ran
-	finished []dispatch.TaskOutcome // in the order in which they finished
-	changed  chan struct{}          // closed and replaced when finished grows
-	err      error                  // set before done is closed, if the attempt ended without an outcome
+	mu    sync.Mutex
+	began map[uint32]time.Time // of tasks that run or ran
 }
 
 func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, dir string, stop context.CancelCauseFunc) *attempt {
 	return &attempt{
-		assignment: a, fingerprint: fingerprint, dir: dir, stop: stop, began: map[uint32]time.Time{},
-		done: make(chan struct{}), changed: make(chan struct{}),
+		assignment: a, fingerprint: fingerprint, dir: dir, stop: stop, began: map[uint32]time.Time{}, tasks: tally.NewTasks(),
 	}
 }
 
 // run executes what has not finished before, as many tasks at a time as the gate lets in.
 func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
-	defer close(t.done)
+	t.tasks.End(t.runTasks(ctx, g, e, logLimit))
+}
+
+// runTasks returns why the attempt has no outcome, if it has none.
+func (t *attempt) runTasks(ctx context.Context, g *gate, e engines, logLimit int64) error {
 	pending := t.resume()
 	if len(pending) == 0 {
-		return
+		return nil
 	}
 	p, err := e.load(ctx, t.assignment, t.fingerprint)
 	if err != nil {
-		t.failAll(ctx, pending, err)
-		return
+		return t.failAll(ctx, pending, err)
 	}
 	var running sync.WaitGroup
 	for i, task := range pending {
 		if err := g.enter(ctx, t.assignment); err != nil {
 			running.Wait()
-			t.failAll(ctx, pending[i:], context.Cause(ctx))
+			if err := t.failAll(ctx, pending[i:], context.Cause(ctx)); err != nil {
+				return errors.Join(err, p.close(context.WithoutCancel(ctx)))
+			}
 			break
 		}
 		running.Go(func() {
@@ -65,11 +65,10 @@ func (t *attempt) run(ctx context.Context, g *gate, e engines, logLimit int64) {
 	}
 	running.Wait()
 	err = p.close(context.WithoutCancel(ctx))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.finished) < int(t.assignment.Tasks) {
-		t.err = errors.Join(dispatch.ErrClosed, err)
+	if t.tasks.Count() < int(t.assignment.Tasks) {
+		return errors.Join(dispatch.ErrClosed, err)
 	}
+	return nil
 }
 
 // runOne runs a task with GPUs of its own.
@@ -107,7 +106,7 @@ func (t *attempt) resume() (pending []uint32) {
 	for i := range t.assignment.Tasks {
 		task := t.assignment.FirstTask + i
 		if out, ok := loadTask(taskDir(t.dir, task), task); ok {
-			t.publish(out)
+			t.tasks.Add(out)
 		} else {
 			pending = append(pending, task)
 		}
@@ -115,13 +114,10 @@ func (t *attempt) resume() (pending []uint32) {
 	return pending
 }
 
-// failAll gives tasks that did not run the outcome that err stands for.
-func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) {
+// failAll gives tasks that did not run the outcome that err stands for. They have none if the dispatcher closes.
+func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) error {
 	if errors.Is(context.Cause(ctx), errAbandoned) {
-		t.mu.Lock()
-		t.err = dispatch.ErrClosed
-		t.mu.Unlock()
-		return
+		return dispatch.ErrClosed
 	}
 	var f *dispatch.Failure
 	if !errors.As(err, &f) {
@@ -131,6 +127,7 @@ func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) {
 		r := run{assignment: t.assignment, task: task, dir: taskDir(t.dir, task)}
 		t.finish(r.dir, r.notRun(f))
 	}
+	return nil
 }
 
 // notRun is the outcome of a task that never started; it has an empty log and an empty result.
@@ -152,60 +149,5 @@ func (t *attempt) finish(dir string, out dispatch.TaskOutcome) {
 		settle(&out, 0, dispatch.NodeFailure("record the outcome", err))
 		out.Result, out.ResultSize = artifact.EmptyDigest, 0
 	}
-	t.publish(withPaths(dir, out))
-}
-
-func (t *attempt) publish(out dispatch.TaskOutcome) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.finished = append(t.finished, out)
-	close(t.changed)
-	t.changed = make(chan struct{})
-}
-
-// news returns the outcomes after the first seen ones, and a channel that is closed when there are more.
-func (t *attempt) news(seen int) ([]dispatch.TaskOutcome, <-chan struct{}) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.finished[seen:]), t.changed
-}
-
-// watch implements dispatch.Dispatcher's Watch for this attempt.
-func (t *attempt) watch(ctx context.Context, onTask func(dispatch.TaskOutcome)) (dispatch.Outcome, error) {
-	out := dispatch.Outcome{ID: t.assignment.ID}
-	for ended := false; ; {
-		fresh, changed := t.news(len(out.Tasks))
-		for _, task := range fresh {
-			out.Tasks = append(out.Tasks, task)
-			if onTask != nil {
-				onTask(task)
-			}
-		}
-		if ended {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return dispatch.Outcome{}, ctx.Err()
-		case <-changed:
-		case <-t.done: // nothing can be added, but something may have been before
-			ended = true
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err != nil {
-		return dispatch.Outcome{}, fmt.Errorf("attempt %s: %w", t.assignment.ID, t.err)
-	}
-	slices.SortFunc(out.Tasks, func(a, b dispatch.TaskOutcome) int { return int(int64(a.Task) - int64(b.Task)) })
-	return out, nil
-}
-
-func (t *attempt) ended() bool {
-	select {
-	case <-t.done:
-		return true
-	default:
-		return false
-	}
+	t.tasks.Add(withPaths(dir, out))
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/inside"
 	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
@@ -43,6 +44,8 @@ type Options struct {
 	Firewall   docker.Firewall
 	// Disk keeps volumes of services; without it they are memory and do not outlive the daemon. See volume.NewLoop.
 	Disk volume.Disk
+	// Inside, if set, is the container that this process is the first in: images are not given to a Docker Engine, but are there already.
+	Inside *inside.Container
 	// RestartMin and RestartMax bound the pause before a service that ended is started again; 1 s and 1 min.
 	RestartMin, RestartMax time.Duration
 }
@@ -195,7 +198,7 @@ func (d *Dispatcher) Start(ctx context.Context, a dispatch.Assignment) error {
 	d.attempts[a.ID] = t
 	d.runs.Go(func() {
 		defer stop(nil)
-		e := engines{d.opts.CacheDir, d.docker, d.volumes, d.known}
+		e := engines{d.opts.CacheDir, d.docker, d.opts.Inside, d.volumes, d.known}
 		if t.service != nil {
 			t.serve(runCtx, d.gate, e)
 			return
@@ -213,7 +216,7 @@ func (d *Dispatcher) Stop(ctx context.Context, id dispatch.AttemptID) error {
 	}
 	t.stop(dispatch.Failf(dispatch.ReasonStopped, "the attempt was stopped"))
 	select {
-	case <-t.done:
+	case <-t.tasks.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -226,7 +229,7 @@ func (d *Dispatcher) Watch(ctx context.Context, id dispatch.AttemptID, onTask fu
 	if err != nil {
 		return dispatch.Outcome{}, err
 	}
-	return t.watch(ctx, onTask)
+	return t.tasks.Watch(ctx, id, onTask)
 }
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt.
@@ -236,7 +239,7 @@ func (d *Dispatcher) Remove(ctx context.Context, id dispatch.AttemptID) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if t, ok := d.attempts[id]; ok && !t.ended() {
+	if t, ok := d.attempts[id]; ok && !t.tasks.Ended() {
 		return fmt.Errorf("attempt %s: %w; stop it first", id, dispatch.ErrRunning)
 	}
 	delete(d.attempts, id)

@@ -8,6 +8,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/inside"
 	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
@@ -15,6 +16,7 @@ import (
 type engines struct {
 	cacheDir string // of compiled modules
 	docker   *docker.Engine
+	inside   *inside.Container         // if this process is in the image's container
 	volumes  *volume.Store             // nil if volumes are memory
 	known    func(attempt string) bool // attempts whose containers are not swept away
 }
@@ -27,6 +29,9 @@ func (e engines) load(ctx context.Context, a dispatch.Assignment, fingerprint ar
 			return nil, err // not p, which would be a program that is nil inside
 		}
 		return p, nil
+	}
+	if e.inside != nil {
+		return here{e.inside}, nil
 	}
 	if e.docker == nil {
 		return nil, dispatch.NodeFailure("run a container", docker.ErrNone)
@@ -55,19 +60,23 @@ func (c *container) call(ctx context.Context, r run, g *guard, log *logWriter) (
 		Image: c.image, Assignment: r.assignment, Fingerprint: c.fingerprint, Number: r.task, GPUs: r.gpus,
 		OutDir: filepath.Join(r.dir, outName), Log: log.f, LogLimit: r.logLimit,
 	})
-	out := exit{code: end.Code, started: end.Started, finished: end.Finished}
+	return exit{end.Code, end.Started, end.Finished}, g.verdict(ctx, err)
+}
+
+// verdict is why a container ended otherwise than by itself.
+func (g *guard) verdict(ctx context.Context, err error) *dispatch.Failure {
 	var f *dispatch.Failure
 	switch {
 	case g.failed != nil:
-		return out, g.failed
+		return g.failed
 	case err == nil:
-		return out, nil
+		return nil
 	case errors.As(err, &f):
-		return out, f
+		return f
 	case ctx.Err() != nil:
-		return out, dispatch.Failf(dispatch.ReasonStopped, "it was stopped: %v", err)
+		return dispatch.Failf(dispatch.ReasonStopped, "it was stopped: %v", err)
 	}
-	return out, dispatch.NodeFailure("run the container", err)
+	return dispatch.NodeFailure("run the container", err)
 }
 
 // close implements program.
@@ -75,3 +84,17 @@ func (c *container) close(ctx context.Context) error {
 	c.release()
 	return c.engine.Prune(ctx, false)
 }
+
+// here is a program that is the image around this process.
+type here struct{ container *inside.Container }
+
+// call implements program.
+func (h here) call(ctx context.Context, r run, g *guard, log *logWriter) (exit, *dispatch.Failure) {
+	end, err := h.container.Run(ctx, inside.Task{
+		Assignment: r.assignment, Number: r.task, OutDir: filepath.Join(r.dir, outName), Log: log,
+	})
+	return exit{end.Code, end.Started, end.Finished}, g.verdict(ctx, err)
+}
+
+// close implements program.
+func (here) close(context.Context) error { return nil }

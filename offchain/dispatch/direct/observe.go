@@ -81,16 +81,8 @@ func (d *Dispatcher) Follow(
 
 // over reports whether a task will write nothing more.
 func (t *attempt) over(task uint32) bool {
-	if t.ended() {
-		return true
-	}
-	finished, _ := t.news(0)
-	for _, out := range finished {
-		if out.Task == task {
-			return true
-		}
-	}
-	return false
+	_, finished := t.tasks.Of(task)
+	return finished || t.tasks.Ended()
 }
 
 // Stats implements dispatch.Observer.
@@ -102,12 +94,8 @@ func (d *Dispatcher) Stats(ctx context.Context, id dispatch.AttemptID, task uint
 	now := dispatch.Stats{At: time.Now().UTC()}
 	if t.over(task) {
 		now.Over = true
-		finished, _ := t.news(0)
-		for _, out := range finished {
-			if out.Task == task {
-				now.Started = out.Started
-			}
-		}
+		out, _ := t.tasks.Of(task)
+		now.Started = out.Started
 		return now, nil
 	}
 	if t.assignment.Engine == dispatch.EngineDocker && d.docker != nil {

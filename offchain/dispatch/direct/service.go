@@ -10,16 +10,12 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
-	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/tally"
 	"github.com/foggrid/fogd/offchain/dispatch/volume"
 )
 
-const (
-	// serviceFile holds the last state of a service that has stopped.
-	serviceFile = "service.json"
-	// keptStates is how far a watcher may fall behind before it misses states.
-	keptStates = 64
-)
+// serviceFile holds the last state of a service that has stopped.
+const serviceFile = "service.json"
 
 // service is an attempt's service: what an attempt without one does not have.
 type service struct {
@@ -30,19 +26,19 @@ type service struct {
 	gpus        []string
 	disk        *volume.Store // of its volumes; nil if they are memory, or there are none
 
-	mu      sync.Mutex
-	life    lifecycle
-	states  []dispatch.ServiceState // the newest
-	dropped int                     // states before those
-	changed chan struct{}           // closed and replaced at each state
+	states *tally.States
+
+	mu   sync.Mutex
+	life lifecycle
 }
 
 func newService(a dispatch.Assignment, fingerprint artifact.Digest, dir string, opts Options) *service {
 	s := &service{
-		assignment: a, fingerprint: fingerprint, dir: dir, logLimit: opts.LogLimit, changed: make(chan struct{}),
+		assignment: a, fingerprint: fingerprint, dir: dir, logLimit: opts.LogLimit,
 		life: lifecycle{grace: a.Service.Health.Grace, minPause: opts.RestartMin, maxPause: opts.RestartMax},
 	}
-	s.change(func(l *lifecycle) bool { l.begin(time.Now().UTC()); return true })
+	s.life.begin(time.Now().UTC())
+	s.states = tally.NewStates(s.life.state)
 	return s
 }
 
@@ -50,16 +46,9 @@ func newService(a dispatch.Assignment, fingerprint artifact.Digest, dir string, 
 func (s *service) change(event func(*lifecycle) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !event(&s.life) {
-		return
+	if event(&s.life) {
+		s.states.Add(s.life.state)
 	}
-	if len(s.states) == keptStates {
-		s.states = append(s.states[:0], s.states[1:]...)
-		s.dropped++
-	}
-	s.states = append(s.states, s.life.state)
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 func (s *service) phase() dispatch.ServicePhase {
@@ -68,30 +57,19 @@ func (s *service) phase() dispatch.ServicePhase {
 	return s.life.state.Phase
 }
 
-// news returns the states after the first seen ones of all, how many there were, and a channel that is closed when there are more.
-func (s *service) news(seen int) (fresh []dispatch.ServiceState, all int, more <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all = s.dropped + len(s.states)
-	from := max(seen-s.dropped, 0)
-	return append(fresh, s.states[from:]...), all, s.changed
-}
-
 // serve is run for a service: it keeps it up until it is stopped, cannot run, or the dispatcher closes.
 func (t *attempt) serve(ctx context.Context, g *gate, e engines) {
-	defer close(t.done)
 	s := t.service
 	var last dispatch.ServiceState
 	if err := readRecord(filepath.Join(t.dir, serviceFile), &last); err == nil {
 		s.change(func(l *lifecycle) bool { l.state = last; return true })
-		t.publish(s.outcome(last))
+		t.tasks.Add(s.outcome(last))
+		t.tasks.End(nil)
 		return
 	}
 	ended := s.live(ctx, g, e)
 	if errors.Is(context.Cause(ctx), errAbandoned) {
-		t.mu.Lock()
-		t.err = dispatch.ErrClosed
-		t.mu.Unlock()
+		t.tasks.End(dispatch.ErrClosed)
 		return
 	}
 	var f *dispatch.Failure
@@ -99,13 +77,12 @@ func (t *attempt) serve(ctx context.Context, g *gate, e engines) {
 		f = dispatch.NodeFailure("keep the service up", ended)
 	}
 	s.change(func(l *lifecycle) bool { l.stop(time.Now().UTC(), f.Reason, f.Message); return true })
-	s.mu.Lock()
-	last = s.life.state
-	s.mu.Unlock()
+	last = s.states.Last()
 	if err := writeRecord(filepath.Join(t.dir, serviceFile), last); err != nil {
 		last.Message += fmt.Sprintf("; this could not be recorded: %v", err)
 	}
-	t.publish(s.outcome(last))
+	t.tasks.Add(s.outcome(last))
+	t.tasks.End(nil)
 }
 
 // outcome is that of the service's only task.
@@ -118,30 +95,30 @@ func (s *service) outcome(last dispatch.ServiceState) dispatch.TaskOutcome {
 // live starts the service and starts it again each time that it ends, and returns why it does not any more. It leaves nothing in the
 // engine, or if the dispatcher only closes, what the next process goes on with.
 func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
-	if e.docker == nil {
-		return dispatch.NodeFailure("run a container", docker.ErrNone)
+	h, err := e.host(s)
+	if err != nil {
+		return err
 	}
 	if err := g.enter(ctx, s.assignment); err != nil {
-		return errors.Join(context.Cause(ctx), s.end(ctx, e.docker))
+		return errors.Join(context.Cause(ctx), s.end(ctx, h))
 	}
 	defer g.leave(s.assignment)
 	if s.gpus, err = g.gpus.take(ctx, s.assignment, s.assignment.FirstTask); err != nil {
-		return errors.Join(err, s.end(ctx, e.docker))
+		return errors.Join(err, s.end(ctx, h))
 	}
 	log, err := openSegments(taskDir(s.dir, s.assignment.FirstTask), s.logLimit)
 	if err != nil {
-		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, e.docker))
+		return errors.Join(dispatch.NodeFailure("make the log", err), s.end(ctx, h))
 	}
 	release, err := s.claim(ctx, e)
 	if err != nil {
-		return errors.Join(err, s.end(ctx, e.docker), log.close())
+		return errors.Join(err, s.end(ctx, h), log.close())
 	}
 	defer release()
-	c, err := s.load(ctx, e)
-	if err == nil {
-		err = s.keepUp(ctx, c, log)
+	if err = s.load(ctx, h); err == nil {
+		err = s.keepUp(ctx, h, log)
 	}
-	if ended := s.end(ctx, e.docker); ended != nil {
+	if ended := s.end(ctx, h); ended != nil {
 		err = errors.Join(err, ended) // what may still run keeps its GPUs
 	} else {
 		err = errors.Join(err, g.gpus.release(s.assignment.ID, s.assignment.FirstTask))
@@ -149,81 +126,58 @@ func (s *service) live(ctx context.Context, g *gate, e engines) (err error) {
 	if s.disk != nil {
 		err = errors.Join(err, s.disk.Detach(s.replica()))
 	}
-	if c != nil {
-		err = errors.Join(err, c.close(context.WithoutCancel(ctx)))
-	}
-	return errors.Join(err, log.close())
+	return errors.Join(err, h.close(context.WithoutCancel(ctx)), log.close())
 }
 
-// task is what the engine runs.
-func (s *service) task() docker.Task {
-	return docker.Task{Assignment: s.assignment, Fingerprint: s.fingerprint, Number: s.assignment.FirstTask, GPUs: s.gpus}
-}
-
-func (s *service) end(ctx context.Context, e *docker.Engine) error {
+func (s *service) end(ctx context.Context, h host) error {
 	abandoned := errors.Is(context.Cause(ctx), errAbandoned)
-	ctx = context.WithoutCancel(ctx)
-	err := e.StopService(ctx, s.task())
-	if !abandoned {
-		err = errors.Join(err, e.Remove(ctx, s.assignment.ID))
-	}
-	if err != nil {
+	if err := h.end(context.WithoutCancel(ctx), !abandoned); err != nil {
 		return dispatch.NodeFailure("clear the service away", err)
 	}
 	return nil
 }
 
 // load makes the image ready, however often the engine fails.
-func (s *service) load(ctx context.Context, e engines) (*container, error) {
+func (s *service) load(ctx context.Context, h host) error {
 	for {
-		p, err := e.load(ctx, s.assignment, s.fingerprint)
+		err := h.load(ctx)
 		if err == nil {
-			return p.(*container), nil
+			return nil
 		}
 		if err := s.pause(ctx, err, 0, nil); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// keepUp runs the service again and again.
-func (s *service) keepUp(ctx context.Context, c *container, log *segments) error {
-	t := s.task()
-	t.Image, t.Log = c.image, log
-	since := log.newest() // what an earlier process had copied
-	for {
-		exit, err := s.runOnce(ctx, c.engine, t, since)
-		since = time.Now() // all that the run wrote is in the log
-		if err := s.pause(ctx, err, exit.Code, log); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *service) runOnce(ctx context.Context, e *docker.Engine, t docker.Task, since time.Time) (docker.Exit, error) {
-	var err error
-	if t.Devices, err = s.devices(ctx); err != nil {
-		return docker.Exit{}, err
+// keepUp runs the service again and again.
+func (s *service) keepUp(ctx context.Context, h host, log *segments) error {
+	since := log.newest() // what an earlier process had copied
+	for {
+		code, err := s.runOnce(ctx, h, log, since)
+		since = time.Now() // all that the run wrote is in the log
+		if err := s.pause(ctx, err, code, log); err != nil {
+			return err
+		}
 	}
-	if err := e.Prepare(ctx, t); err != nil {
-		return docker.Exit{}, err
-	}
-	run, err := e.StartService(ctx, t)
-	if err != nil {
-		return docker.Exit{}, err
-	}
-	s.change(func(l *lifecycle) bool { l.up(time.Now().UTC(), run.Started); return true })
+}
+
+func (s *service) runOnce(ctx context.Context, h host, log *segments, since time.Time) (uint32, error) {
 	checking, stop := context.WithCancel(ctx)
 	var checks sync.WaitGroup
-	if h := s.assignment.Service.Health; h.Kind == dispatch.HealthNone {
-		s.change(func(l *lifecycle) bool { return l.check(time.Now().UTC(), nil) })
-	} else if port, ok := s.assignment.Service.Port(h.Port); ok {
-		checks.Go(func() { s.watchHealth(checking, e.Dial(port)) })
-	}
-	exit, err := e.WaitService(ctx, t, since)
-	stop()
-	checks.Wait()
-	return exit, err
+	defer checks.Wait()
+	defer stop()
+	return h.run(ctx, log, since, func(started time.Time) {
+		s.change(func(l *lifecycle) bool { l.up(time.Now().UTC(), started); return true })
+		if h := s.assignment.Service.Health; h.Kind == dispatch.HealthNone {
+			s.change(func(l *lifecycle) bool { return l.check(time.Now().UTC(), nil) })
+		}
+		if port, ok := s.assignment.Service.Port(s.assignment.Service.Health.Port); ok {
+			if addr := h.dial(port); addr != "" {
+				checks.Go(func() { s.watchHealth(checking, addr) })
+			}
+		}
+	})
 }
 
 // pause waits before another start; its error says why there is none.
@@ -268,29 +222,5 @@ func (d *Dispatcher) States(ctx context.Context, id dispatch.AttemptID, onState 
 	if t.service == nil {
 		return dispatch.ServiceState{}, fmt.Errorf("attempt %s is no service; watch it", id)
 	}
-	var last dispatch.ServiceState
-	for seen, ended := 0, false; ; {
-		fresh, all, more := t.service.news(seen)
-		seen = all
-		for _, state := range fresh {
-			last = state
-			onState(state)
-		}
-		if ended {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return last, ctx.Err()
-		case <-more:
-		case <-t.done:
-			ended = true
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err != nil {
-		return last, fmt.Errorf("attempt %s: %w", id, t.err)
-	}
-	return last, nil
+	return t.service.states.Watch(ctx, id, t.tasks, onState)
 }

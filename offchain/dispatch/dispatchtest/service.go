@@ -33,6 +33,8 @@ type ServiceOptions struct {
 	Disk bool
 	// RestartDaemon, if there is one, restarts what runs the containers.
 	RestartDaemon func(testing.TB)
+	// GoesOn says that services go on when their dispatcher is closed, and that images are what they are called.
+	GoesOn bool
 }
 
 // RunServices checks a dispatcher of services.

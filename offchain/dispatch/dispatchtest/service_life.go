@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 func (s *serviceSuite) testStop(t *testing.T) {
@@ -39,7 +40,7 @@ func (s *serviceSuite) testStop(t *testing.T) {
 	require.ErrorIs(t, err, dispatch.ErrUnknownAttempt)
 }
 
-// testDispatcherRestarts closes the dispatcher, which ends the service but keeps its volume.
+// testDispatcherRestarts closes the dispatcher, which keeps the volume of the service, and ends it unless it GoesOn.
 func (s *serviceSuite) testDispatcherRestarts(t *testing.T) {
 	dir := t.TempDir()
 	d, closeIt := s.start(t, dir)
@@ -50,8 +51,13 @@ func (s *serviceSuite) testDispatcherRestarts(t *testing.T) {
 	mustAsk(t, a, "/put", "path", "/data/kept", "text", "kept")
 	closeIt()
 	require.ErrorIs(t, <-w.done, dispatch.ErrClosed)
-	_, err := Ask(a, "/health")
-	require.Error(t, err)
+	runs := 2
+	if _, err := Ask(a, "/health"); s.opts.GoesOn {
+		require.NoError(t, err)
+		runs = 1
+	} else {
+		require.Error(t, err)
+	}
 
 	d, closeIt = s.start(t, dir)
 	defer closeIt()
@@ -59,7 +65,7 @@ func (s *serviceSuite) testDispatcherRestarts(t *testing.T) {
 	w = WatchService(t, d, a.ID)
 	w.Until(dispatch.ServiceHealthy)
 	require.Equal(t, "kept", mustAsk(t, a, "/get", "path", "/data/kept"))
-	require.Equal(t, 2, strings.Count(ReadLog(t, d, a.ID, 0), "service began\n"))
+	require.Equal(t, runs, strings.Count(ReadLog(t, d, a.ID, 0), "service began\n"))
 	require.NoError(t, d.Stop(context.Background(), a.ID))
 }
 
@@ -67,7 +73,9 @@ func (s *serviceSuite) testBadImage(t *testing.T) {
 	d, closeIt := s.start(t, t.TempDir())
 	defer closeIt()
 	a := ServiceAssignment(t, s.guest)
-	a.Module[0] ^= 1
+	if a.Module[0] ^= 1; s.opts.GoesOn {
+		a = ServiceAssignment(t, ChangeImage(t, s.guest, func(c *image.Config) { c.Config.Entrypoint = []string{"/missing"} }))
+	}
 	require.NoError(t, d.Start(context.Background(), a))
 	require.Equal(t, dispatch.ReasonBadImage, WatchService(t, d, a.ID).Until(dispatch.ServiceStopped).Reason)
 	require.Equal(t, []dispatch.Reason{dispatch.ReasonBadImage}, reasons(RunToEnd(t, d, a)))

@@ -34,6 +34,11 @@ func WithRelease(release func(*testing.T, dispatch.Assignment)) Option {
 	return func(s *suite) { s.release = release }
 }
 
+// WithCheckedImages leaves out images whose content is not what their digest says, for dispatchers that only name images: registry and engine check them.
+func WithCheckedImages() Option {
+	return func(s *suite) { s.checkedImages = true }
+}
+
 // Run checks a dispatcher of WebAssembly modules against what package dispatch promises.
 func Run(t *testing.T, open Open, options ...Option) {
 	s := &suite{open: open, guest: BuildGuest(t), argv0: "task", release: release}
@@ -47,12 +52,15 @@ func Run(t *testing.T, open Open, options ...Option) {
 }
 
 // RunDocker checks a dispatcher of container images: the same promises, but for what a container's kernel decides.
-func RunDocker(t *testing.T, open Open) {
+func RunDocker(t *testing.T, open Open, options ...Option) {
 	s := &suite{
 		open: open, guest: BuildGuestImage(t), argv0: image.ProgramPath, unordered: true, release: release,
 		env: []string{"HOME=/", "HOSTNAME=task", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	s.reasons = s.imageReasons
+	for _, o := range options {
+		o(s)
+	}
 	s.run(t)
 }
 
@@ -76,8 +84,10 @@ type suite struct {
 	env   []string
 	// unordered says that lines of standard output and error may change places.
 	unordered bool
-	reasons   func(t *testing.T) []reasonCase
-	release   func(*testing.T, dispatch.Assignment)
+	// checkedImages says that images are what they are called.
+	checkedImages bool
+	reasons       func(t *testing.T) []reasonCase
+	release       func(*testing.T, dispatch.Assignment)
 }
 
 func (s *suite) start(t *testing.T) dispatch.Dispatcher {

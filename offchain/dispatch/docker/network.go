@@ -147,17 +147,32 @@ func (e *Engine) Dial(p dispatch.Port) string {
 	return net.JoinHostPort(host.String(), strconv.Itoa(int(p.Host)))
 }
 
-// network is a bridge of the service's own. Without masquerading, answers to connections that the service opens never come back.
+// network is a bridge of the service's own.
 func (e *Engine) network(t Task, subnet netip.Prefix) client.NetworkCreateOptions {
+	out := bridge(t.Assignment.Service.Outbound)
+	out.Labels, out.IPAM = e.labels(t), &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: subnet}}}
+	return out
+}
+
+// bridge lets its containers reach nobody on it. Without masquerading, answers to connections that they open never come back.
+func bridge(outbound bool) client.NetworkCreateOptions {
 	off := false
 	return client.NetworkCreateOptions{
-		Driver: "bridge", EnableIPv6: &off, Labels: e.labels(t),
-		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: subnet}}},
+		Driver: "bridge", EnableIPv6: &off,
 		Options: map[string]string{
 			"com.docker.network.bridge.enable_icc":           "false",
-			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(t.Assignment.Service.Outbound),
+			"com.docker.network.bridge.enable_ip_masquerade": strconv.FormatBool(outbound),
 		},
 	}
+}
+
+// ShareNetwork makes a bridge for services that somebody else starts, unless there is one of the name. It stays.
+func (e *Engine) ShareNetwork(ctx context.Context, name string, outbound bool) error {
+	_, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+	if cerrdefs.IsNotFound(err) {
+		_, err = e.api.NetworkCreate(ctx, name, bridge(outbound))
+	}
+	return err
 }
 
 func parseServiceNet(s string) (firewall.Range, error) {

@@ -57,7 +57,7 @@ func (a Access) Regions(getenv func(string) string) ([]Region, error) {
 		{a.CAs, EnvCA, func(r *Region) *string { return &r.CACert }},
 		{a.Certs, EnvCert, func(r *Region) *string { return &r.ClientCert }},
 		{a.Keys, EnvKey, func(r *Region) *string { return &r.ClientKey }},
-		{a.TokenFiles, "", func(r *Region) *string { return &r.Token }},
+		{a.TokenFiles, "", func(r *Region) *string { return &r.TokenFile }},
 	} {
 		if err := assign(regions, f.values, f.to); err != nil {
 			return nil, err
@@ -124,7 +124,7 @@ func assign(regions []Region, values []string, to func(*Region) *string) error {
 	return nil
 }
 
-// finish reads the token, whose file's name stands in its place until now, and checks what goes together.
+// finish reads the token for the first time, and checks what goes together.
 func (r *Region) finish(token string) error {
 	if (r.ClientCert == "") != (r.ClientKey == "") {
 		return fmt.Errorf("region %q: a client certificate and its key go together", r.Name)
@@ -137,16 +137,13 @@ func (r *Region) finish(token string) error {
 			return fmt.Errorf("region %q: %w", r.Name, err)
 		}
 	}
-	if r.Token == "" {
+	if r.TokenFile == "" {
 		r.Token = token
 		return nil
 	}
-	raw, err := os.ReadFile(r.Token)
-	if err != nil {
-		return fmt.Errorf("region %q: token: %w", r.Name, err)
-	}
-	if r.Token = strings.TrimSpace(string(raw)); r.Token == "" {
-		return fmt.Errorf("region %q: the token's file is empty", r.Name)
+	var err error
+	if r.Token, err = readToken(r.TokenFile); err != nil {
+		return fmt.Errorf("region %q: %w", r.Name, err)
 	}
 	return nil
 }

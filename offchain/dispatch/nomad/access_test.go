@@ -32,11 +32,11 @@ func TestRegions(t *testing.T) {
 		"nothing": {},
 		"one": {
 			access: nomad.Access{Addresses: []string{"https://h:4646/"}, CAs: []string{ca}, Certs: []string{cert}, Keys: []string{key}, TokenFiles: []string{token}},
-			want:   []nomad.Region{{Name: "global", Address: "https://h:4646", CACert: ca, ClientCert: cert, ClientKey: key, Token: "secret"}},
+			want:   []nomad.Region{{Name: "global", Address: "https://h:4646", CACert: ca, ClientCert: cert, ClientKey: key, Token: "secret", TokenFile: token}},
 		},
 		"several": {
 			access: nomad.Access{Addresses: []string{"eu=https://e", "us=http://u:1"}, CAs: []string{ca}, TokenFiles: []string{"us=" + other, token}},
-			want:   []nomad.Region{{Name: "eu", Address: "https://e", CACert: ca, Token: "secret"}, {Name: "us", Address: "http://u:1", CACert: ca, Token: "us-secret"}},
+			want:   []nomad.Region{{Name: "eu", Address: "https://e", CACert: ca, Token: "secret", TokenFile: token}, {Name: "us", Address: "http://u:1", CACert: ca, Token: "us-secret", TokenFile: other}},
 		},
 		"variables": {
 			env: map[string]string{
@@ -47,7 +47,7 @@ func TestRegions(t *testing.T) {
 		"flags before variables": {
 			access: nomad.Access{Addresses: []string{"http://h:2"}, TokenFiles: []string{token}},
 			env:    map[string]string{nomad.EnvAddress: "http://h:1", nomad.EnvToken: "t"},
-			want:   []nomad.Region{{Name: "global", Address: "http://h:2", Token: "secret"}},
+			want:   []nomad.Region{{Name: "global", Address: "http://h:2", Token: "secret", TokenFile: token}},
 		},
 		"no URL":           {access: nomad.Access{Addresses: []string{"h:4646"}}, err: "write [REGION=]https://host:port"},
 		"with a path":      {access: nomad.Access{Addresses: []string{"http://h/ui"}}, err: "write [REGION=]https://host:port"},
@@ -58,7 +58,7 @@ func TestRegions(t *testing.T) {
 		"key alone":        {access: nomad.Access{Addresses: []string{"http://h"}, Keys: []string{key}}, err: "a client certificate and its key go together"},
 		"no such file":     {access: nomad.Access{Addresses: []string{"http://h"}, CAs: []string{dir + "/none"}}, err: "no such file"},
 		"no token's file":  {access: nomad.Access{Addresses: []string{"http://h"}, TokenFiles: []string{dir + "/none"}}, err: "token: open"},
-		"empty token":      {access: nomad.Access{Addresses: []string{"http://h"}, TokenFiles: []string{empty}}, err: "the token's file is empty"},
+		"empty token":      {access: nomad.Access{Addresses: []string{"http://h"}, TokenFiles: []string{empty}}, err: "is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := c.access.Regions(variables(c.env))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/tally"
 )
 
 // retryPause is how long an attempt waits after an error before it tries again.
@@ -34,30 +36,34 @@ type attempt struct {
 	started     chan struct{}
 	adoptOnly   bool          // it must be in Nomad already
 	startErr    error         // set before started is closed
-	done        chan struct{} // closed when all tasks have outcomes, or watching ended
+	states      *tally.States // nil if it is no service
+	tasks       *tally.Tasks  // ended when all tasks have outcomes, or watching ended
 	kick        chan struct{} // there may be something to do
 
-	mu       sync.Mutex
-	rec      record
-	since    uint64 // index at which the job was created; older allocations are of an earlier one with its id
-	gone     bool   // Nomad does not have the job any more
-	allocs   map[string]*api.AllocationListStub
-	finished []dispatch.TaskOutcome // in the order in which they finished
-	changed  chan struct{}          // closed and replaced when finished grows
-	err      error                  // why watching ended without an outcome
+	mu     sync.Mutex
+	rec    record
+	since  uint64    // index at which the job was created; older allocations are of an earlier one with its id
+	looked time.Time // when a service was last looked at
+	gone   bool      // Nomad does not have the job any more
+	allocs map[string]*api.AllocationListStub
 
 	// Of the goroutine in run only:
 	stalled time.Time            // since when tasks wait for room and none runs
 	failing map[string]time.Time // since when an allocation's files are out of reach
 	ending  *ending              // why the job is being deregistered
+	pulse   pulse                // of a service
 }
 
 func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, opts Options) *attempt {
-	return &attempt{
+	t := &attempt{
 		assignment: a, fingerprint: fingerprint, opts: opts, log: opts.Log.With("attempt", a.ID.String()), dir: attemptDir(opts.Dir, a.ID),
-		started: make(chan struct{}), done: make(chan struct{}), kick: make(chan struct{}, 1), changed: make(chan struct{}),
+		started: make(chan struct{}), tasks: tally.NewTasks(), kick: make(chan struct{}, 1),
 		allocs: map[string]*api.AllocationListStub{}, failing: map[string]time.Time{},
 	}
+	if a.Service != nil {
+		t.states = tally.NewStates(dispatch.ServiceState{Phase: dispatch.ServiceStarting, Since: time.Now().UTC()})
+	}
+	return t
 }
 
 // join is a second start.
@@ -80,8 +86,14 @@ func (t *attempt) created(index uint64) {
 	t.since, t.rec.Registered = index, true
 }
 
-// makeDir makes the folder of what is kept.
-func (t *attempt) makeDir() error { return os.MkdirAll(filepath.Join(t.dir, tasksName), 0o755) }
+// makeDir makes the folder of what is kept, before the job is registered: so that it is looked for even if this process dies right then.
+func (t *attempt) makeDir() error {
+	err := os.Mkdir(t.dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
 
 // save keeps the record for the next process.
 func (t *attempt) save() error {
@@ -98,14 +110,14 @@ func (t *attempt) resume() {
 	for i := range t.assignment.Tasks {
 		task := t.assignment.FirstTask + i
 		if out, ok := loadTask(taskDir(t.dir, task), task); ok {
-			t.finished = append(t.finished, out)
+			t.tell(out)
 		}
 	}
 }
 
 // stop notes, for the next process too, that the attempt is to end.
 func (t *attempt) stop() error {
-	if t.ended() {
+	if t.tasks.Ended() {
 		return nil
 	}
 	t.mu.Lock()
@@ -167,44 +179,26 @@ func (t *attempt) byTask() map[uint32][]*api.AllocationListStub {
 	for _, list := range of {
 		slices.SortFunc(list, func(a, b *api.AllocationListStub) int { return cmp.Compare(a.CreateIndex, b.CreateIndex) })
 	}
-	for _, o := range t.finished {
-		delete(of, o.Task)
-	}
+	maps.DeleteFunc(of, func(task uint32, _ []*api.AllocationListStub) bool {
+		_, finished := t.tasks.Of(task)
+		return finished
+	})
 	return of
 }
 
-// allocOf returns the id of a task's allocation.
+// allocOf returns the id of a task's allocation: of a service the newest, since it is placed again if it must be.
 func (t *attempt) allocOf(task uint32) (string, bool) {
-	if list := t.byTask()[task]; len(list) > 0 {
-		return list[0].ID, true
+	list := t.byTask()[task]
+	switch {
+	case len(list) == 0:
+		return "", false
+	case t.states != nil:
+		return list[len(list)-1].ID, true
 	}
-	return "", false
+	return list[0].ID, true
 }
 
-func (t *attempt) outcomeOf(task uint32) (dispatch.TaskOutcome, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := slices.IndexFunc(t.finished, func(o dispatch.TaskOutcome) bool { return o.Task == task })
-	if i < 0 {
-		return dispatch.TaskOutcome{}, false
-	}
-	return t.finished[i], true
-}
-
-func (t *attempt) complete() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.finished) == int(t.assignment.Tasks)
-}
-
-func (t *attempt) ended() bool {
-	select {
-	case <-t.done:
-		return true
-	default:
-		return false
-	}
-}
+func (t *attempt) complete() bool { return t.tasks.Count() == int(t.assignment.Tasks) }
 
 // finish makes an outcome durable and tells it. An error means that it could not be written; then nothing happened.
 func (t *attempt) finish(out dispatch.TaskOutcome) error {
@@ -212,23 +206,28 @@ func (t *attempt) finish(out dispatch.TaskOutcome) error {
 	if err := errors.Join(os.MkdirAll(dir, 0o755), writeJSON(filepath.Join(dir, doneFile), out)); err != nil {
 		return err
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.finished = append(t.finished, withPaths(dir, out))
-	close(t.changed)
-	t.changed = make(chan struct{})
+	t.tell(withPaths(dir, out))
 	return nil
+}
+
+// tell lets watchers know of an outcome.
+func (t *attempt) tell(out dispatch.TaskOutcome) {
+	if t.states != nil {
+		t.states.Add(dispatch.ServiceState{Phase: dispatch.ServiceStopped, Reason: out.Reason, Message: out.Message, Since: out.Finished})
+	}
+	t.tasks.Add(out)
 }
 
 // run follows the attempt to its end.
 func (t *attempt) run(ctx context.Context) {
-	defer close(t.done)
 	for {
 		wait, err := t.step(ctx)
+		if t.states != nil && err == nil && !t.complete() && t.ending == nil {
+			err = t.look(ctx)
+			wait = min(wait, t.opts.LookEvery)
+		}
 		if ctx.Err() != nil {
-			t.mu.Lock()
-			t.err = dispatch.ErrClosed
-			t.mu.Unlock()
+			t.tasks.End(dispatch.ErrClosed)
 			return
 		}
 		if err != nil {
@@ -236,6 +235,7 @@ func (t *attempt) run(ctx context.Context) {
 			wait = retryPause
 		}
 		if t.complete() {
+			t.tasks.End(nil)
 			return
 		}
 		timer := time.NewTimer(wait)
@@ -246,42 +246,4 @@ func (t *attempt) run(ctx context.Context) {
 		}
 		timer.Stop()
 	}
-}
-
-// news returns the outcomes after the first seen ones, and a channel that is closed when there are more.
-func (t *attempt) news(seen int) ([]dispatch.TaskOutcome, <-chan struct{}) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.finished[seen:]), t.changed
-}
-
-// watch implements dispatch.Dispatcher's Watch for this attempt.
-func (t *attempt) watch(ctx context.Context, onTask func(dispatch.TaskOutcome)) (dispatch.Outcome, error) {
-	out := dispatch.Outcome{ID: t.assignment.ID}
-	for ended := false; ; {
-		fresh, changed := t.news(len(out.Tasks))
-		for _, task := range fresh {
-			out.Tasks = append(out.Tasks, task)
-			if onTask != nil {
-				onTask(task)
-			}
-		}
-		if ended {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return dispatch.Outcome{}, ctx.Err()
-		case <-changed:
-		case <-t.done: // nothing can be added, but something may have been before
-			ended = true
-		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err != nil {
-		return dispatch.Outcome{}, fmt.Errorf("attempt %s: %w", t.assignment.ID, t.err)
-	}
-	slices.SortFunc(out.Tasks, func(a, b dispatch.TaskOutcome) int { return cmp.Compare(a.Task, b.Task) })
-	return out, nil
 }

@@ -56,32 +56,38 @@ func BenchmarkRealRegister(b *testing.B) {
 		a.ID = dispatch.AttemptID{Job: job, Slice: uint32(i)}
 		return a
 	}
-	round := 0
-	b.Run("bare", func(b *testing.B) {
-		round++
-		p, err := o.Place(context.Background(), dispatch.AttemptID{})
-		require.NoError(b, err)
-		each(b.N, func(i int) {
-			a := assignment(fmt.Sprintf("bare%d", round), i)
-			job, err := nomad.Job(a, p, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, c.image)
-			if err == nil {
-				_, _, err = c.api.Jobs().EnforceRegister(job, 0, nil)
+	p, err := o.Place(context.Background(), dispatch.AttemptID{})
+	require.NoError(b, err)
+	bare := func(i int) error {
+		job, err := nomad.Job(assignment("bare", i), p, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, c.image)
+		if err == nil {
+			_, _, err = c.api.Jobs().EnforceRegister(job, 0, nil)
+		}
+		return err
+	}
+	through := func(i int) error { return d.Start(context.Background(), assignment("job", i)) }
+	// In turns, and each first as often as the other: what waits for a client makes the server slower.
+	const turn = 250
+	var took [2]time.Duration
+	next := 0
+	for b.Loop() {
+		for k := range 4 {
+			for way := range 2 {
+				way = (way + k) % 2
+				began := time.Now()
+				each(turn, func(i int) {
+					if err := []func(int) error{bare, through}[way](next + i); err != nil {
+						b.Error(err)
+					}
+				})
+				took[way] += time.Since(began)
 			}
-			if err != nil {
-				b.Error(err)
-			}
-		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "registrations/s")
-	})
-	b.Run("dispatcher", func(b *testing.B) {
-		round++
-		each(b.N, func(i int) {
-			if err := d.Start(context.Background(), assignment(fmt.Sprintf("job%d", round), i)); err != nil {
-				b.Error(err)
-			}
-		})
-		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "registrations/s")
-	})
+			next += turn
+		}
+	}
+	b.ReportMetric(float64(next)/took[0].Seconds(), "bare/s")
+	b.ReportMetric(float64(next)/took[1].Seconds(), "dispatcher/s")
+	b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "ratio")
 }
 
 // tiny is a module that does nothing: its start is the cost of the way alone.

@@ -40,6 +40,12 @@ type cluster struct {
 // realNomad starts a cluster, or skips the test and says so loudly.
 func realNomad(t testing.TB) *cluster {
 	t.Helper()
+	return realNomadIn(t, testRegion, nil)
+}
+
+// realNomadIn starts one in a region. What a federation shares it gets from the cluster that it joins.
+func realNomadIn(t testing.TB, region string, with *cluster) *cluster {
+	t.Helper()
 	why := ""
 	if _, err := exec.LookPath("nomad"); err != nil {
 		why = "there is no nomad on PATH"
@@ -56,18 +62,47 @@ func realNomad(t testing.TB) *cluster {
 	for _, p := range []*int{&c.ports.http, &c.ports.rpc, &c.ports.serf, &c.ports.clientHTTP} {
 		*p = freePort(t)
 	}
-	c.certificates(t)
+	if with == nil {
+		c.certificates(t)
+	} else {
+		for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+			raw, err := os.ReadFile(with.file(name))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(c.file(name), raw, 0o600))
+		}
+	}
+	c.region = nomad.Region{
+		Name: region, Address: fmt.Sprintf("https://127.0.0.1:%d", c.ports.http),
+		CACert: c.file("ca.pem"), ClientCert: c.file("cert.pem"), ClientKey: c.file("key.pem"),
+	}
 	c.configure(t)
+	if with != nil {
+		c.join(t, with)
+	}
 	t.Cleanup(func() { c.stop(t) })
 	c.startServer(t)
-	c.bootstrap(t)
+	if with == nil {
+		c.bootstrap(t)
+	} else {
+		c.region.Token = with.region.Token // global, as all that the region before it has of ACLs
+		c.api.SetSecretID(c.region.Token)
+		c.eventually(t, "the token to be known here", func() bool {
+			_, _, err := c.api.ACLTokens().Self(nil)
+			return err == nil
+		})
+	}
 	c.startClient(t)
 	c.awaitClient(t)
 	c.image = nomad.Image{Ref: pushRunner(t)}
+	c.images = newImages(t)
 	c.taskDirs = func() []string {
-		dirs, err := filepath.Glob(filepath.Join(c.dir, "client", "alloc", "*", "run", "local"))
-		require.NoError(t, err)
-		return dirs
+		var all []string
+		for _, folder := range []string{"run/local", "alloc"} { // of modules, and of images
+			dirs, err := filepath.Glob(filepath.Join(c.dir, "client", "alloc", "*", folder))
+			require.NoError(t, err)
+			all = append(all, dirs...)
+		}
+		return all
 	}
 	c.namespace = func(t testing.TB, name string) {
 		_, err := c.api.Namespaces().Register(&api.Namespace{Name: name}, nil)
@@ -109,9 +144,13 @@ func (c *cluster) certificates(t testing.TB) {
 	require.NoError(t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
+	names := []string{"localhost"}
+	for _, region := range []string{testRegion, "east", "west"} {
+		names = append(names, "server."+region+".nomad", "client."+region+".nomad")
+	}
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "nomad"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		DNSNames: []string{"server.global.nomad", "client.global.nomad", "localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
@@ -122,10 +161,6 @@ func (c *cluster) certificates(t testing.TB) {
 		"ca.pem": {Type: "CERTIFICATE", Bytes: caRaw}, "cert.pem": {Type: "CERTIFICATE", Bytes: raw}, "key.pem": {Type: "PRIVATE KEY", Bytes: keyRaw},
 	} {
 		require.NoError(t, os.WriteFile(c.file(name), pem.EncodeToMemory(block), 0o600))
-	}
-	c.region = nomad.Region{
-		Name: testRegion, Address: fmt.Sprintf("https://127.0.0.1:%d", c.ports.http),
-		CACert: c.file("ca.pem"), ClientCert: c.file("cert.pem"), ClientKey: c.file("key.pem"),
 	}
 }
 
@@ -176,6 +211,7 @@ client {
   enabled = true
   servers = ["127.0.0.1:%d"]
   network_interface = "lo"
+  gc_disk_usage_threshold = 99
   meta { fog_node = %q }
   host_volume "fog-cache" { path = %q }
   options {
@@ -185,14 +221,15 @@ client {
 }
 plugin "docker" {
   config {
+    allow_caps = ["chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"]
     gc { image = false }
   }
 }
 `, c.file("client"), c.ports.clientHTTP, c.ports.rpc, testNode, c.file("cache"))
 	require.NoError(t, os.Mkdir(c.file("cache"), 0o700))
 	require.NoError(t, os.Chown(c.file("cache"), 65534, 65534))
-	require.NoError(t, os.WriteFile(c.file("server.hcl"), []byte(server), 0o600))
-	require.NoError(t, os.WriteFile(c.file("client.hcl"), []byte(client), 0o600))
+	require.NoError(t, os.WriteFile(c.file("server.hcl"), []byte(inRegion(server, c.region.Name)), 0o600))
+	require.NoError(t, os.WriteFile(c.file("client.hcl"), []byte(inRegion(client, c.region.Name)), 0o600))
 }
 
 func (c *cluster) agent(t testing.TB, name string) *exec.Cmd {
@@ -208,7 +245,7 @@ func (c *cluster) agent(t testing.TB, name string) *exec.Cmd {
 func (c *cluster) startServer(t testing.TB) {
 	c.server = c.agent(t, "server")
 	client, err := api.NewClient(&api.Config{
-		Address: c.region.Address, Region: testRegion, SecretID: c.region.Token,
+		Address: c.region.Address, Region: c.region.Name, SecretID: c.region.Token,
 		TLSConfig: &api.TLSConfig{CACert: c.region.CACert, ClientCert: c.region.ClientCert, ClientKey: c.region.ClientKey},
 	})
 	require.NoError(t, err)

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// localFolder is NOMAD_TASK_DIR as the file API sees it.
-	localFolder = taskName + "/local/"
+	// localFolder is NOMAD_TASK_DIR of the task as the file API sees it, sharedFolder NOMAD_ALLOC_DIR.
+	localFolder  = taskName + "/local/"
+	sharedFolder = allocName + "/"
 
 	maxOutcomeBytes = 64 << 10
 	maxLogBytes     = 2 << 20
@@ -89,7 +90,11 @@ func checkOutcome(out dispatch.TaskOutcome, task uint32, a dispatch.Assignment) 
 
 // fileOf names what a runner left.
 func (t *attempt) fileOf(alloc, name string) file {
-	return file{namespace: t.rec.Place.Namespace, alloc: alloc, path: localFolder + name}
+	folder := localFolder
+	if t.assignment.Engine == dispatch.EngineDocker {
+		folder = sharedFolder
+	}
+	return file{namespace: t.rec.Place.Namespace, alloc: alloc, path: folder + name}
 }
 
 func (t *attempt) read(ctx context.Context, alloc *api.AllocationListStub, name string, limit int64) (_ []byte, err error) {

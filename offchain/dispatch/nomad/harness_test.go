@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/nomadtest"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
 const (
@@ -52,6 +54,12 @@ type world struct {
 	// namespace makes a namespace, if it has to be made.
 	namespace func(t testing.TB, name string)
 
+	// images is the registry of jobs' images; nil where none is needed.
+	images *images
+
+	// container is what containers of jobs' images do on the stand-in's clients.
+	container func(ctx context.Context, o runner.Order, shared string) int
+
 	contents *httptest.Server
 	mu       sync.Mutex
 	files    map[string][]byte
@@ -80,6 +88,8 @@ func standIn(t testing.TB) (*world, *nomadtest.Server) {
 	w := newWorld(t)
 	s := nomadtest.New(t, nomadtest.Options{
 		Region: testRegion, Nodes: []string{testNode}, Image: testImage, MHz: 5000, Cores: 2, MemoryMiB: 8192, Cache: sharedCache,
+		Pull:      func(ref, _, _ string) bool { return strings.HasPrefix(ref, "registry/images@") },
+		Container: func(ctx context.Context, o runner.Order, dir string) int { return w.container(ctx, o, dir) },
 	})
 	w.region = nomad.Region{Name: testRegion, Address: s.URL}
 	w.image = nomad.Image{Ref: testImage}
@@ -97,12 +107,18 @@ func (w *world) keep(content []byte) nomad.Source {
 }
 
 // locate offers the contents of an assignment as the registry would have got them: regular files only.
-func (w *world) locate(_ context.Context, a dispatch.Assignment) (nomad.Content, error) {
-	module, err := os.ReadFile(a.ModulePath)
-	if err != nil {
-		return nomad.Content{}, err
+func (w *world) locate(ctx context.Context, a dispatch.Assignment) (c nomad.Content, err error) {
+	if a.Engine == dispatch.EngineDocker {
+		if c.Image, err = w.images.locate(ctx, a); err != nil {
+			return c, err
+		}
+	} else {
+		module, err := os.ReadFile(a.ModulePath)
+		if err != nil {
+			return c, err
+		}
+		c.Module = w.keep(module)
 	}
-	c := nomad.Content{Module: w.keep(module)}
 	if a.InputsDir == "" {
 		return c, nil
 	}

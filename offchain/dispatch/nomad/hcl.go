@@ -44,8 +44,11 @@ func (p *hclPrinter) block(name string, v reflect.Value) {
 	for i := range v.NumField() {
 		tag, kind, _ := strings.Cut(v.Type().Field(i).Tag.Get("hcl"), ",")
 		value, ok := present(v.Field(i))
-		if tag == "" || !ok {
+		if tag == "" && kind != "label" || !ok {
 			continue
+		}
+		if tag == "reserved_ports" { // the one name that the language has another word for
+			tag = "port"
 		}
 		switch kind {
 		case "label":

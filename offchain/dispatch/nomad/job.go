@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/inside"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
@@ -19,6 +20,8 @@ const (
 	jobPrefix = "fog-"
 	groupName = "slice"
 	taskName  = "run"
+	// prepareName is the task before it, if it is of a job's image.
+	prepareName = "prepare"
 
 	metaNode        = "fog_node"
 	metaJob         = "fog_job"
@@ -63,13 +66,28 @@ func (m Machine) mhz(cpuMilli uint32) int64 {
 	return max((int64(cpuMilli)*m.MHz+per-1)/per, 1)
 }
 
+// beside is what a container has beside the task's own memory: for the runner, and for the volumes of a service.
+func beside(a dispatch.Assignment) int64 {
+	switch {
+	case a.Service != nil:
+		return inside.MemoryMiB + int64(a.Service.Volume())
+	case a.Engine == dispatch.EngineDocker:
+		return inside.MemoryMiB
+	}
+	return runnerMemoryMiB
+}
+
 // fits reports whether one task can ever run there.
 func (m Machine) fits(a dispatch.Assignment) error {
-	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+runnerMemoryMiB > m.MemoryMiB {
+	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+beside(a) > m.MemoryMiB {
 		return fmt.Errorf("%w: a task needs %d cpu_milli and %d+%d MiB of memory; this node gives %d and %d",
-			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, runnerMemoryMiB, 1000*m.Cores, m.MemoryMiB)
+			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, beside(a), 1000*m.Cores, m.MemoryMiB)
 	}
 	return nil
+}
+
+func (m Machine) resources(a dispatch.Assignment) *api.Resources {
+	return &api.Resources{CPU: new(int(m.mhz(a.CPUMilli))), MemoryMB: new(int(int64(a.MemoryMiB) + beside(a)))}
 }
 
 // Job is the Nomad job of an attempt: a function of its arguments only.
@@ -78,7 +96,7 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 	if err != nil {
 		return nil, err
 	}
-	task, err := runnerTask(a, m, c, image)
+	group, err := group(a, m, c, image)
 	if err != nil {
 		return nil, err
 	}
@@ -100,26 +118,43 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 		NodePool:    new(cmp.Or(p.Pool, api.NodePoolDefault)),
 		Datacenters: []string{cmp.Or(p.Datacenter, "*")},
 		Constraints: constraints, Meta: meta,
-		TaskGroups: []*api.TaskGroup{{
-			Name: new(groupName), Count: new(int(a.Tasks)),
-			RestartPolicy:    &api.RestartPolicy{Attempts: new(0), Mode: new("fail")},
-			ReschedulePolicy: &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)},
-			Disconnect:       &api.DisconnectStrategy{StopOnClientAfter: new(disconnectedStop), Replace: new(false)},
-			EphemeralDisk:    &api.EphemeralDisk{SizeMB: new(int(a.StorageMiB) + scratchMiB)},
-			// Servers that do not know it yet rely on the runner's own clock alone.
-			MaxRunDuration: new(a.MaxDuration + spare),
-			Tasks:          []*api.Task{task},
-		}},
+		TaskGroups: []*api.TaskGroup{group},
 	}
-	if image.CacheVolume != "" {
-		shareCache(job, image.CacheVolume)
+	if a.Service != nil {
+		job.Type = new(api.JobTypeService)
 	}
 	return job, nil
 }
 
-// shareCache gives the runners of a job a host volume for compiled modules.
-func shareCache(job *api.Job, volume string) {
-	group := job.TaskGroups[0]
+// group is what the tasks of a slice have in common, with what runs in each allocation.
+func group(a dispatch.Assignment, m Machine, c Content, image Image) (*api.TaskGroup, error) {
+	g := &api.TaskGroup{
+		Name: new(groupName), Count: new(int(a.Tasks)),
+		RestartPolicy:    &api.RestartPolicy{Attempts: new(0), Mode: new("fail")},
+		ReschedulePolicy: &api.ReschedulePolicy{Attempts: new(0), Unlimited: new(false)},
+		Disconnect:       &api.DisconnectStrategy{StopOnClientAfter: new(disconnectedStop), Replace: new(false)},
+		EphemeralDisk:    &api.EphemeralDisk{SizeMB: new(int(a.StorageMiB) + scratchMiB)},
+	}
+	if a.Service == nil {
+		// Servers that do not know it yet rely on the runner's own clock alone.
+		g.MaxRunDuration = new(a.MaxDuration + spare)
+	}
+	if a.Engine == dispatch.EngineDocker {
+		return g, imageTasks(g, a, m, c, image)
+	}
+	task, err := runnerTask(a, m, c, image)
+	if err != nil {
+		return nil, err
+	}
+	g.Tasks = []*api.Task{task}
+	if image.CacheVolume != "" {
+		shareCache(g, image.CacheVolume)
+	}
+	return g, nil
+}
+
+// shareCache gives the runners of a group a host volume for compiled modules.
+func shareCache(group *api.TaskGroup, volume string) {
 	group.Volumes = map[string]*api.VolumeRequest{cacheName: {
 		Name: cacheName, Type: "host", Source: volume,
 	}}
@@ -130,32 +165,38 @@ func shareCache(job *api.Job, volume string) {
 
 // runnerTask is the container that runs one WebAssembly task.
 func runnerTask(a dispatch.Assignment, m Machine, c Content, image Image) (*api.Task, error) {
-	args, err := runner.Args(a)
+	args, err := runner.Args(runner.Order{Assignment: a})
 	if err != nil {
 		return nil, err
 	}
-	config := map[string]any{
-		"image": image.Ref, "args": args,
-		"network_mode": "none", "readonly_rootfs": true, "cap_drop": []string{"all"}, "security_opt": []string{"no-new-privileges"},
-		"pids_limit": runnerPIDs, "cpu_hard_limit": true,
-		"logging": []map[string]any{{"type": "none"}},
-	}
-	if image.Username != "" {
-		config["auth"] = []map[string]any{{"username": image.Username, "password": image.Password}}
-	}
+	config := hardened(image.Ref, image.Username, image.Password)
+	config["args"], config["pids_limit"] = args, runnerPIDs
 	artifacts := []*api.TaskArtifact{download(c.Module, runner.ModuleFile)}
 	if !a.Inputs.IsZero() {
 		artifacts = append(artifacts, download(c.Inputs, runner.InputsFile))
 	}
 	return &api.Task{
 		Name: taskName, Driver: "docker", User: runnerUser, Config: config, Artifacts: artifacts,
-		Resources: &api.Resources{
-			CPU: new(int(m.mhz(a.CPUMilli))), MemoryMB: new(int(a.MemoryMiB) + runnerMemoryMiB),
-		},
-		KillTimeout: new(killTimeout), KillSignal: "SIGTERM",
-		// The runner keeps the task's log; Nomad's collectors would be two more processes for each task.
-		LogConfig: &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)},
+		Resources:   m.resources(a),
+		KillTimeout: new(killTimeout), KillSignal: "SIGTERM", LogConfig: noLog(),
 	}, nil
+}
+
+// hardened is the configuration that all containers have: no network, no rights, nothing to write to.
+func hardened(ref, username, password string) map[string]any {
+	config := map[string]any{
+		"image": ref, "network_mode": "none", "readonly_rootfs": true, "cap_drop": []string{"all"}, "security_opt": []string{"no-new-privileges"},
+		"cpu_hard_limit": true, "logging": []map[string]any{{"type": "none"}},
+	}
+	if username != "" {
+		config["auth"] = []map[string]any{{"username": username, "password": password}}
+	}
+	return config
+}
+
+// noLog spares Nomad's collectors, which would be two more processes for each task: the runner keeps the task's log.
+func noLog() *api.LogConfig {
+	return &api.LogConfig{Disabled: new(true), MaxFiles: new(1), MaxFileSizeMB: new(1)}
 }
 
 // download brings one file as it is into the task's folder; its digest is the runner's business.

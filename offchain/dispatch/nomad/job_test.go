@@ -15,6 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -67,8 +68,47 @@ func TestJobGolden(t *testing.T) {
 	got, err := runner.ParseArgs(args)
 	require.NoError(t, err)
 	a.ModulePath, a.InputsDir = "", ""
-	require.Equal(t, a, got)
+	require.Equal(t, runner.Order{Assignment: a}, got)
 	require.NotContains(t, args[0], "$")
+}
+
+// goldenService is a service with all that one can have.
+func goldenService() (dispatch.Assignment, nomad.Content) {
+	a := goldenAssignment()
+	a.Engine, a.FirstTask, a.Tasks, a.JobTasks, a.MaxDuration = dispatch.EngineDocker, 0, 1, 1, 0
+	a.Service = &dispatch.Service{
+		Ports: []dispatch.Port{
+			{Name: "web", Protocol: dispatch.TCP, Container: 8080, Host: 20001}, {Name: "game", Protocol: dispatch.UDP, Container: 9000, Host: 20002},
+			{Name: "web-quic", Protocol: dispatch.UDP, Container: 8080, Host: 20001},
+		},
+		Health:  dispatch.Health{Kind: dispatch.HealthHTTP, Port: "web", Path: "/health?deep=1", Interval: 10 * time.Second, Timeout: 200 * time.Millisecond, Grace: time.Minute},
+		Volumes: []dispatch.Volume{{Name: "data", Path: "/data", SizeMiB: 16}}, Outbound: true,
+	}
+	return a, nomad.Content{
+		Image: nomad.Picture{
+			Ref: "registry/images@" + a.Module.String(), Username: "job", Password: "token",
+			Defaults: image.Defaults{Entrypoint: []string{"/bin/server"}, Env: []string{"MODE=fast"}, Volumes: map[string]struct{}{"/cache": {}}},
+		},
+		Inputs: nomad.Source{URL: "https://registry/v2/inputs/blobs/" + a.Inputs.String()},
+	}
+}
+
+// TestServiceGolden: the same for a container of the job's image.
+func TestServiceGolden(t *testing.T) {
+	a, content := goldenService()
+	place := nomad.Placement{Node: "node1golden", Region: "eu"}
+	job, err := nomad.Job(a, place, nomad.Machine{MHz: 10_000, Cores: 4, MemoryMiB: 8192}, content, nomad.Image{Ref: "registry/fog-runner@" + artifact.EmptyDigest.String()})
+	require.NoError(t, err)
+	raw, err := json.MarshalIndent(job, "", "  ")
+	require.NoError(t, err)
+	golden(t, "service.json", append(raw, '\n'))
+	var hcl bytes.Buffer
+	require.NoError(t, nomad.WriteHCL(&hcl, job))
+	golden(t, "service.hcl", hcl.Bytes())
+
+	a.Service.Ports[2].Container = 1
+	_, err = nomad.Job(a, place, nomad.Machine{}, content, nomad.Image{})
+	require.ErrorIs(t, err, dispatch.ErrInvalidAssignment, "Docker publishes a number of the node to one of the container")
 }
 
 func TestJobIDsDiffer(t *testing.T) {

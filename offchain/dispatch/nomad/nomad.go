@@ -4,21 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
-	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
-// Dispatcher runs attempts on Nomad. It implements dispatch.Dispatcher.
+// Dispatcher runs attempts on Nomad. It implements dispatch.Services and dispatch.Observer.
 type Dispatcher struct {
 	opts    Options
 	regions map[string]*region
@@ -31,7 +28,10 @@ type Dispatcher struct {
 	attempts map[dispatch.AttemptID]*attempt
 }
 
-var _ dispatch.Dispatcher = (*Dispatcher)(nil)
+var (
+	_ dispatch.Services = (*Dispatcher)(nil)
+	_ dispatch.Observer = (*Dispatcher)(nil)
+)
 
 // New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.
 func New(opts Options) (*Dispatcher, error) {
@@ -122,7 +122,7 @@ func (d *Dispatcher) begin(ctx context.Context, t *attempt) error {
 	}
 	if t.rec.Registered {
 		if t.resume(); t.complete() {
-			close(t.done)
+			t.tasks.End(nil)
 			return nil
 		}
 	}
@@ -243,10 +243,6 @@ func (d *Dispatcher) create(ctx context.Context, t *attempt) error {
 
 // plan makes the job of an attempt.
 func (d *Dispatcher) plan(ctx context.Context, t *attempt) (*api.Job, error) {
-	if t.assignment.Engine != dispatch.EngineWASM {
-		return nil, fmt.Errorf("%w: attempt %s: engine %q does not run under Nomad; use %q",
-			dispatch.ErrInvalidAssignment, t.assignment.ID, t.assignment.Engine, dispatch.EngineWASM)
-	}
 	machine, err := t.region.machine(ctx, t.rec.Place.Node)
 	if err != nil {
 		return nil, err
@@ -271,7 +267,7 @@ func (d *Dispatcher) Stop(ctx context.Context, id dispatch.AttemptID) error {
 		return err
 	}
 	select {
-	case <-t.done:
+	case <-t.tasks.Done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -284,41 +280,7 @@ func (d *Dispatcher) Watch(ctx context.Context, id dispatch.AttemptID, onTask fu
 	if err != nil {
 		return dispatch.Outcome{}, err
 	}
-	return t.watch(ctx, onTask)
-}
-
-// Logs implements dispatch.Dispatcher.
-func (d *Dispatcher) Logs(ctx context.Context, id dispatch.AttemptID, task uint32) (io.ReadCloser, error) {
-	t, err := d.find(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if a := t.assignment; task < a.FirstTask || task-a.FirstTask >= a.Tasks {
-		return nil, fmt.Errorf("attempt %s has no task %d; it has %d tasks from %d on", id, task, a.Tasks, a.FirstTask)
-	}
-	if out, ok := t.outcomeOf(task); ok {
-		return os.Open(out.LogPath)
-	}
-	alloc, ok := t.allocOf(task)
-	if !ok {
-		return io.NopCloser(strings.NewReader("")), nil
-	}
-	for _, name := range []string{runner.RunningLog(id, task), runner.LogFile} {
-		log, size, err := t.region.client.open(ctx, t.fileOf(alloc, name))
-		if err == nil {
-			return limited{io.LimitReader(log, size), log}, nil
-		}
-		if !errors.Is(err, errNotFound) {
-			return nil, err
-		}
-	}
-	return io.NopCloser(strings.NewReader("")), nil
-}
-
-// limited reads a part of what it closes.
-type limited struct {
-	io.Reader
-	io.Closer
+	return t.tasks.Watch(ctx, id, onTask)
 }
 
 // Remove implements dispatch.Dispatcher. It also removes what an earlier process left of the attempt, and purges its job.
@@ -339,7 +301,7 @@ func (d *Dispatcher) drop(ctx context.Context, id dispatch.AttemptID, purge bool
 	d.mu.Lock()
 	t, ok := d.attempts[id]
 	d.mu.Unlock()
-	if ok && !t.ended() {
+	if ok && !t.tasks.Ended() {
 		return fmt.Errorf("attempt %s: %w; stop it first", id, dispatch.ErrRunning)
 	}
 	dir := attemptDir(d.opts.Dir, id)

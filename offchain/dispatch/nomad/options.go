@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 // Placement says where the match put an attempt, in Nomad's terms. Empty fields constrain nothing, but for Node and Region.
@@ -32,19 +33,31 @@ type Source struct {
 	Headers map[string]string
 }
 
-// Content says where the contents of an attempt are. Inputs is unused if the assignment has none.
+// Content says where the contents of an attempt are. Inputs is unused if the assignment has none; of Module and Image its engine decides.
 type Content struct {
 	Module, Inputs Source
+	Image          Picture
+}
+
+// Picture is the image of a job.
+type Picture struct {
+	// Ref names it by digest: host/repository@sha256:….
+	Ref string
+	// Username and Password are for this job's pull; both may be empty.
+	Username, Password string
+	// Defaults are what the image's own configuration says.
+	Defaults image.Defaults
 }
 
 // Region is one Nomad region and how to reach its servers.
 type Region struct {
 	Name    string
 	Address string
-	// Token is an ACL token; CACert, ClientCert and ClientKey are files for mutual TLS.
-	Token                         string
+	// Token is an ACL token; TokenFile, if set, holds the one to use from then on each time that it is replaced. CACert, ClientCert and ClientKey are files
+	// for mutual TLS.
+	Token, TokenFile              string
 	CACert, ClientCert, ClientKey string
-	// TokenSource gives the token of each request in place of Token, for a token that is lent and replaced; nil: Token.
+	// TokenSource gives the token of each request in place of Token and TokenFile, for a token that is lent and replaced.
 	TokenSource func() string
 }
 
@@ -72,6 +85,8 @@ type Options struct {
 	PlacementTimeout time.Duration
 	// CollectTimeout is how long a result may be out of reach before its node counts as failed; 5 minutes.
 	CollectTimeout time.Duration
+	// LookEvery is how often the state of a service is looked at, and a log that is followed; 5 s and a fifth of it.
+	LookEvery time.Duration
 	// ReconcileEvery is how often everything is listed again; 1 minute.
 	ReconcileEvery time.Duration
 	Log            *slog.Logger
@@ -97,6 +112,7 @@ func (o *Options) validate() error {
 	}
 	o.PlacementTimeout = cmp.Or(o.PlacementTimeout, 120*time.Second)
 	o.CollectTimeout = cmp.Or(o.CollectTimeout, 5*time.Minute)
+	o.LookEvery = cmp.Or(o.LookEvery, 5*time.Second)
 	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Minute)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	return nil

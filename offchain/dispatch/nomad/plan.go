@@ -53,7 +53,7 @@ func (p *Plan) Ask(ctx context.Context, r Region) error {
 	if err != nil {
 		return err
 	}
-	resp, _, err := c.api.Jobs().PlanOpts(p.job, &api.PlanOptions{}, write(ctx, *p.job.Namespace))
+	resp, _, err := c.api.Jobs().PlanOpts(p.job, &api.PlanOptions{}, c.write(ctx, *p.job.Namespace))
 	if err != nil {
 		return c.wrap("plan the job", err)
 	}

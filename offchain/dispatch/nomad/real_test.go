@@ -118,27 +118,32 @@ func TestRealRecordings(t *testing.T) {
 	for name, path := range map[string]string{
 		"node": "/v1/nodes", "allocation": job + "/allocations", "evaluation": job + "/evaluations", "members": "/v1/agent/members",
 	} {
-		var answer any
-		q := c.query(place.Namespace)
-		q.Params = map[string]string{"resources": "true"}
-		_, err := c.api.Raw().Query(path, &answer, q)
-		require.NoError(t, err)
-		if list, ok := answer.([]any); ok {
-			require.NotEmpty(t, list)
-			answer = list[0]
-		}
-		file := filepath.Join("nomadtest", "recordings", name+".json")
-		if *update {
-			raw, err := json.MarshalIndent(answer, "", "  ")
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(file, append(raw, '\n'), 0o644))
-		}
-		raw, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var recorded any
-		require.NoError(t, json.Unmarshal(raw, &recorded))
-		require.Equal(t, fields(recorded), fields(answer), "the answer to %s has another shape; record it with -update", path)
+		c.record(t, name, path, place.Namespace)
 	}
+}
+
+// record compares an answer of the server with what is recorded under a name, or records it.
+func (c *cluster) record(t *testing.T, name, path, namespace string) {
+	var answer any
+	q := c.query(namespace)
+	q.Params = map[string]string{"resources": "true"}
+	_, err := c.api.Raw().Query(path, &answer, q)
+	require.NoError(t, err)
+	if list, ok := answer.([]any); ok {
+		require.NotEmpty(t, list)
+		answer = list[0]
+	}
+	file := filepath.Join("nomadtest", "recordings", name+".json")
+	if *update {
+		raw, err := json.MarshalIndent(answer, "", "  ")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, append(raw, '\n'), 0o644))
+	}
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var recorded any
+	require.NoError(t, json.Unmarshal(raw, &recorded))
+	require.Equal(t, fields(recorded), fields(answer), "the answer to %s has another shape; record it with -update", path)
 }
 
 // fields are the names on the top level, or on that of the first member.
@@ -147,36 +152,48 @@ func fields(answer any) []string {
 	if members, ok := object["Members"].([]any); ok {
 		object = members[0].(map[string]any)
 	}
+	for key, value := range object { // an object whose keys are ids
+		if member, ok := value.(map[string]any); ok && member["ID"] == key {
+			object = member
+		}
+	}
 	return slices.Sorted(maps.Keys(object))
 }
 
 // TestRealHCL: Nomad reads from the printed job what it reads from the job itself.
 func TestRealHCL(t *testing.T) {
 	c := realNomad(t)
-	a := goldenAssignment()
-	content := nomad.Content{
+	module := nomad.Content{
 		Module: nomad.Source{URL: "https://registry/m", Headers: map[string]string{"Authorization": `Bearer "m" %{x}`}},
 		Inputs: nomad.Source{URL: "https://registry/i"},
 	}
 	place := nomad.Placement{Node: testNode, Region: testRegion, Class: "c7", Deadline: time.Now()}
-	image := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token", CacheVolume: "fog-cache"}
-	job, err := nomad.Job(a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, content, image)
-	require.NoError(t, err)
-	var text bytes.Buffer
-	require.NoError(t, nomad.WriteHCL(&text, job))
-	parsed, err := c.api.Jobs().ParseHCL(text.String(), true)
-	require.NoError(t, err, "%s", text.String())
-	job.Canonicalize()
-	// A block without a count comes back as a list of one, wherever a driver has it.
-	want, err := json.MarshalIndent(job, "", " ")
-	require.NoError(t, err)
-	got, err := json.MarshalIndent(parsed, "", " ")
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
+	runner := nomad.Image{Ref: "registry/image@sha256:00", Username: "job", Password: "token", CacheVolume: "fog-cache"}
+	service, picture := goldenService()
+	for name, job := range map[string]struct {
+		a       dispatch.Assignment
+		content nomad.Content
+	}{"module": {goldenAssignment(), module}, "service": {service, picture}} {
+		t.Run(name, func(t *testing.T) {
+			job, err := nomad.Job(job.a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, job.content, runner)
+			require.NoError(t, err)
+			var text bytes.Buffer
+			require.NoError(t, nomad.WriteHCL(&text, job))
+			parsed, err := c.api.Jobs().ParseHCL(text.String(), true)
+			require.NoError(t, err, "%s", text.String())
+			job.Canonicalize()
+			// A block without a count comes back as a list of one, wherever a driver has it.
+			want, err := json.MarshalIndent(job, "", " ")
+			require.NoError(t, err)
+			got, err := json.MarshalIndent(parsed, "", " ")
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(got))
 
-	plan, _, err := c.api.Jobs().Plan(job, false, nil)
-	require.NoError(t, err)
-	require.NotEmpty(t, plan.FailedTGAllocs, "no client has the class")
+			plan, _, err := c.api.Jobs().Plan(job, false, nil)
+			require.NoError(t, err)
+			require.NotEmpty(t, plan.FailedTGAllocs, "no client has the class")
+		})
+	}
 }
 
 // oraclePolicy is what docs/nomad.md says that an oracle's token needs.
@@ -186,19 +203,44 @@ node { policy = "read" }
 agent { policy = "read" }
 `
 
+// newToken makes one with a policy of these rules, which replaces that of tokens before.
+func (c *cluster) newToken(t *testing.T, rules string) *api.ACLToken {
+	_, err := c.api.ACLPolicies().Upsert(&api.ACLPolicy{Name: "oracle", Rules: rules}, nil)
+	require.NoError(t, err)
+	made, _, err := c.api.ACLTokens().Create(&api.ACLToken{Name: "oracle", Type: "client", Policies: []string{"oracle"}}, nil)
+	require.NoError(t, err)
+	return made
+}
+
+// TestRealTokenReplaced: a leased token that ends while an attempt runs costs nothing, if its successor is in the file.
+func TestRealTokenReplaced(t *testing.T) {
+	c := realNomad(t)
+	o := c.options(t, t.TempDir())
+	place, err := o.Place(t.Context(), dispatch.AttemptID{})
+	require.NoError(t, err)
+	rules := fmt.Sprintf(oraclePolicy, place.Namespace)
+	first := c.newToken(t, rules)
+	file := c.file("token")
+	require.NoError(t, os.WriteFile(file, []byte(first.SecretID), 0o600))
+	o.Regions = slices.Clone(o.Regions)
+	o.Regions[0].Token, o.Regions[0].TokenFile = "", file
+	o.ReconcileEvery = never // so that events must come
+	d := openNomad(t, o)
+	a := c.waiting(t, d, 1)
+	require.NoError(t, os.WriteFile(file, []byte(c.newToken(t, rules).SecretID), 0o600))
+	_, err = c.api.ACLTokens().Delete(first.AccessorID, nil)
+	require.NoError(t, err)
+	c.release(t, a)
+	requireReason(t, watch(t, d, a), dispatch.ReasonOK, "")
+}
+
 // TestRealTokenOfAnOracle: the documented policy is enough, and without one nothing works.
 func TestRealTokenOfAnOracle(t *testing.T) {
 	c := realNomad(t)
 	o := c.options(t, t.TempDir())
 	place, err := o.Place(context.Background(), dispatch.AttemptID{})
 	require.NoError(t, err)
-	token := func(rules string) string {
-		_, err := c.api.ACLPolicies().Upsert(&api.ACLPolicy{Name: "oracle", Rules: rules}, nil)
-		require.NoError(t, err)
-		made, _, err := c.api.ACLTokens().Create(&api.ACLToken{Name: "oracle", Type: "client", Policies: []string{"oracle"}}, nil)
-		require.NoError(t, err)
-		return made.SecretID
-	}
+	token := func(rules string) string { return c.newToken(t, rules).SecretID }
 	o.Regions = slices.Clone(o.Regions)
 	o.Regions[0].Token = token(fmt.Sprintf(oraclePolicy, place.Namespace))
 	o.ReconcileEvery = never // so that events must come

@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,17 +34,23 @@ type record struct {
 	Stopped    bool `json:"stopped"`
 }
 
-// writeRecord replaces attempt.json without waiting for the disk: what a power cut may take, the job in Nomad still says.
-func writeRecord(dir string, r record) error {
+// recordBlock is what the size of attempt.json is a multiple of: what changes in it is written over in place.
+const recordBlock = 1024
+
+// writeRecord writes attempt.json without waiting for the disk: what a power cut may take, the job in Nomad still says. It makes one entry in one folder
+// and moves nothing: entries wait for the disk's journal, which a Nomad server on the same machine keeps busy.
+func writeRecord(dir string, r record) (err error) {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("encode the record of attempt %s: %w", r.ID, err)
 	}
-	tmp := filepath.Join(dir, attemptFile+".part")
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+	data = append(data, bytes.Repeat([]byte{' '}, recordBlock-len(data)%recordBlock)...)
+	f, err := os.OpenFile(filepath.Join(dir, attemptFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, filepath.Join(dir, attemptFile))
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 func writeJSON(file string, body any) error {

@@ -26,6 +26,9 @@ type ending struct {
 
 // step does all that can be done now and says how long there will be nothing to do, news apart.
 func (t *attempt) step(ctx context.Context) (time.Duration, error) {
+	if t.states != nil {
+		return t.stepService(ctx)
+	}
 	of := t.byTask()
 	live, unplaced := 0, 0
 	var end *ending
@@ -88,7 +91,7 @@ func (t *attempt) take(ctx context.Context, task uint32, allocs []*api.Allocatio
 		if time.Since(since) < t.opts.CollectTimeout {
 			return nil, err
 		}
-		return nil, t.settle(task, alloc, ending{dispatch.ReasonNode, fmt.Sprintf("its result cannot be fetched: %.300v", err)})
+		return nil, t.settle(ctx, task, alloc, ending{dispatch.ReasonNode, fmt.Sprintf("its result cannot be fetched: %.300v", err)})
 	case t.stopped():
 		return nil, nil // settled when the whole attempt is
 	case alloc.DesiredStatus != api.AllocDesiredStatusRun:
@@ -96,7 +99,7 @@ func (t *attempt) take(ctx context.Context, task uint32, allocs []*api.Allocatio
 	case len(allocs) > 1:
 		return &ending{dispatch.ReasonNode, "Nomad replaced the task's allocation: " + describe(alloc)}, nil
 	default:
-		return nil, t.settle(task, alloc, verdict(alloc))
+		return nil, t.settle(ctx, task, alloc, verdict(alloc))
 	}
 }
 
@@ -107,13 +110,18 @@ func began(a *api.AllocationListStub) bool {
 }
 
 // settle finishes a task that left nothing.
-func (t *attempt) settle(task uint32, alloc *api.AllocationListStub, e ending) error {
+func (t *attempt) settle(ctx context.Context, task uint32, alloc *api.AllocationListStub, e ending) error {
 	out := dispatch.TaskOutcome{Task: task, Reason: e.reason, Message: oneLine(e.message)}
 	if alloc != nil && began(alloc) {
 		state := alloc.TaskStates[taskName]
 		out.Started, out.Finished = state.StartedAt.UTC(), state.FinishedAt.UTC()
 		if out.Finished.Before(out.Started) {
 			out.Finished = out.Started
+		}
+	}
+	if t.states != nil {
+		if t.keepLog(ctx, task); out.Finished.IsZero() {
+			out.Finished = time.Now().UTC()
 		}
 	}
 	out, err := keepEmpty(taskDir(t.dir, task), out)
@@ -194,7 +202,9 @@ func (t *attempt) end(ctx context.Context, e ending) (time.Duration, error) {
 	of := t.byTask()
 	for _, task := range slices.Sorted(maps.Keys(of)) {
 		var alloc *api.AllocationListStub
-		if len(of[task]) > 0 {
+		if n := len(of[task]); n > 0 && t.states != nil {
+			alloc = of[task][n-1]
+		} else if n > 0 {
 			alloc = of[task][0]
 			if alloc.ClientStatus != api.AllocClientStatusLost {
 				out, err := t.collect(ctx, task, alloc) // it may have finished before it could be stopped
@@ -206,7 +216,7 @@ func (t *attempt) end(ctx context.Context, e ending) (time.Duration, error) {
 				}
 			}
 		}
-		if err := t.settle(task, alloc, e); err != nil {
+		if err := t.settle(ctx, task, alloc, e); err != nil {
 			return 0, err
 		}
 	}

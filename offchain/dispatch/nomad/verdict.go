@@ -26,6 +26,9 @@ func allocIndex(name string) (uint32, bool) {
 // it are consequences.
 func verdict(a *api.AllocationListStub) ending {
 	state := a.TaskStates[taskName]
+	if before := a.TaskStates[prepareName]; before != nil && before.Failed {
+		state = before
+	}
 	if state == nil {
 		return ending{dispatch.ReasonNode, "the task never began: " + describe(a)}
 	}

@@ -37,6 +37,8 @@ type Options struct {
 	// Registry is where specs are read and results pushed; ContentURL is where Nomad's clients reach it.
 	Registry   *client.Client
 	ContentURL string
+	// Pull says with what the clients pull a job's contents there; nil if the registry wants nothing.
+	Pull func(ctx context.Context, job string) (Credentials, error)
 	// RankPause is how long each rank leaves the ones before it to register an attempt; 10 s.
 	RankPause time.Duration
 	// StartTimeout is how long after the match an attempt may be registered; 120 s.
@@ -45,7 +47,7 @@ type Options struct {
 	SweepEvery time.Duration
 	Log        *slog.Logger
 
-	retryMin, retryMax, clockSlack, adoptEvery time.Duration // for tests
+	retryMin, retryMax, clockSlack, adoptEvery, tellEvery, lookEvery time.Duration // for tests
 }
 
 func (o *Options) validate() error {
@@ -64,6 +66,7 @@ func (o *Options) validate() error {
 	o.retryMin = cmp.Or(o.retryMin, 500*time.Millisecond)
 	o.retryMax = cmp.Or(o.retryMax, 15*time.Second)
 	o.clockSlack = cmp.Or(o.clockSlack, 30*time.Second)
+	o.tellEvery = cmp.Or(o.tellEvery, 10*time.Second)
 	o.adoptEvery = cmp.Or(o.adoptEvery, time.Second)
 	return nil
 }
@@ -97,7 +100,7 @@ func New(opts Options) (*Desk, error) {
 	}
 	d.nomad, err = nomad.New(nomad.Options{
 		Dir: opts.Dir, Regions: opts.Regions, Image: opts.Runner, Place: d.place, Locate: d.locate,
-		PlacementTimeout: opts.StartTimeout, Log: opts.Log,
+		PlacementTimeout: opts.StartTimeout, LookEvery: opts.lookEvery, Log: opts.Log,
 	})
 	return d, err
 }
@@ -153,6 +156,9 @@ func (d *Desk) place(ctx context.Context, id dispatch.AttemptID) (nomad.Placemen
 	if err != nil {
 		return nomad.Placement{}, err
 	}
+	if slice.Serving != nil { // for how long it holds money is no limit of its service
+		return placement(node, time.Time{})
+	}
 	return placement(node, d.times(slice).deadline)
 }
 
@@ -170,15 +176,6 @@ func placement(node nodestypes.Node, deadline time.Time) (nomad.Placement, error
 	return nomad.Placement{
 		Node: node.Id, Region: p.Region, Namespace: p.Namespace, Datacenter: p.Datacenter, Pool: p.Pool, Class: p.Class, Deadline: deadline,
 	}, nil
-}
-
-// locate says where Nomad's clients download the contents of an attempt.
-func (d *Desk) locate(_ context.Context, a dispatch.Assignment) (nomad.Content, error) {
-	c := nomad.Content{Module: nomad.Source{URL: d.content.BlobURL(client.RepoModules, a.Module)}}
-	if !a.Inputs.IsZero() {
-		c.Inputs = nomad.Source{URL: d.content.BlobURL(client.RepoInputs, a.Inputs)}
-	}
-	return c, nil
 }
 
 // times of an attempt, all from the time of its match on chain.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/dispatchtest"
 	"github.com/foggrid/fogd/offchain/handover"
@@ -115,7 +116,8 @@ func TestWhatCannotRun(t *testing.T) {
 		"no such spec":   {func(_ *world, j *jobstypes.Job) { j.SpecDigest = "sha256:" + j.SpecDigest[len("sha256:")+1:] + "0" }, link.ReasonBadImage},
 		"contradiction":  {func(_ *world, j *jobstypes.Job) { j.MaxDuration++ }, link.ReasonBadImage},
 		"no module":      {func(w *world, j *jobstypes.Job) { *j = w.noModule(j.Id) }, link.ReasonBadImage},
-		"containers":     {func(w *world, j *jobstypes.Job) { *j = w.container(j.Id) }, link.ReasonNode},
+		"no image":       {func(w *world, j *jobstypes.Job) { *j = w.container(j.Id, [32]byte{1}) }, link.ReasonBadImage},
+		"no program":     {func(w *world, j *jobstypes.Job) { *j = w.container(j.Id, w.guest.Digest) }, link.ReasonBadImage},
 		"all namespaces": {func(w *world, _ *jobstypes.Job) { w.labels[handover.AttributeNamespace] = "*" }, link.ReasonNode},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,9 +137,9 @@ func (w *world) noModule(id string) jobstypes.Job {
 	})
 }
 
-func (w *world) container(id string) jobstypes.Job {
+func (w *world) container(id string, image artifact.Digest) jobstypes.Job {
 	return w.putJob(id, jobfile.Spec{
-		Version: jobfile.Version, Name: "test", Engine: jobfile.EngineDocker, Module: [32]byte{1}, Tasks: 1, CPU: 100, Memory: 64, Storage: 1, MaxDuration: 60,
+		Version: jobfile.Version, Name: "test", Engine: jobfile.EngineDocker, Module: image, Tasks: 1, CPU: 100, Memory: 64, Storage: 1, MaxDuration: 60,
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
@@ -15,15 +16,14 @@ import (
 // plannedJob stands for the id that a job gets when it is submitted.
 const plannedJob = "job1planned"
 
-// Planned is the Nomad job that the first slice of a job would become on a node. The real one differs in the job's id and has a deadline.
-func Planned(spec jobfile.Spec, node nodestypes.Node, m nomad.Machine, contentURL string, runner nomad.Image) (*nomad.Plan, error) {
-	if spec.Engine != jobfile.EngineWASM {
-		return nil, fmt.Errorf("%w: engine %q does not run under Nomad; use %q", dispatch.ErrInvalidAssignment, spec.Engine, jobfile.EngineWASM)
-	}
-	place, err := placement(node, time.Time{})
-	if err != nil {
-		return nil, err
-	}
+// plannedPort is the first of those that stand for ports of the chain's choice.
+const plannedPort = 20_000
+
+// Where is a node's place in Nomad's terms, for a plan.
+func Where(node nodestypes.Node) (nomad.Placement, error) { return placement(node, time.Time{}) }
+
+// Planned is the Nomad job that the first slice of a job would become at a place; defaults are what its image says, if it has one. The real one differs in the job's id and has a deadline.
+func Planned(spec jobfile.Spec, defaults image.Defaults, place nomad.Placement, m nomad.Machine, contentURL string, runner nomad.Image) (*nomad.Plan, error) {
 	content, err := client.New(contentURL)
 	if err != nil {
 		return nil, err
@@ -33,17 +33,29 @@ func Planned(spec jobfile.Spec, node nodestypes.Node, m nomad.Machine, contentUR
 	}
 	a := dispatch.Assignment{
 		ID: dispatch.AttemptID{Job: plannedJob, Attempt: 1}, Tasks: min(spec.Tasks, dispatch.MaxTasks), JobTasks: spec.Tasks,
-		Engine: spec.Engine, Module: spec.Module, ModulePath: content.BlobURL(client.RepoModules, spec.Module),
+		Engine: spec.Engine, Module: spec.Module, ModulePath: contentURL,
 		Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
 		CPUMilli: uint32(spec.CPU), MemoryMiB: uint32(spec.Memory), StorageMiB: uint32(spec.Storage),
 		MaxDuration: time.Duration(spec.MaxDuration) * time.Second,
 	}
-	where := nomad.Content{Module: nomad.Source{URL: a.ModulePath}}
+	if spec.Service != nil {
+		ports := map[string]uint16{}
+		for i, p := range spec.Service.Ports { // those that the chain would assign are not known
+			ports[p.Name] = plannedPort + uint16(i)
+		}
+		if a.Service, err = spec.Service.Dispatch(ports); err != nil {
+			return nil, err
+		}
+		a.Tasks, a.JobTasks, a.MaxDuration = 1, 1, 0
+	}
 	if !a.Inputs.IsZero() {
-		a.InputsDir = content.BlobURL(client.RepoInputs, a.Inputs)
-		where.Inputs = nomad.Source{URL: a.InputsDir}
+		a.InputsDir = contentURL
 	}
 	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	where, err := contents(a, contentURL, content, defaults, Credentials{})
+	if err != nil {
 		return nil, err
 	}
 	return nomad.NewPlan(a, place, m, where, runner)

@@ -147,6 +147,7 @@ func (w *work) prepare(ctx context.Context) (dispatch.Assignment, error) {
 	if err != nil {
 		return dispatch.Assignment{}, fmt.Errorf("job %s: %w", w.slice.JobId, err)
 	}
+	job = handover.Revised(job, w.slice)
 	digest, err := handover.SpecDigest(job)
 	if err != nil {
 		return dispatch.Assignment{}, err
@@ -163,10 +164,14 @@ func (w *work) prepare(ctx context.Context) (dispatch.Assignment, error) {
 	if err != nil {
 		return dispatch.Assignment{}, err
 	}
-	if a.Engine != dispatch.EngineWASM {
-		return a, fmt.Errorf("%w: engine %q does not run under Nomad", dispatch.ErrInvalidAssignment, a.Engine)
+	if a.Engine == dispatch.EngineDocker {
+		if _, err = picture(ctx, registry, a.Module); err == nil {
+			a.ModulePath, err = imageRef(w.desk.opts.ContentURL, a.Module)
+		}
+	} else {
+		a.ModulePath, err = w.content(ctx, client.RepoModules, a.Module)
 	}
-	if a.ModulePath, err = w.content(ctx, client.RepoModules, a.Module); err != nil {
+	if err != nil {
 		return a, err
 	}
 	if !a.Inputs.IsZero() {

@@ -67,17 +67,19 @@ type world struct {
 	jobs   map[string]jobstypes.Job
 	slices map[dispatch.AttemptID]jobstypes.Slice // with attempt 0: the newest state of each slice
 	labels map[string]string
-	broken error // what the chain answers in place of facts
+	pulled []string // images, with who pulled them
+	broken error    // what the chain answers in place of facts
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, guest: dispatchtest.BuildGuest(t), jobs: map[string]jobstypes.Job{}, slices: map[dispatch.AttemptID]jobstypes.Slice{},
 		labels: map[string]string{handover.AttributeRegion: testRegion},
-		nomad: nomadtest.New(t, nomadtest.Options{
-			Region: testRegion, Nodes: []string{testNode}, Image: testImage, MHz: 10_000, Cores: 4, MemoryMiB: 16_384, Cache: sharedCache,
-		}),
 	}
+	w.nomad = nomadtest.New(t, nomadtest.Options{
+		Region: testRegion, Nodes: []string{testNode}, Image: testImage, MHz: 10_000, Cores: 4, MemoryMiB: 16_384, Cache: sharedCache,
+		Pull: w.pull, Container: w.contained,
+	})
 	store, err := registry.Open(t.TempDir(), registry.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	server := httptest.NewServer(store)
@@ -188,6 +190,7 @@ func (w *world) options(dir string) Options {
 		Registry: w.registry, ContentURL: w.url, RankPause: time.Hour, SweepEvery: 100 * time.Millisecond,
 		Log:      slog.New(slog.NewTextHandler(testWriter{w.t}, nil)),
 		retryMin: 10 * time.Millisecond, retryMax: 50 * time.Millisecond, clockSlack: 100 * time.Millisecond, adoptEvery: 10 * time.Millisecond,
+		tellEvery: 50 * time.Millisecond, lookEvery: 20 * time.Millisecond,
 	}
 }
 

@@ -2,6 +2,7 @@ package nomadtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,9 +32,12 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/client/fs/ls/{alloc}":   s.list,
 		"GET /v1/client/fs/stat/{alloc}": s.stat,
 		"GET /v1/client/fs/cat/{alloc}":  s.cat,
+
+		"GET /v1/client/fs/readat/{alloc}":         s.readAt,
+		"GET /v1/client/allocation/{alloc}/checks": s.checks,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if !s.broken(w) {
+			if !s.broken(w, r) {
 				handle(w, r)
 			}
 		})
@@ -245,7 +249,11 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	}
 	files := []api.AllocFileInfo{}
 	for _, e := range entries {
-		files = append(files, api.AllocFileInfo{Name: e.Name(), IsDir: e.IsDir()})
+		info, err := e.Info()
+		if err != nil {
+			continue // it was moved meanwhile
+		}
+		files = append(files, api.AllocFileInfo{Name: e.Name(), IsDir: e.IsDir(), Size: info.Size()})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -265,6 +273,56 @@ func (s *Server) stat(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer(w, api.AllocFileInfo{Name: info.Name(), IsDir: info.IsDir(), Size: info.Size()})
+}
+
+// readAt writes a part of a file, and errors as cat does.
+func (s *Server) readAt(w http.ResponseWriter, r *http.Request) {
+	path, ok := s.path(w, r)
+	if !ok {
+		return
+	}
+	offset, offsetErr := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	limit, limitErr := strconv.ParseInt(r.URL.Query().Get("limit"), 10, 64)
+	if err := errors.Join(offsetErr, limitErr); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		if _, err := io.WriteString(w, err.Error()); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
+	defer f.Close()
+	if _, err := io.Copy(w, io.NewSectionReader(f, offset, limit)); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// checks answers with what SetCheck has set for the job of the allocation.
+func (s *Server) checks(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.allocs {
+		if a.stub.ID != r.PathValue("alloc") {
+			continue
+		}
+		if a.node.down || s.unreachable {
+			http.Error(w, "No path to node", http.StatusNotFound)
+			return
+		}
+		answer := api.AllocCheckStatuses{}
+		for id, check := range s.shapes.checks {
+			if set, ok := s.checked[a.key]; ok {
+				check.Status, check.Output, check.StatusCode, check.Timestamp = set.Status, set.Output, set.StatusCode, set.Timestamp
+				answer[id] = check
+			}
+		}
+		s.answer(w, answer)
+		return
+	}
+	http.Error(w, "Unknown allocation", http.StatusNotFound)
 }
 
 // cat writes a file. The real one has begun its answer before it opens the file, so an error has status 200 and is the content.

@@ -19,11 +19,12 @@ type recordings struct {
 	allocation api.AllocationListStub
 	evaluation api.Evaluation
 	members    api.ServerMembers
+	checks     api.AllocCheckStatuses
 }
 
 func loadRecordings() (r recordings, err error) {
 	for name, into := range map[string]any{
-		"node": &r.node, "allocation": &r.allocation, "evaluation": &r.evaluation, "members": &r.members,
+		"node": &r.node, "allocation": &r.allocation, "evaluation": &r.evaluation, "members": &r.members, "checks": &r.checks,
 	} {
 		raw, err := recorded.ReadFile("recordings/" + name + ".json")
 		if err != nil {

@@ -181,20 +181,40 @@ func (s *Server) report(a *allocation, status string, change func(), state *api.
 }
 
 func (s *Server) prepare(ctx context.Context, a *allocation) *api.TaskEvent {
-	task := a.job.TaskGroups[0].Tasks[0]
-	dir := s.taskDir(a)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return &api.TaskEvent{Type: api.TaskSetupFailure, DisplayMessage: err.Error()}
-	}
-	for _, d := range task.Artifacts {
-		if err := download(ctx, d, filepath.Dir(dir)); err != nil {
-			return &api.TaskEvent{Type: api.TaskArtifactDownloadFailed, DisplayMessage: err.Error()}
+	for _, dir := range []string{s.taskDir(a), s.sharedDir(a)} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return &api.TaskEvent{Type: api.TaskSetupFailure, DisplayMessage: err.Error()}
 		}
 	}
-	if image := fmt.Sprint(task.Config["image"]); image != s.opts.Image {
-		return &api.TaskEvent{Type: api.TaskDriverFailure, DisplayMessage: "Failed to pull `" + image + "`: manifest unknown"}
+	for _, task := range a.job.TaskGroups[0].Tasks {
+		for _, d := range task.Artifacts {
+			if err := download(ctx, d, filepath.Dir(s.taskDir(a))); err != nil {
+				return &api.TaskEvent{Type: api.TaskArtifactDownloadFailed, DisplayMessage: err.Error()}
+			}
+		}
+		if image := fmt.Sprint(task.Config["image"]); !s.pull(image, task.Config["auth"]) {
+			return &api.TaskEvent{Type: api.TaskDriverFailure, DisplayMessage: "Failed to pull `" + image + "`: manifest unknown"}
+		}
+		if task.Lifecycle != nil {
+			if err := runner.Prepare(ctx, args(task)[1:], s.env(a)); err != nil {
+				return &api.TaskEvent{Type: api.TaskTerminated, Details: map[string]string{"exit_code": strconv.Itoa(runner.ExitFailed)}}
+			}
+		}
 	}
 	return nil
+}
+
+// pull reports whether a client can get an image.
+func (s *Server) pull(image string, auth any) bool {
+	if image == s.opts.Image {
+		return true
+	}
+	var c struct{ username, password string }
+	if list, ok := auth.([]any); ok && len(list) == 1 {
+		block := list[0].(map[string]any)
+		c.username, c.password = fmt.Sprint(block["username"]), fmt.Sprint(block["password"])
+	}
+	return s.opts.Pull != nil && s.opts.Pull(image, c.username, c.password)
 }
 
 func download(ctx context.Context, d *api.TaskArtifact, dir string) (err error) {
@@ -223,14 +243,32 @@ func download(ctx context.Context, d *api.TaskArtifact, dir string) (err error) 
 
 // execute is what the container would do.
 func (s *Server) execute(ctx context.Context, a *allocation) (int, *api.TaskEvent) {
-	var args []string
-	for _, arg := range a.job.TaskGroups[0].Tasks[0].Config["args"].([]any) {
-		args = append(args, arg.(string))
+	tasks := a.job.TaskGroups[0].Tasks
+	args := args(tasks[len(tasks)-1])
+	order, err := runner.ParseArgs(args)
+	if err != nil {
+		return runner.ExitFailed, nil
 	}
-	env := map[string]string{runner.EnvTaskDir: s.taskDir(a), runner.EnvIndex: strconv.Itoa(a.index), runner.EnvCache: s.opts.Cache}
-	code, err := runner.Run(ctx, args, func(name string) string { return env[name] })
+	if order.Image != nil {
+		return s.opts.Container(ctx, order, s.sharedDir(a)), nil
+	}
+	code, err := runner.Run(ctx, args, s.env(a))
 	if err != nil {
 		return runner.ExitFailed, nil
 	}
 	return code, nil
+}
+
+func args(task *api.Task) (args []string) {
+	for _, arg := range task.Config["args"].([]any) {
+		args = append(args, arg.(string))
+	}
+	return args
+}
+
+func (s *Server) env(a *allocation) func(string) string {
+	env := map[string]string{
+		runner.EnvTaskDir: s.taskDir(a), runner.EnvAllocDir: s.sharedDir(a), runner.EnvIndex: strconv.Itoa(a.index), runner.EnvCache: s.opts.Cache,
+	}
+	return func(name string) string { return env[name] }
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
 // Options configures a Server.
@@ -19,8 +21,13 @@ type Options struct {
 	Region string
 	// Nodes are the nodes of the chain (meta.fog_node) that it has a client for.
 	Nodes []string
-	// Image is the one image that its clients can pull.
+	// Image is the one image that its clients can pull, beside those that Pull gives them.
 	Image string
+	// Pull says whether clients can pull a job's image, with the user and password of the job.
+	Pull func(ref, username, password string) bool
+	// Container is what a container of a job's image does: it runs the order with the folder that the allocation's tasks share, until ctx ends, and
+	// returns its exit code.
+	Container func(ctx context.Context, order runner.Order, shared string) int
 	// Cache is a folder for compiled modules that all tasks share; may be empty.
 	Cache string
 	// MHz, Cores and MemoryMiB are what each client has.
@@ -49,7 +56,9 @@ type Server struct {
 	streams map[*stream]bool
 	leader  string
 	failing int
+	token   string // the one that is accepted; all are if it is empty
 	muted   bool
+	checked map[jobKey]api.AllocCheckStatus
 	// unreachable says that clients have no connection for files.
 	unreachable bool
 
@@ -73,6 +82,7 @@ func New(t testing.TB, opts Options) *Server {
 	s := &Server{
 		opts: opts, dir: t.TempDir(), shapes: shapes, index: 10, leader: "127.0.0.1:4647",
 		jobs: map[jobKey]*api.Job{}, evals: map[jobKey]*api.Evaluation{}, streams: map[*stream]bool{},
+		checked: map[jobKey]api.AllocCheckStatus{},
 	}
 	s.base, s.end = context.WithCancel(context.Background())
 	for _, name := range opts.Nodes {
@@ -144,6 +154,21 @@ func (s *Server) Unreachable(unreachable bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unreachable = unreachable
+}
+
+// Accept has only requests with a token answered from now on, and ends the streams that were opened with another, as Nomad does.
+func (s *Server) Accept(token string) {
+	s.mu.Lock()
+	s.token = token
+	s.mu.Unlock()
+	s.CutStreams()
+}
+
+// SetCheck has the check of a service end with a status at a time, as Nomad writes it: in seconds.
+func (s *Server) SetCheck(namespace, job, status string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked[jobKey{namespace, job}] = api.AllocCheckStatus{Status: status, Output: "nomad: " + status, StatusCode: http.StatusTeapot, Timestamp: at.Unix()}
 }
 
 // SetLeader has another server lead.
@@ -268,10 +293,19 @@ func (s *Server) taskDir(a *allocation) string {
 	return filepath.Join(s.dir, "alloc", a.stub.ID, "run", "local")
 }
 
-// broken reports whether this request is one that FailRequests wants failed.
-func (s *Server) broken(w http.ResponseWriter) bool {
+// sharedDir is the folder that the tasks of an allocation share.
+func (s *Server) sharedDir(a *allocation) string {
+	return filepath.Join(s.dir, "alloc", a.stub.ID, "alloc")
+}
+
+// broken reports whether this request may not be made, or is one that FailRequests wants failed.
+func (s *Server) broken(w http.ResponseWriter, r *http.Request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.token != "" && r.Header.Get("X-Nomad-Token") != s.token {
+		http.Error(w, "Permission denied", http.StatusForbidden)
+		return true
+	}
 	if s.failing == 0 {
 		return false
 	}

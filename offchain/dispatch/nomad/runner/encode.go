@@ -12,21 +12,29 @@ import (
 	"sync"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/image"
 )
 
 const (
 	// argBytes keeps each argument below what Linux takes as one string, 128 KiB.
 	argBytes = 64 << 10
-	// maxAssignmentBytes bounds what is unpacked: twice the arguments and variables that an assignment may have.
-	maxAssignmentBytes = 1 << 20
+	// maxAssignmentBytes bounds what is unpacked: twice the arguments and variables that an assignment may have, and what an image may say.
+	maxAssignmentBytes = 2 << 20
 )
 
 // packers spares each assignment the megabyte of tables that a fresh one takes.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
-// Args puts an assignment into arguments for Run. They hold letters, digits, '-' and '_' only, so that nothing on their way can take a
+// Order is what a runner is to run.
+type Order struct {
+	dispatch.Assignment
+	// Image says what a container of the assignment's image runs; nil for a module.
+	Image *image.Defaults `json:"image,omitempty"`
+}
+
+// Args puts an order into arguments for Run. They hold letters, digits, '-' and '_' only, so that nothing on their way can take a
 // part of them for a variable.
-func Args(a dispatch.Assignment) ([]string, error) {
+func Args(a Order) ([]string, error) {
 	raw, err := json.Marshal(a)
 	if err != nil {
 		return nil, fmt.Errorf("encode attempt %s: %w", a.ID, err)
@@ -50,25 +58,25 @@ func Args(a dispatch.Assignment) ([]string, error) {
 }
 
 // ParseArgs is the inverse of Args.
-func ParseArgs(args []string) (dispatch.Assignment, error) {
-	var a dispatch.Assignment
+func ParseArgs(args []string) (Order, error) {
+	var a Order
 	packed, err := base64.RawURLEncoding.DecodeString(strings.Join(args, ""))
 	if err != nil {
-		return a, fmt.Errorf("the arguments are no assignment: %w", err)
+		return a, fmt.Errorf("the arguments are no order: %w", err)
 	}
 	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return a, fmt.Errorf("the arguments are no assignment: %w", err)
+		return a, fmt.Errorf("the arguments are no order: %w", err)
 	}
 	raw, err := io.ReadAll(io.LimitReader(r, maxAssignmentBytes+1))
 	if err = errors.Join(err, r.Close()); err != nil {
-		return a, fmt.Errorf("the arguments are no assignment: %w", err)
+		return a, fmt.Errorf("the arguments are no order: %w", err)
 	}
 	if len(raw) > maxAssignmentBytes {
-		return a, fmt.Errorf("the assignment has more than %d bytes", maxAssignmentBytes)
+		return a, fmt.Errorf("the order has more than %d bytes", maxAssignmentBytes)
 	}
 	if err := json.Unmarshal(raw, &a); err != nil {
-		return a, fmt.Errorf("the arguments are no assignment: %w", err)
+		return a, fmt.Errorf("the arguments are no order: %w", err)
 	}
 	return a, nil
 }

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,9 +14,11 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
+	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/dispatch/inside"
 )
 
-// Names below the task's folder.
+// Names below the folder of what goes in and out.
 const (
 	ModuleFile  = "module"
 	InputsFile  = "inputs.tar"
@@ -25,48 +26,95 @@ const (
 	OutcomeFile = "fog/outcome.json"
 	ResultFile  = "fog/result.tar"
 	LogFile     = "fog/log"
+	// ServiceFile says how a service is, as a dispatch.ServiceState.
+	ServiceFile = "fog/service.json"
+	// UsageFile says what the container takes, as dispatch.Stats.
+	UsageFile = "fog/usage.json"
+	// ProgramFile is the runner's own program, for containers of other images.
+	ProgramFile = "fog-runner"
 
 	leftDir, stateDir = "fog", "state"
 )
 
 // Variables that Nomad sets for every task.
 const (
-	EnvTaskDir = "NOMAD_TASK_DIR"
-	EnvIndex   = "NOMAD_ALLOC_INDEX"
+	EnvTaskDir    = "NOMAD_TASK_DIR"
+	EnvAllocDir   = "NOMAD_ALLOC_DIR"
+	EnvSecretsDir = "NOMAD_SECRETS_DIR"
+	EnvIndex      = "NOMAD_ALLOC_INDEX"
 )
 
 // EnvCache names a folder for compiled modules that runners share. They are machine code: nobody but runners may write there. By default each
 // task compiles its module for itself.
 const EnvCache = "FOG_RUNNER_CACHE"
 
+// PrepareCommand comes before the other arguments of a runner that is to Prepare.
+const PrepareCommand = "prepare"
+
 // ExitFailed is the exit code of a runner whose task ended otherwise than by an exit code of its own.
 const ExitFailed = 125
 
-// RunningLog is where the log of a running task lies, below the task's folder.
+// RunningLog is where the log of a running task lies, below the folder of what goes in and out.
 func RunningLog(id dispatch.AttemptID, task uint32) string {
 	return path.Join(stateDir, direct.LogPath(id, task))
 }
 
-// Run runs one task of the assignment in args to its end and returns the exit code for Nomad. If ctx ends first, there is no outcome:
-// then ctx's error comes back.
-func Run(ctx context.Context, args []string, getenv func(string) string) (int, error) {
-	dir := getenv(EnvTaskDir)
-	if dir == "" {
-		return 0, fmt.Errorf("%s is not set; this program runs inside a Nomad task only", EnvTaskDir)
-	}
+// parse reads the order, and reduces it to the one task that Nomad means.
+func parse(args []string, getenv func(string) string) (Order, error) {
 	index, err := strconv.ParseUint(getenv(EnvIndex), 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("%s is not a number: %w", EnvIndex, err)
+		return Order{}, fmt.Errorf("%s is not a number: %w", EnvIndex, err)
 	}
-	a, err := ParseArgs(args)
+	o, err := ParseArgs(args)
+	if err != nil {
+		return o, err
+	}
+	if index >= uint64(o.Tasks) {
+		return o, fmt.Errorf("%s is %d, but attempt %s has %d tasks", EnvIndex, index, o.ID, o.Tasks)
+	}
+	o.FirstTask, o.Tasks = o.FirstTask+uint32(index), 1
+	return o, nil
+}
+
+// folder is where the files of a task lie.
+func (o Order) folder(getenv func(string) string) (string, error) {
+	name := EnvTaskDir
+	if o.Image != nil {
+		name = EnvAllocDir
+	}
+	if dir := getenv(name); dir != "" {
+		return dir, nil
+	}
+	return "", fmt.Errorf("%s is not set; this program runs inside a Nomad task only", name)
+}
+
+// Run runs one task of the order in args to its end and returns the exit code for Nomad. If ctx ends first, there is no outcome:
+// then ctx's error comes back.
+func Run(ctx context.Context, args []string, getenv func(string) string) (int, error) {
+	o, err := parse(args, getenv)
 	if err != nil {
 		return 0, err
 	}
-	if index >= uint64(a.Tasks) {
-		return 0, fmt.Errorf("%s is %d, but attempt %s has %d tasks", EnvIndex, index, a.ID, a.Tasks)
+	dir, err := o.folder(getenv)
+	if err != nil {
+		return 0, err
 	}
-	a.FirstTask, a.Tasks = a.FirstTask+uint32(index), 1
-	out, err := runTask(ctx, dir, getenv(EnvCache), a)
+	if o.Image != nil && os.Geteuid() == 0 {
+		c := inside.Container{Image: *o.Image}
+		if err := c.Ready(o.Assignment, dir, getenv(EnvTaskDir), getenv(EnvSecretsDir)); err != nil {
+			return 0, fmt.Errorf("make the container ready: %w", err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, leftDir), 0o755); err != nil {
+		return 0, err
+	}
+	measuring, stop := context.WithCancel(ctx)
+	defer stop()
+	go measure(measuring, dir)
+	if o.Service != nil {
+		return 0, serve(ctx, dir, o)
+	}
+	out, err := runTask(ctx, dir, getenv(EnvCache), o)
 	if err != nil {
 		return 0, err
 	}
@@ -83,48 +131,118 @@ func Run(ctx context.Context, args []string, getenv func(string) string) (int, e
 	}
 }
 
-// runTask runs the one task of a.
-func runTask(ctx context.Context, dir, cache string, a dispatch.Assignment) (_ dispatch.TaskOutcome, err error) {
-	a.ModulePath = filepath.Join(dir, ModuleFile)
-	if !a.Inputs.IsZero() {
-		a.InputsDir = filepath.Join(dir, InputsDir)
-		if err := unpackInputs(dir, a); err != nil {
+// dispatcher runs the order's one task.
+func dispatcher(dir, cache string, o *Order) (*direct.Dispatcher, error) {
+	o.ModulePath = filepath.Join(dir, ModuleFile)
+	if !o.Inputs.IsZero() {
+		o.InputsDir = filepath.Join(dir, InputsDir)
+	}
+	opts := direct.Options{
+		Dir: filepath.Join(dir, stateDir), CacheDir: cache, CPUMilli: o.CPUMilli, MemoryMiB: uint64(o.MemoryMiB), DockerHost: docker.None,
+	}
+	if o.Image != nil {
+		opts.Inside = &inside.Container{Image: *o.Image}
+	}
+	if o.Service != nil {
+		opts.MemoryMiB += o.Service.Volume()
+	}
+	return direct.New(opts)
+}
+
+// runTask runs the one task of an order.
+func runTask(ctx context.Context, dir, cache string, o Order) (_ dispatch.TaskOutcome, err error) {
+	if o.Image == nil && !o.Inputs.IsZero() {
+		if err := unpackInputs(dir, dir, o.Assignment); err != nil {
 			if ctx.Err() != nil {
 				return dispatch.TaskOutcome{}, ctx.Err()
 			}
-			return notRun(a.FirstTask, err), nil
+			return notRun(o.FirstTask, err), nil
 		}
 	}
-	d, err := direct.New(direct.Options{
-		Dir: filepath.Join(dir, stateDir), CacheDir: cache, CPUMilli: a.CPUMilli, MemoryMiB: uint64(a.MemoryMiB),
-	})
+	d, err := dispatcher(dir, cache, &o)
 	if err != nil {
 		return dispatch.TaskOutcome{}, err
 	}
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.Start(ctx, a); err != nil {
+	if err := d.Start(ctx, o.Assignment); err != nil {
 		return dispatch.TaskOutcome{}, err
 	}
-	out, err := d.Watch(ctx, a.ID, nil)
+	out, err := d.Watch(ctx, o.ID, nil)
 	if err != nil {
 		return dispatch.TaskOutcome{}, err
 	}
 	return out.Tasks[0], nil
 }
 
-// unpackInputs fills the folder of the inputs, once: a task that Nomad starts again finds it full.
-func unpackInputs(dir string, a dispatch.Assignment) error {
-	if _, err := os.Stat(a.InputsDir); err == nil {
-		return nil
-	}
-	in, err := os.Open(filepath.Join(dir, InputsFile))
+// serve keeps a service up until ctx ends, and writes down how it is at each change. A service that cannot run at all is left to be looked at: what
+// follows from it is not for Nomad to decide.
+func serve(ctx context.Context, dir string, o Order) (err error) {
+	d, err := dispatcher(dir, "", &o)
 	if err != nil {
 		return err
 	}
-	part := a.InputsDir + ".part"
+	defer func() { err = errors.Join(err, d.Close()) }()
+	// A container that Nomad started again begins anew; the log goes on.
+	if err := os.Remove(filepath.Join(dir, ServiceFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := d.Start(ctx, o.Assignment); err != nil {
+		return err
+	}
+	var told error
+	_, err = d.States(ctx, o.ID, func(s dispatch.ServiceState) { told = errors.Join(told, write(filepath.Join(dir, ServiceFile), s)) })
+	if err == nil {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
+	return errors.Join(err, told)
+}
+
+// Prepare brings what a container of another image needs into the allocation's folder: this program, and the inputs. What is wrong with the
+// inputs becomes the task's outcome, and an error so that Nomad does not go on.
+func Prepare(ctx context.Context, args []string, getenv func(string) string) error {
+	o, err := parse(args, getenv)
+	if err != nil {
+		return err
+	}
+	o.Image = nil
+	task, err := o.folder(getenv)
+	if err != nil {
+		return err
+	}
+	shared := getenv(EnvAllocDir)
+	if shared == "" {
+		return fmt.Errorf("%s is not set; this program runs inside a Nomad task only", EnvAllocDir)
+	}
+	if !o.Inputs.IsZero() {
+		if err := unpackInputs(task, shared, o.Assignment); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return errors.Join(err, leave(shared, notRun(o.FirstTask, err)))
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return copyProgram(self, filepath.Join(shared, ProgramFile))
+}
+
+// unpackInputs fills the folder of the inputs below to, once: a task that Nomad starts again finds it full.
+func unpackInputs(from, to string, a dispatch.Assignment) error {
+	dir := filepath.Join(to, InputsDir)
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	in, err := os.Open(filepath.Join(from, InputsFile))
+	if err != nil {
+		return err
+	}
+	part := dir + ".part"
 	err = errors.Join(os.RemoveAll(part), artifact.Unpack(in, part, a.Inputs, artifact.Limits{}), in.Close())
 	if err == nil {
-		err = os.Rename(part, a.InputsDir)
+		err = os.Rename(part, dir)
 	}
 	return err
 }
@@ -140,28 +258,4 @@ func notRun(task uint32, err error) dispatch.TaskOutcome {
 		out.Reason = dispatch.ReasonNode
 	}
 	return out
-}
-
-// leave puts the result, the log and at last the outcome where package nomad looks for them.
-func leave(dir string, out dispatch.TaskOutcome) error {
-	if err := os.MkdirAll(filepath.Join(dir, leftDir), 0o755); err != nil {
-		return err
-	}
-	for _, f := range []struct{ from, to string }{{out.ResultPath, ResultFile}, {out.LogPath, LogFile}} {
-		if f.from == "" {
-			continue
-		}
-		if err := os.Rename(f.from, filepath.Join(dir, f.to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	raw, err := json.Marshal(out)
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(dir, OutcomeFile)
-	if err := os.WriteFile(file+".part", raw, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file+".part", file)
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
 
+func order(a dispatch.Assignment) runner.Order { return runner.Order{Assignment: a} }
+
 func TestArgsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a := dispatch.Assignment{
@@ -25,11 +27,11 @@ func TestArgsRoundTrip(t *testing.T) {
 			Args: rapid.SliceOfN(rapid.String(), 1, 20).Draw(t, "args"), MaxDuration: time.Minute,
 			Env: rapid.MapOfN(rapid.StringN(1, 5, -1), rapid.String(), 1, 5).Draw(t, "env"),
 		}
-		args, err := runner.Args(a)
+		args, err := runner.Args(order(a))
 		require.NoError(t, err)
 		got, err := runner.ParseArgs(args)
 		require.NoError(t, err)
-		require.Equal(t, a, got)
+		require.Equal(t, order(a), got)
 	})
 }
 
@@ -40,7 +42,7 @@ func TestLongArgs(t *testing.T) {
 		x = x*1664525 + 1013904223
 		long[i] = 'a' + byte(x>>24)%26
 	}
-	args, err := runner.Args(dispatch.Assignment{Args: []string{string(long)}})
+	args, err := runner.Args(order(dispatch.Assignment{Args: []string{string(long)}}))
 	require.NoError(t, err)
 	require.Greater(t, len(args), 1)
 	for _, a := range args {
@@ -52,7 +54,7 @@ func TestLongArgs(t *testing.T) {
 }
 
 func TestParseArgsRefuses(t *testing.T) {
-	bomb, err := runner.Args(dispatch.Assignment{Args: []string{strings.Repeat("a", 2<<20)}})
+	bomb, err := runner.Args(order(dispatch.Assignment{Args: []string{strings.Repeat("a", 3<<20)}}))
 	require.NoError(t, err)
 	for name, args := range map[string][]string{"nothing": nil, "no base64": {"$"}, "no archive": {"AAAA"}, "too much": bomb} {
 		_, err := runner.ParseArgs(args)
@@ -69,7 +71,7 @@ func TestRun(t *testing.T) {
 	guest := dispatchtest.BuildGuest(t)
 	a := dispatchtest.Assignment(guest, 4, "exit", "3")
 	a.FirstTask, a.JobTasks = 10, 20
-	args, err := runner.Args(a)
+	args, err := runner.Args(order(a))
 	require.NoError(t, err)
 	for name, refused := range map[string]func(string) string{
 		"no folder": env("", "0"), "no index": env(t.TempDir(), ""), "beyond": env(t.TempDir(), "4"),
@@ -96,7 +98,7 @@ func TestDamagedInputs(t *testing.T) {
 	guest := dispatchtest.BuildGuest(t)
 	a := dispatchtest.Assignment(guest, 1, "exit", "0")
 	a.Inputs, a.InputsDir = artifact.DigestOf([]byte("others")), "/in"
-	args, err := runner.Args(a)
+	args, err := runner.Args(order(a))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, runner.InputsFile), []byte("no archive"), 0o644))
@@ -111,7 +113,7 @@ func TestDamagedInputs(t *testing.T) {
 // TestStopped: a runner that is told to end leaves no outcome.
 func TestStopped(t *testing.T) {
 	guest := dispatchtest.BuildGuest(t)
-	args, err := runner.Args(dispatchtest.Assignment(guest, 1, "spin"))
+	args, err := runner.Args(order(dispatchtest.Assignment(guest, 1, "spin")))
 	require.NoError(t, err)
 	dir := t.TempDir()
 	module, err := os.ReadFile(guest.Path)

@@ -23,6 +23,8 @@ func attack(how string) error {
 		return fillFolder(map[string]string{"tmp": "/tmp", "shm": "/dev/shm", "data": "/data"}[how])
 	case "reach":
 		return reach()
+	case "runner":
+		return attackRunner()
 	default:
 		return fmt.Errorf("unknown attack %q", how)
 	}
@@ -92,6 +94,34 @@ func reach() error {
 		},
 		"privileges":          privileges,
 		"see other processes": processes,
+	}
+	reached := 0
+	for name, try := range tries {
+		if err := try(); err == nil {
+			fmt.Println("reached:", name)
+			reached++
+		}
+	}
+	os.Exit(reached)
+	return nil
+}
+
+// attackRunner tries to get at what a runner in the same container tells; its exit code is how often it did.
+func attackRunner() error {
+	tries := map[string]func() error{
+		"end the first process":    func() error { return syscall.Kill(1, syscall.SIGKILL) },
+		"write to its memory":      func() error { return os.WriteFile("/proc/1/mem", []byte{0}, 0) },
+		"trace it":                 func() error { return syscall.PtraceAttach(1) },
+		"read its variables":       func() error { return readByte("/proc/1/environ") },
+		"list the allocation":      func() error { _, err := os.ReadDir("/alloc"); return err },
+		"write an outcome":         func() error { return os.WriteFile("/alloc/fog/outcome.json", []byte("{}"), 0o600) },
+		"move what it writes":      func() error { return os.Rename("/alloc/fog", "/alloc/x") },
+		"write into the task's":    func() error { return os.WriteFile("/local/x", nil, 0o600) },
+		"write into the secrets":   func() error { return os.WriteFile("/secrets/x", nil, 0o600) },
+		"exchange its program":     func() error { return os.Remove("/alloc/fog-runner") },
+		"make the folder its own":  func() error { return os.Chmod("/alloc", 0o777) },
+		"make itself less killed":  func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("-500"), 0) },
+		"become the first's group": func() error { return syscall.Setgid(0) },
 	}
 	reached := 0
 	for name, try := range tries {

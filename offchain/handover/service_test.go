@@ -1,4 +1,4 @@
-package agent
+package handover_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/link"
 )
 
@@ -27,6 +28,6 @@ func TestStatesOfServices(t *testing.T) {
 		{dispatch.ServiceStopped, dispatch.ReasonNode, link.ProgressDown},
 		{dispatch.ServiceStopped, dispatch.ReasonStopped, link.ProgressDown},
 	} {
-		require.Equal(t, c.want, stateOf(dispatch.ServiceState{Phase: c.phase, Reason: c.reason}), "%s %s", c.phase, c.reason)
+		require.Equal(t, c.want, handover.Progress(dispatch.ServiceState{Phase: c.phase, Reason: c.reason}), "%s %s", c.phase, c.reason)
 	}
 }

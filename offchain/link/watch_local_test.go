@@ -1,0 +1,45 @@
+package link
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestOracleShowsItself: what no agent shows comes from the oracle, to the owner and nobody else, and who cannot show it sends the owner on.
+func TestOracleShowsItself(t *testing.T) {
+	w := newWatchWorld(t, "of the agent\n")
+	own := newShower("of the oracle\n")
+	own.over = true
+	local := Local{Served: true, Source: own}
+	w.server.opts.Local = func(_ context.Context, task TaskRef) (Local, error) {
+		require.Equal(t, TaskRef{JobID: "job1a", Slice: 2, Attempt: 3, Task: 4}, task)
+		return local, nil
+	}
+	stranger := w.watcher(func(Piece) error { t.Error("it was shown"); return nil })
+	stranger.Owner = newAccountKey(2)
+	require.ErrorIs(t, stranger.Watch(watchContext(t), w.oracle), ErrMayNotWatch)
+
+	var text bytes.Buffer
+	require.NoError(t, w.watcher(func(p Piece) error { text.Write(p.Log); return nil }).Watch(watchContext(t), w.oracle))
+	require.Equal(t, "of the oracle\n", text.String())
+	figures := w.watcher(func(p Piece) error {
+		require.NotNil(t, p.Stats)
+		return nil
+	})
+	figures.Kind = WatchStats
+	require.NoError(t, figures.Watch(watchContext(t), w.oracle))
+	require.Empty(t, w.shows.asked, "the agent was not asked")
+
+	local.Source, w.server.opts.Absence = nil, time.Millisecond
+	require.ErrorContains(t, stranger.Watch(watchContext(t), w.oracle), "only the owner")
+	require.ErrorContains(t, w.watcher(func(Piece) error { return nil }).Watch(watchContext(t), w.oracle), "ask another one")
+	local.Served = false
+	text.Reset()
+	w.shows.over = true
+	require.NoError(t, w.watcher(func(p Piece) error { text.Write(p.Log); return nil }).Watch(watchContext(t), w.oracle))
+	require.Equal(t, "of the agent\n", text.String())
+}

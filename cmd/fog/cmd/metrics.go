@@ -9,25 +9,24 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/foggrid/fogd/offchain/secrets"
 )
 
-// serveMetrics serves what a store tells of itself until ctx ends; nothing else is exported.
-func (a *app) serveMetrics(ctx context.Context, address string, store secrets.Store) error {
+// serveMetrics answers /metrics with what the collectors tell, and nothing else, until ctx ends. flag names the address's.
+func (a *app) serveMetrics(ctx context.Context, flag, address string, collectors ...prometheus.Collector) error {
 	registry := prometheus.NewRegistry()
-	if collector, ok := store.(prometheus.Collector); ok {
-		if err := registry.Register(collector); err != nil {
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil {
 			return err
 		}
 	}
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
-		return hint(err, "choose another --metrics")
+		return hint(err, "choose another "+flag+"; port 0 takes a free one")
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	a.log.Info("serving metrics", "url", "http://"+lis.Addr().String()+"/metrics")
 	context.AfterFunc(ctx, func() {
 		if err := server.Close(); err != nil {
 			a.log.Warn("cannot close the metrics", "error", err)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -101,7 +102,11 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 		return err
 	}
 	if f.metrics != "" {
-		if err := a.serveMetrics(ctx, f.metrics, store); err != nil {
+		var collectors []prometheus.Collector
+		if c, ok := store.(prometheus.Collector); ok {
+			collectors = append(collectors, c)
+		}
+		if err := a.serveMetrics(ctx, "--metrics", f.metrics, collectors...); err != nil {
 			return err
 		}
 	}

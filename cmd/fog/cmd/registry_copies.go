@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/foggrid/fogd/offchain/artifact"
@@ -63,35 +59,6 @@ func (f *copyFlags) open() ([]copies.Store, error) {
 // keep mirrors and scrubs until the context ends.
 func (f *copyFlags) keep(ctx context.Context, r *registry.Registry) {
 	r.Keep(ctx, f.scrubInterval, registry.ScrubOptions{BytesPerSecond: f.scrubRate << 20, Copies: f.scrubCopies})
-}
-
-// serveMetrics answers /metrics until the context ends.
-func (a *app) serveMetrics(ctx context.Context, listen string, collectors ...prometheus.Collector) error {
-	reg := prometheus.NewRegistry()
-	for _, c := range collectors {
-		if err := reg.Register(c); err != nil {
-			return err
-		}
-	}
-	lis, err := net.Listen("tcp", listen)
-	if err != nil {
-		return hint(err, "choose another --metrics-listen; port 0 takes a free one")
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	a.log.Info("serving metrics", "url", "http://"+lis.Addr().String()+"/metrics")
-	go func() {
-		if err := server.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
-			a.log.Error("metrics are no longer served", "error", err)
-		}
-	}()
-	context.AfterFunc(ctx, func() {
-		if err := server.Close(); err != nil {
-			a.log.Warn("metrics do not end in order", "error", err)
-		}
-	})
-	return nil
 }
 
 func newRegistryRestoreCmd(a *app) *cobra.Command {

@@ -1416,7 +1416,7 @@ type Node struct {
 	// benchmark_start is the Unix second at which the oracles begin with the CPU of all nodes that the owner has under benchmark; zero if the open
 	// benchmark is of this node alone.
 	BenchmarkStart int64 `protobuf:"varint,50,opt,name=benchmark_start,json=benchmarkStart,proto3" json:"benchmark_start,omitempty"`
-	// below_time is the Unix second of the last benchmark that fell below what is asked, as long as benchmark_tries counts.
+	// below_time is the Unix second of the last joint benchmark that fell below what is asked; for a day passing does not reset benchmark_tries.
 	BelowTime int64 `protobuf:"varint,51,opt,name=below_time,json=belowTime,proto3" json:"below_time,omitempty"`
 }
 

@@ -21,7 +21,7 @@ func (a *app) serveMetrics(ctx context.Context, flag, address string, collectors
 	}
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
-		return hint(err, "choose another "+flag+"; port 0 takes a free one")
+		return hint(err, "choose another %s; port 0 takes a free one", flag)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -75,7 +75,9 @@ func (t *attempt) runTasks(ctx context.Context, g *gate, e engines, logLimit int
 func (t *attempt) runOne(ctx context.Context, p program, r run, g *gpus) {
 	var err error
 	if r.gpus, err = g.take(ctx, t.assignment, r.task); err != nil {
-		t.failAll(ctx, []uint32{r.task}, err)
+		if !errors.Is(context.Cause(ctx), errAbandoned) {
+			t.failEach([]uint32{r.task}, err)
+		}
 		return
 	}
 	out, err := r.execute(ctx, p)
@@ -119,6 +121,11 @@ func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) error 
 	if errors.Is(context.Cause(ctx), errAbandoned) {
 		return dispatch.ErrClosed
 	}
+	t.failEach(tasks, err)
+	return nil
+}
+
+func (t *attempt) failEach(tasks []uint32, err error) {
 	var f *dispatch.Failure
 	if !errors.As(err, &f) {
 		f = dispatch.NodeFailure("start the task", err)
@@ -127,7 +134,6 @@ func (t *attempt) failAll(ctx context.Context, tasks []uint32, err error) error 
 		r := run{assignment: t.assignment, task: task, dir: taskDir(t.dir, task)}
 		t.finish(r.dir, r.notRun(f))
 	}
-	return nil
 }
 
 // notRun is the outcome of a task that never started; it has an empty log and an empty result.

@@ -110,6 +110,7 @@ func (l *liar) lie(ctx context.Context, round oracletypes.Round) (oracletypes.Vo
 		const fast = 1 << 40
 		vote.Body, err = (&nodestypes.BenchmarkObservation{Measured: nodestypes.Benchmark{
 			CpuSingle: fast, CpuAll: fast, MemoryMib: fast, MemoryBandwidth: fast, DiskRead: fast, StorageMib: fast, RttUs: 1,
+			BandwidthKbit: fast,
 		}}).Marshal()
 		return vote, err
 	case oracletypes.KindLiveness:

@@ -115,14 +115,19 @@ func TestOwnersRunCommands(t *testing.T) {
 	require.Equal(t, fmt.Sprintf("%x", []byte(ownerKey.PubKey().Address())), ended.Owner)
 
 	// The agent's events tell of the command to the owner.
-	events := watchOf(testJob, link.WatchEvents)
-	events.Once = true
-	text := ""
-	events.Piece = func(piece link.Piece) error { text += string(piece.Log); return nil }
-	require.NoError(t, w.developer().Follow(t.Context(), events))
-	for _, e := range []string{`"event":"assigned"`, `"event":"pulled"`, `"event":"began"`, `"event":"exec"`} {
-		require.Contains(t, text, e)
-	}
+	eventually(t, "the owner to be told what happened", func() bool {
+		events, text := watchOf(testJob, link.WatchEvents), ""
+		events.Once = true
+		events.Piece = func(piece link.Piece) error { text += string(piece.Log); return nil }
+		require.NoError(t, w.developer().Follow(t.Context(), events))
+		told := 0
+		for _, e := range []string{`"event":"assigned"`, `"event":"pulled"`, `"event":"began"`, `"event":"exec"`} {
+			if strings.Contains(text, e) {
+				told++
+			}
+		}
+		return told == 4
+	})
 
 	// This agent runs no commands: it was not started so.
 	_, err = w.developer().Exec(t.Context(), jobclient.Command{

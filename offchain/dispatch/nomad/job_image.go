@@ -61,6 +61,9 @@ func prepareTask(a dispatch.Assignment, m Machine, c Content, image Image, args 
 	return task
 }
 
+// gpuDevice is what Nomad's plugin for NVIDIA calls a GPU.
+const gpuDevice = "nvidia/gpu"
+
 // imageTask is a container of the job's image with the runner as its first process.
 func imageTask(a dispatch.Assignment, m Machine, c Content, args []string) *api.Task {
 	config := hardened(c.Image.Ref, c.Image.Username, c.Image.Password)
@@ -72,8 +75,12 @@ func imageTask(a dispatch.Assignment, m Machine, c Content, args []string) *api.
 	if a.Service != nil {
 		timeout = serviceStop
 	}
+	resources := m.resources(a)
+	if a.GPUs > 0 { // of the model that the chain has matched the node by
+		resources.Devices = []*api.RequestedDevice{{Name: gpuDevice, Count: new(uint64(a.GPUs))}}
+	}
 	return &api.Task{
-		Name: taskName, Driver: "docker", User: insideUser, Config: config, Resources: m.resources(a),
+		Name: taskName, Driver: "docker", User: insideUser, Config: config, Resources: resources,
 		KillTimeout: &timeout, KillSignal: "SIGTERM", LogConfig: noLog(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -120,4 +121,22 @@ func TestJobIDsDiffer(t *testing.T) {
 			seen[job] = true
 		}
 	}
+}
+
+// A task's GPUs are asked for by its container, and not by the one that fetches.
+func TestJobAsksForGPUs(t *testing.T) {
+	a, content := goldenService()
+	a.GPUs = 2
+	job, err := nomad.Job(a, nomad.Placement{Node: "node1golden"}, nomad.Machine{MHz: 10_000, Cores: 4, MemoryMiB: 8192}, content, nomad.Image{})
+	require.NoError(t, err)
+	var asked []string
+	for _, task := range job.TaskGroups[0].Tasks {
+		for _, d := range task.Resources.Devices {
+			asked = append(asked, fmt.Sprint(task.Name, " ", d.Name, " ", *d.Count))
+		}
+	}
+	require.Equal(t, []string{"run nvidia/gpu 2"}, asked)
+	var hcl bytes.Buffer
+	require.NoError(t, nomad.WriteHCL(&hcl, job))
+	require.Regexp(t, `device "nvidia/gpu" \{\s+count += 2\s+\}`, hcl.String())
 }

@@ -64,12 +64,14 @@ func TestBoundsHold(t *testing.T) {
 				better(&n)
 				require.False(t, block.holds(&n))
 			}
-			lower, latency, ok := w.lower(&block)
+			lower, ok := w.cheapest(&block)
 			require.True(t, ok)
+			latency := w.latencyOf(&block)
+			lower += latency
 			super := nothing
 			super.merge(&block)
-			above, _, _ := w.lower(&super)
-			require.Equal(t, lower, above)
+			above, _ := w.cheapest(&super)
+			require.Equal(t, lower, above+latency)
 			for i := range nodes {
 				h := &nodes[i].hot
 				rtt := h.rtt

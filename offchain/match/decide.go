@@ -7,6 +7,8 @@ type search struct {
 	e    *Engine
 	q    *Query
 	w    weights
+	want demand
+	heap []entry
 	most int    // how many choices to keep
 	ties uint64 // key of the order of equal losses
 	d    *Decision

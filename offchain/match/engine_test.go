@@ -228,5 +228,37 @@ func (e *Engine) checkBounds(t require.TestingT) {
 				require.Equal(t, o.blocks[b].odds, before.odds, "tight")
 			}
 		}
+		o.checkEnvelopes(t)
+	}
+}
+
+// checkEnvelopes requires that an envelope that counts is what would be found now.
+func (o *sequence) checkEnvelopes(t require.TestingT) {
+	for b := range o.blocks {
+		if o.known(b) {
+			before := o.envelopes[b]
+			o.outline(b)
+			require.Equal(t, o.envelopes[b], before)
+		}
+	}
+	for s, u := range o.upkeep {
+		if u.apart == every {
+			continue
+		}
+		var least envelope
+		least.clear()
+		for i := range superSize {
+			if b := s*superSize + i; u.apart>>i&1 == 0 && b < len(o.blocks) {
+				require.True(t, o.known(b), "what a super-block counts has not changed")
+				least.merge(&o.envelopes[b])
+			}
+		}
+		for l := range least {
+			for m := range least[l] {
+				for i, v := range least[l][m] {
+					require.LessOrEqual(t, o.around[s][l][m][i], v)
+				}
+			}
+		}
 	}
 }

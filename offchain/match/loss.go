@@ -161,8 +161,13 @@ func (w *weights) runCost(rates *[priced]uint64) uint64 {
 func (w *weights) leastCost(m *[mixes]uint64) uint64 {
 	sum := upper(w.parts[0].weight, m[w.parts[0].mix]) + upper(w.parts[1].weight, m[w.parts[1].mix])
 	sum -= min(sum, 2)
+	return sum + w.rareCost(m)
+}
+
+// rareCost is what storage and GPUs add to a bound.
+func (w *weights) rareCost(m *[mixes]uint64) (sum uint64) {
 	if w.run[colStorage] != 0 {
-		sum += upper(w.run[colStorage], m[mixStorage])
+		sum = upper(w.run[colStorage], m[mixStorage])
 	}
 	if w.run[colGPU] != 0 {
 		sum += upper(w.run[colGPU], m[mixGPU])

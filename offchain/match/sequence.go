@@ -17,16 +17,20 @@ const (
 // sequence holds the nodes in one order, cut into blocks of 128 places and super-blocks of 64 blocks, each with the best
 // of each column of its nodes.
 type sequence struct {
-	slots  []slot
-	blocks []bound
-	supers []bound
-	which  int      // the order, as in record.at
-	behind []Ref    // nodes that changed since
-	starts []uint64 // the least key of each sorted block when the sequence was built
-	vacant []uint8  // empty places of each sorted block
-	loose  int      // nodes behind the sorted blocks
-	stale  int      // nodes whose key rose and that stayed where they were
-	empty  []uint32 // places behind the sorted blocks that were left
+	slots     []slot
+	blocks    []bound
+	supers    []bound
+	envelopes []envelope // of blocks
+	around    []envelope // of super-blocks
+	upkeep    []upkeep
+	rho       int      // of the envelopes
+	which     int      // the order, as in record.at
+	behind    []Ref    // nodes that changed since
+	starts    []uint64 // the least key of each sorted block when the sequence was built
+	vacant    []uint8  // empty places of each sorted block
+	loose     int      // nodes behind the sorted blocks
+	stale     int      // nodes whose key rose and that stayed where they were
+	empty     []uint32 // places behind the sorted blocks that were left
 }
 
 // slot is what a decision reads of every node of a block: half a cache line. A column array each would be read a little
@@ -59,7 +63,10 @@ func (o *sequence) build(all []record, nodes []keyed) {
 		all[r].waits &^= 1 << o.which
 	}
 	slices.SortFunc(nodes, func(a, b keyed) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.ref, b.ref)) })
-	*o = sequence{which: o.which, slots: o.slots[:0], behind: o.behind[:0]}
+	*o = sequence{which: o.which, slots: o.slots[:0], behind: o.behind[:0], envelopes: o.envelopes[:0], around: o.around[:0]}
+	if len(nodes) > 0 {
+		o.rho = rhoOf(&all[nodes[len(nodes)/2].ref].hot)
+	}
 	for from := 0; from < len(nodes); from += filled {
 		part := nodes[from:min(from+filled, len(nodes))]
 		o.starts = append(o.starts, part[0].key)
@@ -85,6 +92,7 @@ func (o *sequence) grow() uint32 {
 	}
 	if len(o.blocks)%superSize == 0 {
 		o.supers = append(o.supers, nothing)
+		o.upkeep = append(o.upkeep, upkeep{unknown: every, apart: every})
 	}
 	o.blocks = append(o.blocks, nothing)
 	return at
@@ -111,7 +119,9 @@ func (o *sequence) insert(r Ref, n *record) {
 	}
 	o.write(at, r, n)
 	b := int(at / blockSize)
-	if block := &o.blocks[b]; !block.holds(n) {
+	block := &o.blocks[b]
+	o.changed(b)
+	if !block.holds(n) {
 		block.take(n)
 		o.supers[b/superSize].take(n)
 	}
@@ -156,6 +166,7 @@ func (o *sequence) remove(n *record) {
 	at := n.at[o.which]
 	block := &o.blocks[at/blockSize]
 	block.slack, block.vague = block.slack || block.loses(&o.slots[at], &vacancy), true
+	o.changed(int(at / blockSize))
 	o.slots[at], n.at[o.which] = vacancy, nowhere
 	if b := int(at / blockSize); b < len(o.starts) {
 		o.vacant[b]++

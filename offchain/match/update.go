@@ -47,6 +47,7 @@ func (o *sequence) change(r Ref, n *record) {
 		}
 	}
 	block := &o.blocks[b]
+	o.changed(b)
 	block.slack = block.slack || block.loses(old, &now)
 	if !block.vague {
 		block.vague = true // what a slot does not tell may have got worse

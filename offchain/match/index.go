@@ -146,8 +146,8 @@ func (x *index) changed(nodes []record, r Ref) {
 	}
 }
 
-// nearFirst reports whether distances tell nodes apart better than costs do: where λ·range is more than four times what
-// lies between a cheap node and the middle one.
+// nearFirst reports whether distances tell nodes apart: where λ·range is more than a sixteenth of what lies between a cheap node
+// and the middle one. Within a tile the nodes lie by cost, so that little is lost where costs tell more.
 func (x *index) nearFirst(w *weights) bool {
 	if !w.placed || w.latency == 0 {
 		return false

@@ -18,6 +18,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/adr36"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/gateway/store"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -194,7 +195,7 @@ func (s *Server) serveLogin(w http.ResponseWriter, req *http.Request, who caller
 // loginFailed notes a login that failed and slows those down who try on.
 func (s *Server) loginFailed(who caller, subject string, err error) error {
 	var down *problem
-	if errors.As(err, &down) || errors.Is(err, chain.ErrUnavailable) {
+	if errors.As(err, &down) || errors.Is(err, chain.ErrUnavailable) || errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	if wait := s.wrong.take(who.key); wait > 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/gateway/store"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/registry/client"
 )
@@ -74,6 +75,7 @@ func explain(err error) *problem {
 		{chain.ErrNotFound, http.StatusNotFound, "not_found"}, {client.ErrNotFound, http.StatusNotFound, "not_found"},
 		{credential.ErrNotFound, http.StatusNotFound, "not_found"}, {access.ErrInvalid, http.StatusBadRequest, "invalid_policy"},
 		{client.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"}, {chain.ErrUnavailable, http.StatusServiceUnavailable, "no_chain"},
+		{store.ErrUnavailable, http.StatusServiceUnavailable, "no_database"},
 	} {
 		if errors.Is(err, c.when) {
 			p = &problem{status: c.status, code: c.code, detail: err.Error()}
@@ -83,6 +85,8 @@ func explain(err error) *problem {
 	var mismatch *jobclient.MismatchError
 	switch {
 	case errors.As(err, &p):
+	case p != nil && p.code == "no_database": // nothing of where it is
+		p.detail = "the gateway's database does not answer; try again later"
 	case p != nil && errors.As(err, &query): // no names of methods
 		p.detail = map[string]string{"not_found": "there is no such thing on this chain", "no_chain": "the chain does not answer; try again later"}[p.code]
 	case p != nil:
@@ -113,6 +117,9 @@ func (s *Server) fail(w http.ResponseWriter, req *http.Request, err error) {
 		}
 		s.cfg.Log.Error("request failed", "method", req.Method, "path", req.URL.Path, "error", err)
 		p = &problem{status: http.StatusInternalServerError, code: "internal", detail: "the gateway failed; its operator finds more in its log"}
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		s.cfg.Log.Error("the database does not answer", "error", err)
 	}
 	if p.wait > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(int64(p.wait/time.Second)+1, 10))

@@ -33,6 +33,8 @@ type Config struct {
 	Operators    []string
 	DefaultRoles []string
 	Chain        jobclient.Chain
+	// Store keeps tokens, grants and the versions of policies; it is closed by who opened it, after the gateway. Nil: a file in Dir.
+	Store store.Store
 	// RegistryURL is a registry that takes this gateway's tokens for RegistryService. Empty: the gateway serves one itself below /v2/, with
 	// its content in RegistryDir and QuotaBytes for each developer (0: no limit).
 	RegistryURL     string
@@ -100,6 +102,7 @@ func (c *Config) setDefaults() {
 type Server struct {
 	cfg        Config
 	store      store.Store
+	file       *store.Bolt // the store, if New opened it
 	audit      *audit.Log
 	book       *credential.Book
 	rules      *Rules
@@ -141,9 +144,13 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	db, err := store.Open(StorePath(cfg.Dir), false)
-	if err != nil {
-		return nil, err
+	db := cfg.Store
+	if db == nil {
+		file, err := store.Open(StorePath(cfg.Dir), false)
+		if err != nil {
+			return nil, err
+		}
+		s.file, db = file, file
 	}
 	s.store, s.book = db, credential.NewBook(db, cfg.Now)
 	if s.audit, err = audit.Open(AuditPath(cfg.Dir), cfg.Now); err != nil {
@@ -255,8 +262,8 @@ func (s *Server) Close() error {
 	if s.audit != nil {
 		errs = append(errs, s.audit.Close())
 	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
+	if s.file != nil {
+		errs = append(errs, s.file.Close())
 	}
 	return errors.Join(errs...)
 }

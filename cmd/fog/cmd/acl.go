@@ -24,10 +24,11 @@ import (
 
 // aclFlags of `fog acl check`.
 type aclFlags struct {
-	data, policy, token, address, node, kind string
-	roles                                    []string
-	verb, path, owner                        string
-	assigned                                 bool
+	kept                               gatewayStore
+	policy, token, address, node, kind string
+	roles                              []string
+	verb, path, owner                  string
+	assigned                           bool
 }
 
 const aclCheckHelp = `Ask the policies about one request, without sending it. It works offline, on the folder of a gateway that is stopped (--data), or on a file of
@@ -46,7 +47,7 @@ func newACLCmd(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.checkACL(cmd.Context(), f) },
 	}
 	fs := check.Flags()
-	fs.StringVar(&f.data, "data", "", "the gateway's folder (default: gateway in the home)")
+	f.kept.add(fs, "the gateway's folder (default: gateway in the home)")
 	fs.StringVar(&f.policy, "policy", "", "file of policies, in place of the gateway's")
 	fs.StringVar(&f.token, "token", "", "id or text of a token")
 	fs.StringVar(&f.address, "address", "", "address, in place of a token")
@@ -122,26 +123,24 @@ func (a *app) decide(ctx context.Context, f aclFlags, r access.Request) (d acces
 		}
 		return p.Decide(r), nil
 	}
-	dir := a.gatewayDir(f.data)
-	s, err := store.Open(gateway.StorePath(dir), true)
+	err = f.kept.with(ctx, a, false, func(s store.Store) error {
+		rules, err := gateway.OpenRules(ctx, gateway.PoliciesDir(a.gatewayDir(f.kept.data)), s, time.Now)
+		if err != nil {
+			return err
+		}
+		if f.token != "" {
+			if r.Subject, err = subjectOf(ctx, s, f.token); err != nil {
+				return err
+			}
+		}
+		policies, _ := rules.Current()
+		d = policies.Decide(r)
+		return nil
+	})
 	if errors.Is(err, store.ErrInUse) && a.profile.Gateway != "" && f.address == "" && f.node == "" {
 		return a.askACL(ctx, f)
 	}
-	if err != nil {
-		return d, hint(err, "name the gateway's folder with --data, or a file of policies with --policy")
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	rules, err := gateway.OpenRules(ctx, gateway.PoliciesDir(dir), s, time.Now)
-	if err != nil {
-		return d, err
-	}
-	if f.token != "" {
-		if r.Subject, err = subjectOf(ctx, s, f.token); err != nil {
-			return d, err
-		}
-	}
-	policies, _ := rules.Current()
-	return policies.Decide(r), nil
+	return d, err
 }
 
 // subjectOf is who a token stands for. Roles that were granted and taken away since are not known to be gone without the gateway's flags, so

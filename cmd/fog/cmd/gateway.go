@@ -20,7 +20,8 @@ import (
 
 // gatewayFlags of `fog gateway run`.
 type gatewayFlags struct {
-	listen, url, data  string
+	listen, url        string
+	kept               gatewayStore
 	operators          []string
 	roles              []string
 	external           bool
@@ -48,7 +49,7 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs := run.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "host:port to listen on; port 0 takes a free one")
 	fs.StringVar(&f.url, "url", "", "where clients reach the gateway, such as https://grid.example (default: http and the address listened on)")
-	fs.StringVar(&f.data, "data", "", "folder of tokens, policies, keys and the audit log (default: gateway in the home)")
+	f.kept.add(fs, "folder of tokens, policies, keys and the audit log (default: gateway in the home)")
 	fs.StringSliceVar(&f.operators, "operator", nil, "address with the role operator; may be repeated")
 	fs.StringSliceVar(&f.roles, "default-role", []string{access.Developer, access.Provider}, "role that every wallet has; may be repeated")
 	fs.BoolVar(&f.external, "external-registry", false, "issue tokens for the registry of --registry in place of serving one")
@@ -87,7 +88,7 @@ func (a *app) gatewayDir(data string) string {
 
 func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	cfg := gateway.Config{
-		Dir: a.gatewayDir(f.data), URL: strings.TrimSuffix(f.url, "/"), Operators: f.operators, DefaultRoles: f.roles, RegistryService: f.service,
+		Dir: a.gatewayDir(f.kept.data), URL: strings.TrimSuffix(f.url, "/"), Operators: f.operators, DefaultRoles: f.roles, RegistryService: f.service,
 		RegistryDir: f.content, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
 		PerToken: gateway.Rate{PerSecond: f.perToken, Burst: burst(4 * f.perToken)}, PerAddress: gateway.Rate{PerSecond: f.perAddr, Burst: burst(5 * f.perAddr)},
 	}
@@ -125,7 +126,7 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 
 func burst(n float64) int { return int(min(max(n, 1), 1e6)) }
 
-func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
+func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 	cfg, err := f.config(a)
 	if err != nil {
 		return err
@@ -135,6 +136,10 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
 		return err
 	}
 	cfg.Chain = client
+	user, err := f.kept.user(a)
+	if err != nil {
+		return err
+	}
 	for _, operator := range f.operators {
 		if _, err := client.Codec().Accounts().StringToBytes(operator); err != nil {
 			return usagef("--operator %q: %w", operator, err)
@@ -147,6 +152,20 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
 	if cfg.URL == "" {
 		cfg.URL = "http://" + lis.Addr().String()
 	}
+	return user.during(ctx, func(ctx context.Context) (err error) {
+		db, err := f.kept.openDatabase(ctx, user)
+		if err != nil {
+			return errors.Join(err, lis.Close())
+		}
+		if db != nil {
+			defer func() { err = errors.Join(err, db.Close()) }()
+			cfg.Store = db
+		}
+		return a.serveGateway(ctx, cfg, lis)
+	})
+}
+
+func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, lis net.Listener) (err error) {
 	server, err := gateway.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, lis.Close())

@@ -234,7 +234,7 @@ func newGatewayPolicyCmd(a *app) *cobra.Command {
 }
 
 func newPolicyResetCmd(a *app) *cobra.Command {
-	var data string
+	var kept gatewayStore
 	reset := &cobra.Command{
 		Use: "reset [FILE]", Short: "Write policies while the gateway is stopped: those out of the box, or a file", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -244,23 +244,16 @@ func newPolicyResetCmd(a *app) *cobra.Command {
 					return err
 				}
 			}
-			dir := a.gatewayDir(data)
-			if _, err := os.Stat(gateway.StorePath(dir)); err != nil {
-				return hint(err, "name the gateway's folder with --data")
-			}
-			s, err := store.Open(gateway.StorePath(dir), false)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			version, err := gateway.ResetRules(cmd.Context(), gateway.PoliciesDir(dir), s, text, time.Now)
-			if err != nil {
-				return err
-			}
-			return a.printVersion(version)
+			return kept.with(cmd.Context(), a, true, func(s store.Store) error {
+				version, err := gateway.ResetRules(cmd.Context(), gateway.PoliciesDir(a.gatewayDir(kept.data)), s, text, time.Now)
+				if err != nil {
+					return err
+				}
+				return a.printVersion(version)
+			})
 		},
 	}
-	reset.Flags().StringVar(&data, "data", "", "the gateway's folder (default: gateway in the home)")
+	kept.add(reset.Flags(), "the gateway's folder (default: gateway in the home)")
 	return reset
 }
 

@@ -1,5 +1,5 @@
 // Package store is where the gateway keeps what it must not forget: hashes of tokens, grants of roles, versions of policies. Store is the
-// one interface; Bolt keeps it in a file, for one process at a time. storetest is what every implementation must pass.
+// one interface; Bolt keeps it in a file, Postgres in a database, both for one process at a time. storetest is what every implementation must pass.
 package store
 
 import (
@@ -17,8 +17,8 @@ var (
 	ErrNotFound = errors.New("nothing is kept under this key")
 	// ErrExists is a key that is taken.
 	ErrExists = errors.New("something is kept under this key")
-	// ErrInUse is a file that another process has open.
-	ErrInUse = errors.New("another process has this file open: a gateway that runs; ask it, or stop it")
+	// ErrInUse is a file or a database that another process has.
+	ErrInUse = errors.New("another process has it: a gateway that runs; ask that, or stop it")
 )
 
 // Store keeps values under keys in tables. Each call is atomic and, once it returns without an error, lasting.

@@ -49,6 +49,7 @@ func TestGatewayScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "json": checkJSON, "module": writeModule, "freeport": freePort, "dial": dial, "take": take,
+			"awaitpage": awaitPage,
 		},
 	})
 }

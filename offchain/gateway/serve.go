@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,13 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
 	defer flush.Stop()
 	defer sweep.Stop()
+	if s.registry != nil {
+		keep, stop := context.WithCancel(ctx)
+		var keeping sync.WaitGroup
+		keeping.Go(func() { s.registry.Keep(keep, s.cfg.ScrubInterval, s.cfg.Scrub) })
+		defer keeping.Wait()
+		defer stop()
+	}
 	var collect <-chan time.Time
 	if s.registry != nil && s.cfg.GCInterval > 0 {
 		ticker := time.NewTicker(s.cfg.GCInterval)

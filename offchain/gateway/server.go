@@ -21,6 +21,7 @@ import (
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/auth"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/registry/copies"
 )
 
 // Config of a gateway.
@@ -43,6 +44,10 @@ type Config struct {
 	QuotaBytes      int64
 	// GCInterval is how often the registry's garbage is collected (0: never), GCAge how long content stays that no open job needs.
 	GCInterval, GCAge time.Duration
+	// Copies keep what the embedded registry holds; all of it is read and compared each ScrubInterval (0: never).
+	Copies        []copies.Store
+	ScrubInterval time.Duration
+	Scrub         registry.ScrubOptions
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
@@ -70,6 +75,9 @@ func AuditPath(dir string) string { return filepath.Join(dir, fileAudit) }
 // PoliciesDir is the folder of the versions of the policies.
 func PoliciesDir(dir string) string { return filepath.Join(dir, dirPolicies) }
 
+// KeepContent is how long inputs and results stay by default when no open job needs them.
+const KeepContent = 30 * 24 * time.Hour
+
 func (c *Config) setDefaults() {
 	if c.SessionLife <= 0 {
 		c.SessionLife = time.Hour
@@ -88,7 +96,7 @@ func (c *Config) setDefaults() {
 		c.DefaultRoles = []string{access.Developer, access.Provider}
 	}
 	if c.GCAge <= 0 {
-		c.GCAge = 7 * 24 * time.Hour
+		c.GCAge = KeepContent
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -189,6 +197,7 @@ func (s *Server) openRegistry() (*client.Client, error) {
 	}
 	s.registry, err = registry.Open(s.cfg.RegistryDir, registry.Options{
 		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now, MaxUploads: uploadsAll, MaxUploadsEach: uploadsEach,
+		Copies: s.cfg.Copies,
 	})
 	if err != nil {
 		return nil, err
@@ -243,6 +252,9 @@ func (t selfTokens) RegistryToken(_ context.Context, _ string, scopes []string) 
 	text, claims, err := t.issuer.Issue(IssuerName, wanted, false, time.Time{})
 	return text, time.Unix(claims.Expires, 0), err
 }
+
+// Registry is the embedded one, nil if there is another.
+func (s *Server) Registry() *registry.Registry { return s.registry }
 
 // TokenCertificate is the file that an external registry needs to know this gateway's tokens.
 func (s *Server) TokenCertificate() string { return auth.CertPath(s.cfg.Dir) }

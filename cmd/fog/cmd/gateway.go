@@ -20,11 +20,12 @@ import (
 
 // gatewayFlags of `fog gateway run`.
 type gatewayFlags struct {
-	listen, url        string
-	kept               gatewayStore
-	operators          []string
-	roles              []string
-	external           bool
+	listen, url string
+	kept        gatewayStore
+	operators   []string
+	roles       []string
+	external    bool
+	copyFlags
 	service, content   string
 	quota              string
 	gc, gcAge, session time.Duration
@@ -57,7 +58,8 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.StringVar(&f.content, "registry-data", "", "folder of the registry's content (default: registry in the gateway's folder)")
 	fs.StringVar(&f.quota, "quota", "10GiB", "what each developer may hold in the embedded registry; 0: no limit")
 	fs.DurationVar(&f.gc, "gc-interval", time.Hour, "how often the embedded registry removes what no open job needs; 0: never")
-	fs.DurationVar(&f.gcAge, "gc-age", 7*24*time.Hour, "how long such content, and results of closed jobs, stay")
+	fs.DurationVar(&f.gcAge, "gc-age", gateway.KeepContent, "how long such content, and results of closed jobs, stay")
+	f.copyFlags.register(run)
 	fs.DurationVar(&f.session, "session", time.Hour, "how long a login lasts")
 	fs.Float64Var(&f.perToken, "rate-token", 50, "requests a second of one token")
 	fs.Float64Var(&f.perAddr, "rate-address", 200, "requests a second from one address")
@@ -90,6 +92,7 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	cfg := gateway.Config{
 		Dir: a.gatewayDir(f.kept.data), URL: strings.TrimSuffix(f.url, "/"), Operators: f.operators, DefaultRoles: f.roles, RegistryService: f.service,
 		RegistryDir: f.content, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
+		ScrubInterval: f.scrubInterval, Scrub: f.scrub(),
 		PerToken: gateway.Rate{PerSecond: f.perToken, Burst: burst(4 * f.perToken)}, PerAddress: gateway.Rate{PerSecond: f.perAddr, Burst: burst(5 * f.perAddr)},
 	}
 	if f.perToken <= 0 || f.perAddr <= 0 {
@@ -109,6 +112,12 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	}
 	if !gateway.IsLoopback(f.listen) && len(f.proxies) == 0 {
 		return cfg, usagef("--listen %s would take tokens in the clear; listen on this machine and put a proxy with TLS in front, or name that proxy with --trusted-proxy", f.listen)
+	}
+	if err := f.copyFlags.check(); err != nil {
+		return cfg, err
+	}
+	if f.external && (len(f.copies) > 0 || f.metrics != "") {
+		return cfg, usagef("--copy and --metrics-listen are of the embedded registry; give them to the registry of --external-registry")
 	}
 	quota, err := parseBytes(f.quota)
 	if err != nil {
@@ -136,6 +145,9 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 		return err
 	}
 	cfg.Chain = client
+	if cfg.Copies, err = f.open(); err != nil {
+		return err
+	}
 	user, err := f.kept.user(a)
 	if err != nil {
 		return err
@@ -161,16 +173,21 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 			defer func() { err = errors.Join(err, db.Close()) }()
 			cfg.Store = db
 		}
-		return a.serveGateway(ctx, cfg, lis)
+		return a.serveGateway(ctx, cfg, lis, f.metrics)
 	})
 }
 
-func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, lis net.Listener) (err error) {
+func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, lis net.Listener, metrics string) (err error) {
 	server, err := gateway.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
+	if metrics != "" {
+		if err := a.serveMetrics(ctx, "--metrics-listen", metrics, server.Registry()); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+	}
 	v := struct {
 		URL         string `json:"url"`
 		Listen      string `json:"listen"`

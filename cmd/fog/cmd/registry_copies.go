@@ -58,14 +58,18 @@ func (f *copyFlags) open() ([]copies.Store, error) {
 
 // keep mirrors and scrubs until the context ends.
 func (f *copyFlags) keep(ctx context.Context, r *registry.Registry) {
-	r.Keep(ctx, f.scrubInterval, registry.ScrubOptions{BytesPerSecond: f.scrubRate << 20, Copies: f.scrubCopies})
+	r.Keep(ctx, f.scrubInterval, f.scrub())
+}
+
+func (f *copyFlags) scrub() registry.ScrubOptions {
+	return registry.ScrubOptions{BytesPerSecond: f.scrubRate << 20, Copies: f.scrubCopies}
 }
 
 func newRegistryRestoreCmd(a *app) *cobra.Command {
 	var data, from string
 	c := &cobra.Command{
 		Use: "restore", Short: "Make an empty folder what a copy of a registry holds", Args: cobra.NoArgs,
-		Long: "Fetch repositories, tags and content from a copy that `fog registry serve --copy` kept, each content checked against its digest. Then serve the\n" +
+		Long: "Fetch repositories, tags and content from a copy that `fog registry serve` or `fog gateway run` kept with --copy, each content checked against its digest. Then serve the\n" +
 			"folder with the same --copy again. It exits 1 if content is lost: what a repository names and the copy does not have.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.restoreRegistry(cmd.Context(), data, from) },
 	}

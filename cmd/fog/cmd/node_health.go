@@ -61,8 +61,10 @@ func nextBenchmark(n nodestypes.Node, now int64) string {
 		return "under way, until " + when(n.BenchmarkUntil) + " at the latest"
 	case n.Status == nodestypes.NODE_STATUS_JAILED && n.Condemned && n.Offences > 1:
 		return "none: jailed for good"
-	case n.BenchmarkPending:
+	case n.BenchmarkPending && n.Status == nodestypes.NODE_STATUS_JAILED:
 		return "when its owner asks for it (fog node resume)"
+	case n.BenchmarkPending:
+		return "after the joint benchmark of its owner's nodes, if one is under way; otherwise when its owner asks for it (fog node resume)"
 	}
 	return "when the agent starts again, or more is declared"
 }

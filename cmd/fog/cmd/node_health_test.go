@@ -43,6 +43,11 @@ func TestHealth(t *testing.T) {
 			nodestypes.Node{Status: nodestypes.NODE_STATUS_PENDING, BenchmarkPending: true, BenchmarkUntil: now + 60}, 1000, 30_240,
 			"going down 3 times more within 7 days, or being away for 8h24m0s more, unannounced", "under way, until " + when(now+60) + " at the latest",
 		},
+		"waits": {
+			nodestypes.Node{Status: nodestypes.NODE_STATUS_PENDING, BenchmarkPending: true}, 1000, 30_240,
+			"going down 3 times more within 7 days, or being away for 8h24m0s more, unannounced",
+			"after the joint benchmark of its owner's nodes, if one is under way; otherwise when its owner asks for it (fog node resume)",
+		},
 		"retired": {nodestypes.Node{Status: nodestypes.NODE_STATUS_RETIRED}, 1000, 30_240, "", ""},
 	} {
 		h := healthOf(c.node, p, now)

@@ -29,7 +29,9 @@ func (k Keeper) recordBenchmark(ctx context.Context, msg *types.MsgRecordBenchma
 		return err
 	}
 	joint := n.BenchmarkStart != 0
-	n.BenchmarkUntil, n.BenchmarkStart = 0, 0
+	if err := k.leaveJoint(ctx, &n); err != nil {
+		return err
+	}
 	from, recorded := n.Status, ""
 	measured, count := types.Medians(msg.Observations)
 	if count < int(msg.Quorum) {
@@ -65,7 +67,7 @@ func (k Keeper) mayRecord(ctx context.Context, id escrowtypes.ID, n types.Node, 
 	if msg.Boot != n.Boot {
 		return types.ErrStaleReport.Wrapf("boot %s; %s has boot %s", msg.Boot, n.Id, n.Boot)
 	}
-	asked, err := k.ToBenchmark.Has(ctx, id)
+	asked, err := k.Asked(ctx, id, n)
 	if err != nil {
 		return err
 	}

@@ -81,16 +81,15 @@ func TestRefusedAfterThreeTries(t *testing.T) {
 
 func TestMediansDecide(t *testing.T) {
 	w := newWorld(t)
-	alice := w.rich("alice", 5*fog, 300*fog)
-	lied := w.register(alice, "one")
+	lied := w.register(w.rich("alice", 5*fog, 100*fog), "one")
 	w.end(1, w.benchmark(lied, measured(0), measured(100), measured(100), measured(100)))
 	require.Equal(t, types.NODE_STATUS_ACTIVE, w.node(lied).Status, "one of four cannot refuse a node")
 
-	praised := w.register(alice, "two")
+	praised := w.register(w.rich("bob", 5*fog, 100*fog), "two")
 	w.end(1, w.benchmark(praised, measured(500), measured(50), measured(50), measured(50)))
 	require.Equal(t, types.NODE_STATUS_PENDING, w.node(praised).Status, "or let one in")
 
-	split := w.register(alice, "three")
+	split := w.register(w.rich("carol", 5*fog, 100*fog), "three")
 	w.end(1, w.benchmark(split, measured(100), measured(74), measured(100), measured(74)))
 	require.Equal(t, scaled(declared, 74), w.node(split).Measured, "of an even number the lower median")
 }

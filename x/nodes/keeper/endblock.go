@@ -3,6 +3,8 @@ package keeper
 import (
 	"context"
 
+	"cosmossdk.io/collections"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
@@ -39,7 +41,7 @@ func (k Keeper) EndBlock(ctx context.Context) error {
 // askBenchmark has the declaration of a node measured, one at a time; the caller stores the node.
 func (k Keeper) askBenchmark(ctx context.Context, id escrowtypes.ID, n *types.Node) error {
 	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(gasBenchmark, "benchmark")
-	asked, err := k.ToBenchmark.Has(ctx, id)
+	asked, err := k.Asked(ctx, id, *n)
 	if err != nil {
 		return err
 	}
@@ -51,6 +53,31 @@ func (k Keeper) askBenchmark(ctx context.Context, id escrowtypes.ID, n *types.No
 		n.BenchmarkTries = 0
 	}
 	return k.ToBenchmark.Set(ctx, id)
+}
+
+// Asked tells whether a benchmark of the node is to open, now or after a joint benchmark.
+func (k Keeper) Asked(ctx context.Context, id escrowtypes.ID, n types.Node) (bool, error) {
+	asked, err := k.ToBenchmark.Has(ctx, id)
+	if err != nil || asked {
+		return asked, err
+	}
+	owner, err := k.addresses.StringToBytes(n.Owner)
+	if err != nil {
+		return false, err
+	}
+	return k.Waiting.Has(ctx, collections.Join(sdk.AccAddress(owner), id))
+}
+
+// forgetAsked takes back that a benchmark of the node is to open.
+func (k Keeper) forgetAsked(ctx context.Context, id escrowtypes.ID, n types.Node) error {
+	if err := k.ToBenchmark.Remove(ctx, id); err != nil {
+		return err
+	}
+	owner, err := k.addresses.StringToBytes(n.Owner)
+	if err != nil {
+		return err
+	}
+	return k.Waiting.Remove(ctx, collections.Join(sdk.AccAddress(owner), id))
 }
 
 func (k Keeper) openBenchmarks(ctx context.Context, p types.Params) error {
@@ -91,11 +118,11 @@ func (k Keeper) openBenchmarks(ctx context.Context, p types.Params) error {
 
 // openBenchmark has the oracles look at a node in the place of what is asked or open; start is zero if it is alone.
 func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtypes.ID, start int64) error {
-	if err := k.ToBenchmark.Remove(ctx, id); err != nil {
-		return err
-	}
 	n, err := k.Node(ctx, id)
 	if err != nil {
+		return err
+	}
+	if err := k.forgetAsked(ctx, id, n); err != nil {
 		return err
 	}
 	if err := k.closeBenchmark(ctx, id, &n); err != nil {
@@ -118,7 +145,9 @@ func (k Keeper) openBenchmark(ctx context.Context, p types.Params, id escrowtype
 // closeBenchmark ends the round about the node's present boot, if one is open; only code that runs in EndBlock may call it. The caller
 // stores the node.
 func (k Keeper) closeBenchmark(ctx context.Context, id escrowtypes.ID, n *types.Node) error {
-	n.BenchmarkUntil, n.BenchmarkStart = 0, 0
+	if err := k.leaveJoint(ctx, n); err != nil {
+		return err
+	}
 	subject, err := types.EncodeBenchmarkSubject(id, n.Boot)
 	if err != nil {
 		return err

@@ -73,7 +73,13 @@ func TestOpeningIsBounded(t *testing.T) {
 	w.end(1)
 	require.Len(t, w.openRounds(types.RoundKindBenchmark), 500)
 	w.end(1)
-	require.Len(t, w.openRounds(types.RoundKindBenchmark), many)
+	require.Len(t, w.openRounds(types.RoundKindBenchmark), 500, "the last one waits for the others")
+	w.endJoint(alice)
+	require.Len(t, w.openRounds(types.RoundKindBenchmark), 500, "as many as take part at once")
+	for i := range many {
+		n := w.node(types.NodeID(alice, fmt.Sprint(i)))
+		require.True(t, n.Status == types.NODE_STATUS_ACTIVE || n.BenchmarkStart != 0)
+	}
 	w.check()
 }
 

@@ -37,6 +37,13 @@ type group struct {
 	again bool
 }
 
+// add a node, if it is not in the group yet.
+func (g *group) add(id escrowtypes.ID, n types.Node) {
+	if !slices.Contains(g.nodes, id) {
+		g.nodes, g.again = append(g.nodes, id), g.again || n.BenchmarkTries > 0 || n.UnreachableTries > 0
+	}
+}
+
 // groupOf adds a node to the group of its owner.
 func (k Keeper) groupOf(groups []*group, id escrowtypes.ID, n types.Node) ([]*group, error) {
 	owner, err := k.addresses.StringToBytes(n.Owner)
@@ -47,17 +54,23 @@ func (k Keeper) groupOf(groups []*group, id escrowtypes.ID, n types.Node) ([]*gr
 	if at < 0 {
 		at, groups = len(groups), append(groups, &group{owner: owner})
 	}
-	g := groups[at]
-	g.nodes, g.again = append(g.nodes, id), g.again || n.BenchmarkTries > 0 || n.UnreachableTries > 0
+	groups[at].add(id, n)
 	return groups, nil
 }
 
 // openGroup opens the benchmarks of nodes of one owner, together with those of its other nodes that are up, all with the same start, so that one machine
-// cannot answer for two. What the day's count does not allow is put off until the next day: meanwhile a node is measured alone, or
-// waits if it fell short among others.
+// cannot answer for two. While the owner has such a benchmark under way they wait for its end, so that each node of it is judged. What the day's count does
+// not allow is put off until the next day: meanwhile a node is measured alone, or waits if it fell short among others.
 func (k Keeper) openGroup(ctx context.Context, p types.Params, g *group) error {
 	now := blockSeconds(ctx)
 	f, err := k.fleet(ctx, g.owner)
+	if err != nil {
+		return err
+	}
+	if f.Until > now {
+		return k.wait(ctx, g, f)
+	}
+	more, err := k.takeWaiting(ctx, g)
 	if err != nil {
 		return err
 	}
@@ -68,27 +81,35 @@ func (k Keeper) openGroup(ctx context.Context, p types.Params, g *group) error {
 	if err != nil {
 		return err
 	}
-	most, due := uint32(jointsAsked), int64(0)
+	most := uint32(jointsAsked)
 	if g.again || len(g.nodes) == 0 {
 		most = jointsPerDay
 	}
+	f.Due, f.Until, f.Open = 0, 0, 0
 	if absent { // one that is down for now shall not be left out for ever
-		due = now + fleetDay
+		f.Due = now + fleetDay
 	}
+	start, put := int64(0), false
 	switch {
 	case len(members) < 2:
-		err = k.openAll(ctx, p, members, 0)
 	case f.Joint >= most:
-		due = f.Day + fleetDay
-		err = k.putOff(ctx, p, g.nodes)
+		f.Due, put = f.Day+fleetDay, true
 	default:
+		start = now + min(startDelay, int64(p.BenchmarkWindow)/6)
 		f.Joint++
-		err = k.openAll(ctx, p, members, now+min(startDelay, int64(p.BenchmarkWindow)/6))
+		f.Until, f.Open = now+benchmarkReopenings*int64(p.BenchmarkWindow), uint32(len(members))
+		if more {
+			f.Due = f.Until
+		}
 	}
-	if err != nil {
+	// Stored first: nodes that are still in an earlier joint benchmark, which had no result in time, leave that one.
+	if err := k.setFleet(ctx, g.owner, f); err != nil {
 		return err
 	}
-	return k.setFleet(ctx, g.owner, f, due)
+	if put {
+		return k.putOff(ctx, p, g.nodes)
+	}
+	return k.openAll(ctx, p, members, start)
 }
 
 func (k Keeper) openAll(ctx context.Context, p types.Params, ids []escrowtypes.ID, start int64) error {
@@ -174,25 +195,32 @@ func (k Keeper) fleet(ctx context.Context, owner sdk.AccAddress) (types.Fleet, e
 	return f, err
 }
 
-// setFleet stores a fleet that is due then; what says nothing is not stored.
-func (k Keeper) setFleet(ctx context.Context, owner sdk.AccAddress, f types.Fleet, due int64) error {
-	if f.Due != 0 {
-		if err := k.FleetsDue.Remove(ctx, collections.Join(f.Due, owner)); err != nil {
+// setFleet stores a fleet and when it is due; what says nothing is not stored.
+func (k Keeper) setFleet(ctx context.Context, owner sdk.AccAddress, f types.Fleet) error {
+	before, err := k.fleet(ctx, owner)
+	if err != nil {
+		return err
+	}
+	for _, at := range []int64{before.Due, before.Until} {
+		if err := k.FleetsDue.Remove(ctx, collections.Join(at, owner)); err != nil {
 			return err
 		}
 	}
-	if f.Due = due; due != 0 {
-		if err := k.FleetsDue.Set(ctx, collections.Join(due, owner)); err != nil {
+	for _, at := range []int64{f.Due, f.Until} {
+		if at == 0 {
+			continue
+		}
+		if err := k.FleetsDue.Set(ctx, collections.Join(at, owner)); err != nil {
 			return err
 		}
 	}
-	if f.Joint == 0 && due == 0 {
+	if f.Joint == 0 && f.Due == 0 && f.Until == 0 {
 		return k.Fleets.Remove(ctx, owner)
 	}
 	return k.Fleets.Set(ctx, owner, f)
 }
 
-// openDueFleets begins the joint benchmarks that were put off.
+// openDueFleets ends the joint benchmarks whose time is over, and begins those that were put off or waited for.
 func (k Keeper) openDueFleets(ctx context.Context, p types.Params) error {
 	var owners []sdk.AccAddress
 	until := collections.NewPrefixUntilPairRange[int64, sdk.AccAddress](blockSeconds(ctx))
@@ -204,9 +232,32 @@ func (k Keeper) openDueFleets(ctx context.Context, p types.Params) error {
 		return err
 	}
 	for _, owner := range owners {
-		if err := k.openGroup(ctx, p, &group{owner: owner}); err != nil {
+		if err := k.openDueFleet(ctx, p, owner); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// openDueFleet looks after one owner, who can be due for both reasons and comes twice then.
+func (k Keeper) openDueFleet(ctx context.Context, p types.Params, owner sdk.AccAddress) error {
+	now := blockSeconds(ctx)
+	f, err := k.fleet(ctx, owner)
+	if err != nil {
+		return err
+	}
+	due, over := f.Due != 0 && f.Due <= now, f.Until != 0 && f.Until <= now
+	if over && !due {
+		if due, err = k.waits(ctx, owner); err != nil {
+			return err
+		}
+	}
+	switch {
+	case due:
+		return k.openGroup(ctx, p, &group{owner: owner})
+	case over:
+		f.Until, f.Open = 0, 0
+		return k.setFleet(ctx, owner, f)
 	}
 	return nil
 }

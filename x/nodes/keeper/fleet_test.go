@@ -2,9 +2,14 @@ package keeper_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	"github.com/foggrid/fogd/x/nodes/types"
@@ -17,6 +22,30 @@ func (w *world) reachedBy(percent uint64, ids ...escrowtypes.ID) []report {
 		out = append(out, w.benchmark(id, measured(percent), measured(percent), measured(percent)))
 	}
 	return out
+}
+
+// inJoint are the nodes of an owner that have no result yet in the joint benchmark that is under way, in the order of their ids.
+func (w *world) inJoint(owner sdk.AccAddress) (ids []escrowtypes.ID) {
+	rng := collections.NewPrefixedPairRange[sdk.AccAddress, escrowtypes.ID](owner)
+	require.NoError(w.tb, w.k.ByOwner.Walk(w.Ctx, rng, func(key collections.Pair[sdk.AccAddress, escrowtypes.ID]) (bool, error) {
+		if n := w.node(key.K2()); n.BenchmarkStart != 0 && n.BenchmarkUntil > w.Ctx.BlockTime().Unix() {
+			ids = append(ids, key.K2())
+		}
+		return false, nil
+	}))
+	return ids
+}
+
+// siblings of a node in the joint benchmark that is under way.
+func (w *world) siblings(id escrowtypes.ID) []escrowtypes.ID {
+	owner, err := w.Addresses.StringToBytes(w.node(id).Owner)
+	require.NoError(w.tb, err)
+	return slices.DeleteFunc(w.inJoint(owner), func(other escrowtypes.ID) bool { return other == id })
+}
+
+// endJoint has all that are left in a joint benchmark pass.
+func (w *world) endJoint(owner sdk.AccAddress) {
+	w.end(1, w.reachedBy(100, w.inJoint(owner)...)...)
 }
 
 // starts are the seconds at which the oracles begin with the nodes.
@@ -124,8 +153,11 @@ func TestAlternatingNodesAreFoundOut(t *testing.T) {
 			if n := w.node(pair[1-saved]); n.Index != 0 && round == 0 {
 				fresh := restarted(n.Index, fmt.Sprintf("%016x", round+1))
 				w.end(1, w.seen(fresh))
-				require.NotZero(t, w.node(pair[1-saved]).BenchmarkStart, "pending, so not alone")
+				require.False(t, w.benchmarkOpen(pair[1-saved], w.node(pair[1-saved]).Boot), "pending, so not alone")
 				require.NotZero(t, w.node(pair[1-saved]).BenchmarkTries)
+				w.endJoint(alice)
+				require.Equal(t, w.starts(pair[0], pair[0]), w.starts(pair[0], pair[1]))
+				require.NotZero(t, w.node(pair[0]).BenchmarkStart)
 			}
 		}
 		w.check()

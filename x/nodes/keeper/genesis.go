@@ -61,16 +61,38 @@ func (k Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err != nil {
 			return err
 		}
-		if err := k.setFleet(ctx, owner, f, f.Due); err != nil {
+		if err := k.setFleet(ctx, owner, f); err != nil {
 			return err
 		}
 	}
+	return k.initAsked(ctx, g)
+}
+
+// initAsked takes over which nodes are to be benchmarked, now or after a joint benchmark.
+func (k Keeper) initAsked(ctx context.Context, g types.GenesisState) error {
 	for _, text := range g.ToBenchmark {
 		id, err := types.ParseNodeID(text)
 		if err != nil {
 			return err
 		}
 		if err := k.ToBenchmark.Set(ctx, id); err != nil {
+			return err
+		}
+	}
+	for _, text := range g.Waiting {
+		id, err := types.ParseNodeID(text)
+		if err != nil {
+			return err
+		}
+		n, err := k.Node(ctx, id)
+		if err != nil {
+			return err
+		}
+		owner, err := k.addresses.StringToBytes(n.Owner)
+		if err != nil {
+			return err
+		}
+		if err := k.Waiting.Set(ctx, collections.Join(sdk.AccAddress(owner), id)); err != nil {
 			return err
 		}
 	}
@@ -168,8 +190,15 @@ func (k Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) 
 	} else if !errors.Is(err, types.ErrNoModel) {
 		return nil, err
 	}
-	return &g, k.ToBenchmark.Walk(ctx, nil, func(id escrowtypes.ID) (bool, error) {
+	err = k.ToBenchmark.Walk(ctx, nil, func(id escrowtypes.ID) (bool, error) {
 		g.ToBenchmark = append(g.ToBenchmark, id.Bech32(types.NodeHRP))
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &g, k.Waiting.Walk(ctx, nil, func(key collections.Pair[sdk.AccAddress, escrowtypes.ID]) (bool, error) {
+		g.Waiting = append(g.Waiting, key.K2().Bech32(types.NodeHRP))
 		return false, nil
 	})
 }

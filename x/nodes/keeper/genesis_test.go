@@ -19,8 +19,9 @@ import (
 func motley(t tb) *world {
 	w := newWorld(t)
 	alice, bob := w.rich("alice", 50*fog, 900*fog), w.rich("bob", 50*fog, 900*fog)
-	w.register(alice, "pending")
+	w.register(w.rich("carol", 5*fog, 100*fog), "pending")
 	require.NoError(t, w.retire(w.node(w.register(alice, "retired"))))
+	w.end(1)
 	refused := w.register(alice, "refused")
 	for range 3 {
 		w.end(1, w.benchmark(refused, measured(1), measured(1), measured(1)))
@@ -48,7 +49,8 @@ func motley(t tb) *world {
 			require.NoError(t, w.retire(w.node(id)))
 		}
 	}
-	w.end(1)
+	w.register(alice, "in a joint benchmark")
+	w.register(alice, "waits for its end")
 	require.NoError(t, w.send(w.registration(bob, "just registered")))
 	return w
 }
@@ -86,6 +88,7 @@ func TestGenesisRoundTrip(t *testing.T) {
 	require.Len(t, statuses, len(types.NodeStatus_name)-1, "each status but UNSPECIFIED")
 	require.Len(t, exported.ToBenchmark, 1)
 	require.NotEmpty(t, exported.Fleets)
+	require.Len(t, exported.Waiting, 1)
 
 	money, err := w.Escrow.ExportGenesis(w.Ctx)
 	require.NoError(t, err)

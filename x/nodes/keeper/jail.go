@@ -26,7 +26,7 @@ func jailedForGood(n types.Node) bool {
 // lost after the grace that began when it went down, unless it is out of jail before.
 func (k Keeper) jail(ctx context.Context, id escrowtypes.ID, n *types.Node, reason string) error {
 	// A benchmark that was under way is not the one that lets it out.
-	if err := k.ToBenchmark.Remove(ctx, id); err != nil {
+	if err := k.forgetAsked(ctx, id, *n); err != nil {
 		return err
 	}
 	if err := k.closeBenchmark(ctx, id, n); err != nil {

@@ -33,7 +33,7 @@ func (w *world) fallShort(id escrowtypes.ID) {
 	for range 3 {
 		require.True(w.tb, w.benchmarkOpen(id, w.node(id).Boot))
 		half := types.BenchmarkObservation{Measured: scaled(w.node(id).Declared, 50)}
-		w.end(1, w.benchmark(id, half, half, half))
+		w.end(1, append(w.reachedBy(100, w.siblings(id)...), w.benchmark(id, half, half, half))...)
 	}
 }
 
@@ -131,8 +131,7 @@ func TestJailFollowsTheOwner(t *testing.T) {
 	require.Empty(t, n.JailReason)
 	require.EqualValues(t, 1, n.Offences, "the offence is not forgotten")
 	require.EqualValues(t, 1, n.Index)
-	require.NoError(t, w.send(w.registration(alice, "two")))
-	w.end(1)
+	w.active(alice, "two")
 
 	// The second time is for good.
 	supply := w.Supply()

@@ -51,6 +51,8 @@ type Keeper struct {
 	// Fleets count the joint benchmarks of owners, FleetsDue are those that are put off, by time. Touched in EndBlock only.
 	Fleets    collections.Map[sdk.AccAddress, types.Fleet]
 	FleetsDue collections.KeySet[collections.Pair[int64, sdk.AccAddress]]
+	// Waiting are the nodes, by owner, that are benchmarked once the joint benchmark that is under way is over. None has a round of its own.
+	Waiting collections.KeySet[collections.Pair[sdk.AccAddress, escrowtypes.ID]]
 }
 
 // NewKeeper makes the keeper.
@@ -82,6 +84,8 @@ func NewKeeper(
 		Fleets:      collections.NewMap(sb, types.FleetsPrefix, "fleets", sdk.AccAddressKey, codec.CollValue[types.Fleet](cdc)),
 		FleetsDue: collections.NewKeySet(sb, types.FleetsDuePrefix, "fleets_due",
 			collections.PairKeyCodec(collections.Int64Key, sdk.AccAddressKey)),
+		Waiting: collections.NewKeySet(sb, types.WaitingPrefix, "waiting",
+			collections.PairKeyCodec(sdk.AccAddressKey, escrowtypes.IDKey)),
 		Condemned: collections.NewKeySet(sb, types.CondemnedPrefix, "condemned",
 			collections.PairKeyCodec(sdk.AccAddressKey, escrowtypes.IDKey)),
 	}

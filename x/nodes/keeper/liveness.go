@@ -196,6 +196,9 @@ func (k Keeper) markRestarted(ctx context.Context, id escrowtypes.ID, n types.No
 	default:
 		return nil
 	}
+	if n.BenchmarkStart != 0 { // or the agent of one node would restart while the machine answers for another one
+		n.BenchmarkPending = true
+	}
 	if err := k.closeBenchmark(ctx, id, &n); err != nil {
 		return err
 	}

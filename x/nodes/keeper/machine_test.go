@@ -228,11 +228,11 @@ func (m *machine) likely(t *rapid.T, salt string, n *modelNode) {
 		m.reportLiveness(t, types.LivenessObservation{Network: []types.NetworkObservation{{Index: n.index, RttUs: rtt}}}, func() { n.graded(rtt) })
 	case seen == 5:
 		b := rapid.SampledFrom(boots).Draw(t, "boot")
-		m.reportLiveness(t, restarted(n.index, b), func() { n.restarted(b) })
+		m.reportLiveness(t, restarted(n.index, b), func() { m.model.restarted(n, b, m.now()) })
 	case n.status == types.NODE_STATUS_INACTIVE || seen == 4:
-		m.reportLiveness(t, up(n.index), func() { n.up(m.now()) })
+		m.reportLiveness(t, up(n.index), func() { m.model.up(n, m.now()) })
 	default:
-		m.reportLiveness(t, down(n.index), func() { n.down(m.now()) })
+		m.reportLiveness(t, down(n.index), func() { m.model.down(n, m.now()) })
 	}
 }
 
@@ -303,6 +303,9 @@ func (m *machine) compare(t *rapid.T) {
 		require.Equal(t, want.until, n.BenchmarkUntil)
 		require.Equal(t, want.start, n.BenchmarkStart)
 		require.Equal(t, want.belowAt, n.BelowTime)
+		waits, err := m.k.Waiting.Has(m.Ctx, collections.Join(m.owners[want.owner], id))
+		require.NoError(t, err)
+		require.Equal(t, want.waits, waits)
 		require.Equal(t, want.known, n.Measured.CpuSingle)
 		require.Equal(t, want.rtt, n.Network.RttUs)
 		require.Equal(t, want.grade(), n.Grade)
@@ -327,7 +330,8 @@ func (m *machine) compare(t *rapid.T) {
 		}
 		require.Equal(t, m.model.fleets[i].due, f.Due)
 		if f.Joint > 0 || f.Due > 0 {
-			require.Equal(t, m.model.fleets[i], modelFleet{day: f.Day, due: f.Due, joint: int(f.Joint)})
+			want := modelFleet{day: f.Day, due: f.Due, joint: int(f.Joint), until: f.Until, open: int(f.Open)}
+			require.Equal(t, m.model.fleets[i], want)
 		}
 		require.Equal(t, m.model.free[i], m.account(owner).Free())
 	}

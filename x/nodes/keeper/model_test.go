@@ -1,6 +1,8 @@
 package keeper_test
 
 import (
+	"slices"
+
 	"github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -30,12 +32,15 @@ type modelNode struct {
 	start      int64  // at which those that are benchmarked together begin
 	belowAt    int64  // when it fell short among others, as long as that counts
 	known      uint64 // cpu_single as measured
+	waits      bool   // for the end of the joint benchmark that is under way
 }
 
 // modelFleet is what is counted of an owner.
 type modelFleet struct {
 	day, due int64
 	joint    int
+	until    int64 // the joint benchmark that is under way ends then, and has so many nodes without a result
+	open     int
 }
 
 type model struct {
@@ -88,7 +93,7 @@ func (n *modelNode) jailedForGood() bool {
 }
 
 func (n *modelNode) ask(now int64) error {
-	if n.asked || n.until > now {
+	if n.asked || n.waits || n.until > now {
 		return types.ErrUnderWay
 	}
 	n.pending, n.away, n.asked = true, 0, true
@@ -146,6 +151,7 @@ func (m *model) retire(n *modelNode) error {
 		return types.ErrInUse
 	}
 	n.asked = n.until != 0
+	n.waits = n.waits && n.asked
 	m.end(n, types.NODE_STATUS_RETIRED)
 	return nil
 }
@@ -171,11 +177,11 @@ func (m *model) measured(n *modelNode, boot string, single uint64, reached bool,
 	switch {
 	case !n.live() || n.jailedForGood():
 		return types.ErrWrongStatus
-	case n.boot != boot || n.asked:
+	case n.boot != boot || n.asked || n.waits:
 		return types.ErrStaleReport
 	}
 	joint := n.start != 0
-	n.until, n.start = 0, 0
+	m.leave(n, now)
 	if !reached {
 		n.pending = true
 		n.away++
@@ -237,7 +243,18 @@ func (m *model) fellShort(n *modelNode) {
 	}
 }
 
-func (n *modelNode) down(now int64) {
+// leave ends the node's part in a benchmark; a joint one is over with its last node.
+func (m *model) leave(n *modelNode, now int64) {
+	f := &m.fleets[n.owner]
+	if n.start != 0 && n.until == f.until && f.open > 0 {
+		if f.open--; f.open == 0 {
+			f.until = now
+		}
+	}
+	n.until, n.start = 0, 0
+}
+
+func (m *model) down(n *modelNode, now int64) {
 	if n.status != types.NODE_STATUS_ACTIVE && n.status != types.NODE_STATUS_DRAINING {
 		return
 	}
@@ -245,22 +262,23 @@ func (n *modelNode) down(now int64) {
 	n.timerRuns = true
 	n.status = types.NODE_STATUS_INACTIVE
 	if n.transitions(now) >= 3 {
-		n.jail()
+		m.jail(n, now)
 	}
 }
 
-func (n *modelNode) jail() {
-	n.status, n.pending, n.asked, n.until, n.start = types.NODE_STATUS_JAILED, true, false, 0, 0
+func (m *model) jail(n *modelNode, now int64) {
+	m.leave(n, now)
+	n.status, n.pending, n.asked, n.waits = types.NODE_STATUS_JAILED, true, false, false
 }
 
-func (n *modelNode) up(now int64) {
+func (m *model) up(n *modelNode, now int64) {
 	if n.status != types.NODE_STATUS_INACTIVE {
 		return
 	}
 	n.outages[len(n.outages)-1].To = now
 	switch {
 	case n.unexcused(now) > mostAway, n.transitions(now) >= 3:
-		n.jail()
+		m.jail(n, now)
 		return
 	case n.draining:
 		n.status = types.NODE_STATUS_DRAINING
@@ -293,20 +311,20 @@ func (n *modelNode) grade() types.NetworkGrade {
 	return types.NETWORK_GRADE_C
 }
 
-func (n *modelNode) restarted(boot string) {
-	if !n.watched() {
+func (m *model) restarted(n *modelNode, boot string, now int64) {
+	if !n.watched() || n.boot == boot {
 		return
 	}
-	if n.boot != boot {
-		n.boot, n.away, n.asked, n.until, n.start = boot, 0, true, 0, 0
-	}
+	n.pending = n.pending || n.start != 0
+	m.leave(n, now)
+	n.boot, n.away, n.asked = boot, 0, true
 }
 
 // endBlock opens the rounds that were asked for.
 func (m *model) endBlock(now int64) {
 	for _, n := range m.nodes {
 		if n.asked && !(n.live() && n.pending) {
-			n.open(now, 0)
+			m.open(n, now, 0)
 		}
 	}
 	for owner := range m.fleets {
@@ -321,15 +339,24 @@ func (m *model) endBlock(now int64) {
 			m.together(owner, waiting, again, now)
 		}
 	}
-	for owner, f := range m.fleets {
-		if f.due != 0 && f.due <= now {
+	for owner := range m.fleets {
+		f := &m.fleets[owner]
+		over, waits := f.until != 0 && f.until <= now, false
+		for _, n := range m.nodes {
+			waits = waits || n.owner == owner && n.waits
+		}
+		switch {
+		case f.due != 0 && f.due <= now, over && waits:
 			m.together(owner, nil, true, now)
+		case over:
+			f.until, f.open = 0, 0
 		}
 	}
 }
 
-func (n *modelNode) open(now, start int64) {
-	n.asked, n.until, n.start = false, 0, 0
+func (m *model) open(n *modelNode, now, start int64) {
+	m.leave(n, now)
+	n.asked, n.waits = false, false
 	if n.live() {
 		n.until, n.start = now+540, start
 	}
@@ -338,17 +365,34 @@ func (n *modelNode) open(now, start int64) {
 // together opens the benchmarks of those that wait and of the owner's others, or puts that off.
 func (m *model) together(owner int, waiting []*modelNode, again bool, now int64) {
 	f := &m.fleets[owner]
+	if f.until > now {
+		for _, n := range waiting {
+			m.leave(n, now)
+			n.asked, n.waits = false, true
+		}
+		if f.due != 0 && f.due <= now {
+			f.due = f.until
+		}
+		return
+	}
+	for _, n := range m.nodes {
+		if n.owner == owner && n.waits && !slices.Contains(waiting, n) {
+			// The wake-up of those that wait alone is not one of what was put off.
+			again = len(waiting) > 0 && again || n.below > 0 || n.away > 0
+			waiting = append(waiting, n)
+		}
+	}
 	if now >= f.day+day {
 		f.day, f.joint = now, 0
 	}
-	f.due = 0
+	f.due, f.until, f.open = 0, 0, 0
 	var all []*modelNode
 	for _, n := range m.nodes {
 		if n.owner != owner {
 			continue
 		}
 		up := n.status == types.NODE_STATUS_ACTIVE || n.status == types.NODE_STATUS_DRAINING
-		if n.asked || up || n.live() && n.until > now || n.status == types.NODE_STATUS_PENDING && n.belowAt != 0 {
+		if slices.Contains(waiting, n) || up || n.live() && n.until > now || n.status == types.NODE_STATUS_PENDING && n.belowAt != 0 {
 			all = append(all, n)
 		} else if n.status == types.NODE_STATUS_INACTIVE {
 			f.due = now + day
@@ -361,24 +405,26 @@ func (m *model) together(owner int, waiting []*modelNode, again bool, now int64)
 	switch {
 	case len(all) < 2:
 		for _, n := range all {
-			n.open(now, 0)
+			m.open(n, now, 0)
 		}
 	case f.joint >= most:
 		f.due = f.day + day
 		for _, n := range waiting {
 			if n.belowAt == 0 {
-				n.open(now, 0)
+				m.open(n, now, 0)
 			} else {
-				n.asked, n.until, n.start = false, 0, 0
+				m.leave(n, now)
+				n.asked, n.waits = false, false
 			}
 		}
 	default:
 		f.joint++
+		f.until, f.open = now+540, len(all)
 		for _, n := range all {
-			n.open(now, now+15)
+			m.open(n, now, now+15)
 		}
 	}
-	if f.joint == 0 && f.due == 0 {
+	if f.joint == 0 && f.due == 0 && f.until == 0 {
 		f.day = 0 // the next day begins with the next joint benchmark
 	}
 }

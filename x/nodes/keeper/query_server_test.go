@@ -51,6 +51,7 @@ func TestQueryNodes(t *testing.T) {
 	w := newWorld(t)
 	q := keeper.NewQueryServer(w.k)
 	alice, bob := w.rich("alice", 50*fog, 900*fog), w.rich("bob", 50*fog, 900*fog)
+	active := []string{w.node(w.active(alice, "active")).Id, w.node(w.active(bob, "active")).Id}
 	for i := range 4 {
 		w.register(alice, fmt.Sprint("pending", i))
 	}
@@ -58,7 +59,6 @@ func TestQueryNodes(t *testing.T) {
 	us.Region = "us"
 	require.NoError(t, w.send(us))
 	w.end(1)
-	active := []string{w.node(w.active(alice, "active")).Id, w.node(w.active(bob, "active")).Id}
 
 	for name, c := range map[string]struct {
 		req  types.QueryNodesRequest

@@ -20,10 +20,11 @@ func (k Keeper) retire(ctx context.Context, msg *types.MsgRetireNode) (uint64, e
 		return 0, types.ErrInUse.Wrapf("%s has %d running tasks; drain it and wait until they have ended", n.Id, n.RunningTasks)
 	}
 	if n.BenchmarkUntil != 0 { // EndBlock closes the round
-		if err := k.ToBenchmark.Set(ctx, id); err != nil {
-			return 0, err
-		}
-	} else if err := k.ToBenchmark.Remove(ctx, id); err != nil {
+		err = k.ToBenchmark.Set(ctx, id)
+	} else {
+		err = k.forgetAsked(ctx, id, n)
+	}
+	if err != nil {
 		return 0, err
 	}
 	released, err := k.end(ctx, &n, types.NODE_STATUS_RETIRED, "retired by its owner")

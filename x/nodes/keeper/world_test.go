@@ -205,7 +205,15 @@ func (w *world) register(owner sdk.AccAddress, salt string) escrowtypes.ID {
 func (w *world) active(owner sdk.AccAddress, salt string) escrowtypes.ID {
 	w.tb.Helper()
 	id := w.register(owner, salt)
-	w.end(1, w.benchmark(id, measured(100), measured(100), measured(100)))
+	if len(w.inJoint(owner)) > 0 {
+		w.endJoint(owner)
+	}
+	if len(w.inJoint(owner)) > 0 { // the first one was under way already
+		w.endJoint(owner)
+	}
+	if w.node(id).Status == types.NODE_STATUS_PENDING {
+		w.end(1, w.reachedBy(100, id)...)
+	}
 	require.Equal(w.tb, types.NODE_STATUS_ACTIVE, w.node(id).Status)
 	return id
 }

@@ -115,7 +115,7 @@ func MsgResumeNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgResum
 			reporter.Skip(err.Error())
 			return nil, nil
 		}
-		asked, err := k.ToBenchmark.Has(ctx, id)
+		asked, err := k.Asked(ctx, id, node)
 		if err != nil || asked || !node.BenchmarkPending || node.BenchmarkUntil > sdk.UnwrapSDKContext(ctx).BlockTime().Unix() {
 			reporter.Skip("nothing to resume")
 			return nil, nil

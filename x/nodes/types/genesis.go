@@ -1,6 +1,10 @@
 package types
 
-import "cosmossdk.io/core/address"
+import (
+	"fmt"
+
+	"cosmossdk.io/core/address"
+)
 
 // DefaultGenesis has no nodes.
 func DefaultGenesis() *GenesisState { return &GenesisState{Params: DefaultParams(), NextIndex: 1} }
@@ -55,7 +59,7 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 	if err := validateRatings(g.Ratings, g.Nodes); err != nil {
 		return err
 	}
-	if err := validateFleets(g.Fleets, addresses); err != nil {
+	if err := g.validateFleets(addresses); err != nil {
 		return err
 	}
 	asked := map[string]bool{}
@@ -65,12 +69,37 @@ func (g GenesisState) Validate(addresses address.Codec) error {
 		}
 		asked[id] = true
 	}
+	return g.validateWaiting()
+}
+
+// validateWaiting sees to it that nobody waits for ever.
+func (g GenesisState) validateWaiting() error {
+	nodes, fleets, waiting := map[string]Node{}, map[string]Fleet{}, map[string]bool{}
+	for _, n := range g.Nodes {
+		nodes[n.Id] = n
+	}
+	for _, f := range g.Fleets {
+		fleets[f.Owner] = f
+	}
+	for i, id := range g.Waiting {
+		n, known := nodes[id]
+		if f := fleets[n.Owner]; !known || waiting[id] || n.BenchmarkUntil != 0 || f.Until == 0 && f.Due == 0 {
+			return ErrInvalidGenesis.Wrapf("waiting[%d] %s must be one of the nodes, there once, without a benchmark of its own, and of an owner that is due", i, id)
+		}
+		waiting[id] = true
+	}
 	return nil
 }
 
-func validateFleets(fleets []Fleet, addresses address.Codec) error {
+func (g GenesisState) validateFleets(addresses address.Codec) error {
+	open := map[string]uint32{}
+	for _, n := range g.Nodes {
+		if n.BenchmarkStart != 0 {
+			open[fmt.Sprint(n.Owner, n.BenchmarkUntil)]++
+		}
+	}
 	owners := map[string]bool{}
-	for i, f := range fleets {
+	for i, f := range g.Fleets {
 		raw, err := addresses.StringToBytes(f.Owner)
 		if err != nil {
 			return ErrInvalidGenesis.Wrapf("fleets[%d].owner %q is not an address: %s", i, f.Owner, err)
@@ -81,6 +110,10 @@ func validateFleets(fleets []Fleet, addresses address.Codec) error {
 		owners[string(raw)] = true
 		if f.Day < 0 || f.Due < 0 || f.Joint == 0 && f.Due == 0 {
 			return ErrInvalidGenesis.Wrapf("fleets[%d]: day %d and due %d must not be negative, and one without joint benchmarks must be due", i, f.Day, f.Due)
+		}
+		if f.Until < 0 || f.Open != open[fmt.Sprint(f.Owner, f.Until)] {
+			return ErrInvalidGenesis.Wrapf("fleets[%d]: open is %d, but %d nodes have a joint benchmark until %d", i, f.Open,
+				open[fmt.Sprint(f.Owner, f.Until)], f.Until)
 		}
 	}
 	return nil

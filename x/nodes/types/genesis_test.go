@@ -57,7 +57,22 @@ func TestGenesis(t *testing.T) {
 		"fleets[1]: fog1": func(g *types.GenesisState) {
 			g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Joint: 1}, {Owner: g.Nodes[0].Owner, Due: 1}}
 		},
-		"fleets[0]: day -1":                            func(g *types.GenesisState) { g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Joint: 1, Day: -1}} },
+		"fleets[0]: day -1": func(g *types.GenesisState) { g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Joint: 1, Day: -1}} },
+		"fleets[0]: open is 1, but 0 nodes": func(g *types.GenesisState) {
+			g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Joint: 1, Until: 9, Open: 1}}
+		},
+		"fleets[0]: open is 0, but 1 nodes": func(g *types.GenesisState) {
+			g.Nodes[0].BenchmarkStart, g.Nodes[0].BenchmarkUntil = 5, 9
+			g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Joint: 1, Until: 9}}
+		},
+		"waiting[0] " + types.NodeID(owner, "one").Bech32("node"): func(g *types.GenesisState) { g.Waiting = []string{g.Nodes[0].Id} },
+		"waiting[0] " + types.NodeID(owner, "two").Bech32("node"): func(g *types.GenesisState) {
+			g.Fleets, g.Waiting = []types.Fleet{{Owner: g.Nodes[1].Owner, Due: 1}}, []string{g.Nodes[1].Id}
+			g.Nodes[1].BenchmarkUntil = 9
+		},
+		"waiting[1] node1": func(g *types.GenesisState) {
+			g.Fleets, g.Waiting = []types.Fleet{{Owner: g.Nodes[0].Owner, Due: 1}}, []string{g.Nodes[0].Id, g.Nodes[0].Id}
+		},
 		"must be due":                                  func(g *types.GenesisState) { g.Fleets = []types.Fleet{{Owner: g.Nodes[0].Owner, Day: 1}} },
 		"nodes[0]: benchmark_start 5":                  func(g *types.GenesisState) { g.Nodes[0].BenchmarkStart = 5 },
 		"below_time 7":                                 func(g *types.GenesisState) { g.Nodes[0].BelowTime = 7 },

@@ -35,6 +35,7 @@ var (
 	ModelPrefix        = collections.NewPrefix(10)
 	FleetsPrefix       = collections.NewPrefix(11)
 	FleetsDuePrefix    = collections.NewPrefix(12)
+	WaitingPrefix      = collections.NewPrefix(13)
 )
 
 // NodeID is the id of the node that an owner registers with a salt.

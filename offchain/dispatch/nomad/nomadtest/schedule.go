@@ -142,10 +142,13 @@ func (s *Server) changed(a *allocation) {
 
 // run is the client's part: download, run, report.
 func (s *Server) run(ctx context.Context, a *allocation) {
-	state := &api.TaskState{State: "pending"}
+	state := &api.TaskState{State: "pending", Events: []*api.TaskEvent{{Type: api.TaskReceived, Time: now(), DisplayMessage: "Task received by client"}}}
 	code, failed := 0, s.prepare(ctx, a)
 	if failed == nil {
-		s.report(a, api.AllocClientStatusRunning, func() { state.State, state.StartedAt = "running", time.Now().UTC() }, state)
+		s.report(a, api.AllocClientStatusRunning, func() {
+			state.State, state.StartedAt = "running", time.Now().UTC()
+			state.Events = append(state.Events, &api.TaskEvent{Type: api.TaskStarted, Time: now(), DisplayMessage: "Task started by client"})
+		}, state)
 		code, failed = s.execute(ctx, a)
 	}
 	status := api.AllocClientStatusComplete
@@ -156,9 +159,11 @@ func (s *Server) run(ctx context.Context, a *allocation) {
 		state.State, state.Failed, state.FinishedAt = "dead", failed != nil || code != 0, time.Now().UTC()
 		if failed == nil {
 			failed = &api.TaskEvent{
-				Type: api.TaskTerminated, Details: map[string]string{"exit_code": strconv.Itoa(code), "oom_killed": "false", "signal": "0"},
+				Type: api.TaskTerminated, DisplayMessage: fmt.Sprintf("Exit Code: %d", code),
+				Details: map[string]string{"exit_code": strconv.Itoa(code), "oom_killed": "false", "signal": "0"},
 			}
 		}
+		failed.Time = now()
 		state.Events = append(state.Events, failed)
 	}, state)
 }

@@ -52,6 +52,7 @@ type attempt struct {
 	// Of the goroutine in run only:
 	stalled time.Time            // since when tasks wait for room and none runs
 	failing map[string]time.Time // since when an allocation's files are out of reach
+	unknown map[string]time.Time // since when nothing is known of an allocation's client
 	ending  *ending              // why the job is being deregistered
 	pulse   pulse                // of a service
 }
@@ -60,7 +61,7 @@ func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, opts Options
 	t := &attempt{
 		assignment: a, fingerprint: fingerprint, opts: opts, log: opts.Log.With("attempt", a.ID.String()), dir: attemptDir(opts.Dir, a.ID),
 		started: make(chan struct{}), tasks: tally.NewTasks(), kick: make(chan struct{}, 1),
-		allocs: map[string]*api.AllocationListStub{}, chronicles: map[uint32]*chronicle{}, failing: map[string]time.Time{},
+		allocs: map[string]*api.AllocationListStub{}, chronicles: map[uint32]*chronicle{}, failing: map[string]time.Time{}, unknown: map[string]time.Time{},
 	}
 	if a.Service != nil {
 		t.states = tally.NewStates(dispatch.ServiceState{Phase: dispatch.ServiceStarting, Since: time.Now().UTC()})

@@ -25,6 +25,9 @@ type allocation struct {
 	stub    api.AllocationListStub
 	stop    context.CancelFunc
 	running bool
+	// status and states are the client's, which the server may not know.
+	status string
+	states map[string]*api.TaskState
 }
 
 func (a *allocation) terminal() bool {
@@ -127,6 +130,7 @@ func (s *Server) start(key jobKey, job *api.Job, n *node, index int) {
 	a.stub.DesiredStatus, a.stub.ClientStatus = api.AllocDesiredStatusRun, api.AllocClientStatusPending
 	a.stub.DesiredDescription, a.stub.ClientDescription = "", ""
 	a.stub.TaskStates = map[string]*api.TaskState{}
+	a.status, a.states = a.stub.ClientStatus, a.stub.TaskStates
 	a.stub.CreateTime, a.stub.CreateIndex = now(), s.next()
 	s.allocs = append(s.allocs, a)
 	a.running = true
@@ -178,7 +182,15 @@ func (s *Server) report(a *allocation, status string, change func(), state *api.
 		return
 	}
 	copied := *state
-	a.stub.ClientStatus, a.stub.TaskStates = status, map[string]*api.TaskState{"run": &copied}
+	a.status, a.states = status, map[string]*api.TaskState{"run": &copied}
+	if a.stub.ClientStatus != api.AllocClientStatusUnknown {
+		s.hear(a)
+	}
+}
+
+// hear brings what the client knows of an allocation to the server. The caller holds mu.
+func (s *Server) hear(a *allocation) {
+	a.stub.ClientStatus, a.stub.TaskStates = a.status, a.states
 	s.changed(a)
 	if a.terminal() {
 		s.schedule()

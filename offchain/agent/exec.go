@@ -89,7 +89,7 @@ func (a *Agent) noteExec(id dispatch.AttemptID, task uint32, args []string) {
 	r := a.runs[id]
 	a.mu.Unlock()
 	if r != nil {
-		r.note(Event{Event: "exec", Task: &task, Message: fmt.Sprintf("%.200q", args)})
+		r.note(dispatch.Event{Event: "exec", Task: &task, Message: fmt.Sprintf("%.200q", args)})
 	}
 }
 

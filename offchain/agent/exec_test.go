@@ -153,7 +153,7 @@ func TestJournalMachine(t *testing.T) {
 			"add": func(t *rapid.T) {
 				for range rapid.IntRange(1, 30).Draw(t, "events") {
 					written++
-					require.NoError(t, j.add(Event{Event: "e", Message: strings.Repeat("x", written%90), Restarts: uint32(written)}))
+					require.NoError(t, j.add(dispatch.Event{Event: "e", Message: strings.Repeat("x", written%90), Restarts: uint32(written)}))
 				}
 				// What was added last is at the end, wherever that is.
 				for at, buf := uint64(len(all)), make([]byte, dispatch.MaxLogPiece); ; {
@@ -176,9 +176,9 @@ func TestJournalMachine(t *testing.T) {
 					return
 				}
 				from := segments[0].base
-				var last Event
+				var last dispatch.Event
 				for line := range bytes.Lines(all[from:]) {
-					var e Event
+					var e dispatch.Event
 					require.NoError(t, json.Unmarshal(line, &e))
 					require.True(t, last.Restarts == 0 || e.Restarts == last.Restarts+1)
 					last = e

@@ -25,18 +25,6 @@ const (
 	journalLook = 200 * time.Millisecond
 )
 
-// Event is something that happened to an attempt on its node.
-type Event struct {
-	Time time.Time `json:"time"`
-	// Event is assigned, pulled, starting, running, healthy, unhealthy, restarting, stopped, began, ended, exec or over.
-	Event    string  `json:"event"`
-	Task     *uint32 `json:"task,omitempty"`
-	Reason   string  `json:"reason,omitempty"`
-	ExitCode uint32  `json:"exit_code,omitempty"`
-	Restarts uint32  `json:"restarts,omitempty"`
-	Message  string  `json:"message,omitempty"`
-}
-
 // journal keeps the newest events of an attempt in files that are named by how many bytes came before, so that a place in them stays the same place
 // for who reads on, also after a restart of the agent.
 type journal struct {
@@ -86,7 +74,7 @@ func (j *journal) segments() ([]segment, error) {
 }
 
 // add writes an event down.
-func (j *journal) add(e Event) (err error) {
+func (j *journal) add(e dispatch.Event) (err error) {
 	e.Time = time.Now().UTC()
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -170,7 +158,7 @@ func (j *journal) follow(ctx context.Context, from uint64, once bool, over func(
 }
 
 // note writes an event of a run down; one that cannot be is only missing.
-func (r *run) note(e Event) {
+func (r *run) note(e dispatch.Event) {
 	if err := r.journal.add(e); err != nil {
 		r.log.Warn("an event cannot be written down", "event", e.Event, "error", err)
 	}
@@ -178,12 +166,12 @@ func (r *run) note(e Event) {
 
 // noteState writes a change of a service down.
 func (r *run) noteState(s dispatch.ServiceState) {
-	r.note(Event{Event: string(s.Phase), Reason: string(s.Reason), ExitCode: s.ExitCode, Restarts: s.Restarts, Message: s.Message})
+	r.note(dispatch.Event{Event: string(s.Phase), Reason: string(s.Reason), ExitCode: s.ExitCode, Restarts: s.Restarts, Message: s.Message})
 }
 
 // noteTask writes the end of a task down.
 func (r *run) noteTask(t dispatch.TaskOutcome) {
-	r.note(Event{Event: "ended", Task: &t.Task, Reason: string(t.Reason), ExitCode: t.ExitCode, Message: t.Message})
+	r.note(dispatch.Event{Event: "ended", Task: &t.Task, Reason: string(t.Reason), ExitCode: t.ExitCode, Message: t.Message})
 }
 
 // sweepJournals removes the events of attempts that are not under way.

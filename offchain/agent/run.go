@@ -48,7 +48,7 @@ func (a *Agent) start(ctx context.Context, id dispatch.AttemptID, slice jobstype
 	}
 	r.log.Info("attempt assigned", "tasks", slice.TaskCount, "max_duration_s", slice.MaxDuration)
 	go func() {
-		r.note(Event{Event: "assigned"})
+		r.note(dispatch.Event{Event: "assigned"})
 		r.live(ctx)
 		cancel(nil)
 		a.mu.Lock()
@@ -68,7 +68,7 @@ func (r *run) live(ctx context.Context) {
 	err := r.perform(ctx)
 	if errors.Is(context.Cause(ctx), errGone) {
 		r.log.Info("attempt is over on chain")
-		r.note(Event{Event: "over"})
+		r.note(dispatch.Event{Event: "over"})
 		// Whatever still runs must end although the context has.
 		if err := r.agent.cfg.Dispatcher.Stop(context.WithoutCancel(ctx), r.id); err != nil && !errors.Is(err, dispatch.ErrUnknownAttempt) {
 			r.log.Error("attempt could not be stopped", "error", err)
@@ -181,12 +181,12 @@ func (r *run) try(ctx context.Context) (dispatch.Outcome, error) {
 		return dispatch.Outcome{}, err
 	}
 	defer held.all()
-	r.note(Event{Event: "pulled"})
+	r.note(dispatch.Event{Event: "pulled"})
 	d := r.agent.cfg.Dispatcher
 	if err := r.begin(ctx, d, a); err != nil {
 		return dispatch.Outcome{}, err
 	}
-	r.note(Event{Event: "began"})
+	r.note(dispatch.Event{Event: "began"})
 	r.tasks.Store(0)
 	out, err := d.Watch(ctx, r.id, func(t dispatch.TaskOutcome) {
 		r.tasks.Add(1)

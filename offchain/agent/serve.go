@@ -51,7 +51,7 @@ func (r *run) host(ctx context.Context) error {
 		return err
 	}
 	defer held.all()
-	r.note(Event{Event: "pulled"})
+	r.note(dispatch.Event{Event: "pulled"})
 	if err := r.begin(ctx, d, a); err != nil {
 		return err
 	}

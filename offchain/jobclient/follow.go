@@ -74,7 +74,7 @@ func (c *Client) Follow(ctx context.Context, w Watch) error {
 			}
 			o := oracles[turn%len(oracles)]
 			began := time.Now()
-			if err = watcher.Watch(ctx, o); err == nil || taken != nil || errors.Is(err, link.ErrMayNotWatch) {
+			if err = watcher.Watch(ctx, o); err == nil || taken != nil || errors.Is(err, link.ErrMayNotWatch) || errors.Is(err, link.ErrNotShown) {
 				return err
 			}
 			if time.Since(began) > w.Patience/2 { // it held, and waited for something

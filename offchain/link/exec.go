@@ -140,7 +140,7 @@ func (o *ownerStream) exec() error {
 		return nil
 	case o.ctx.Err() != nil:
 		return status.Error(codes.Aborted, context.Cause(o.ctx).Error())
-	case errors.Is(err, ErrNotWatchable):
+	case errors.Is(err, ErrNotWatchable), errors.Is(err, ErrNotShown):
 		return status.Errorf(codes.PermissionDenied, "node %s: %v", place.NodeID, err)
 	case errors.Is(err, ErrWatchFailed):
 		return o.end(errors.New(strings.TrimPrefix(err.Error(), ErrWatchFailed.Error()+": ")))

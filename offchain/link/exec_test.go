@@ -144,5 +144,5 @@ func TestExecIsOffByDefault(t *testing.T) {
 	require.ErrorIs(t, watcher.Watch(watchContext(t), w.oracle), ErrMayNotWatch)
 	session := sessionOf(t, w.server, testNode)
 	err := session.Watch(watchContext(t), WatchAsk{Ref: TaskRef{JobID: "job1a"}, Kind: WatchExec, Exec: watcher.Exec}, nil)
-	require.ErrorIs(t, err, ErrNotWatchable)
+	require.ErrorIs(t, err, ErrNotShown)
 }

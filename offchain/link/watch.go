@@ -51,6 +51,9 @@ const (
 	leastPiece = 16 << 10
 )
 
+// ErrNotShown means that what is asked for is not shown where the task runs, whoever is asked.
+var ErrNotShown = errors.New("where the task runs, this is not shown")
+
 // ErrWatchFailed is wrapped by the reason that the other side gives for the end of a watch.
 var ErrWatchFailed = errors.New("the task cannot be watched")
 
@@ -216,7 +219,7 @@ func (w WatchAsk) pass(ctx context.Context, source Source, each time.Duration, t
 			return &code, err
 		}
 	}
-	return nil, errors.New("where the task runs, this is not shown")
+	return nil, ErrNotShown
 }
 
 func (w WatchAsk) passStats(ctx context.Context, source Source, each time.Duration, take func(context.Context, Piece) error) error {

@@ -56,8 +56,8 @@ type errTaker struct{ error }
 
 func (e errTaker) Unwrap() error { return e.error }
 
-// Watch asks one oracle and returns nil when the task has ended. ErrMayNotWatch, errors of Piece and those of the context are final; after
-// another error, call it again with this or another oracle.
+// Watch asks one oracle and returns nil when the task has ended. ErrMayNotWatch, ErrNotShown, errors of Piece and those of the context are
+// final; after another error, call it again with this or another oracle.
 func (w *Watcher) Watch(ctx context.Context, oracle OracleAddress) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -98,6 +98,8 @@ func (w *Watcher) Watch(ctx context.Context, oracle OracleAddress) (err error) {
 		}
 	case codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.InvalidArgument:
 		return fmt.Errorf("%w: %s", ErrMayNotWatch, printable(status.Convert(err).Message()))
+	case codes.FailedPrecondition:
+		return fmt.Errorf("%w: %s", ErrNotShown, printable(status.Convert(err).Message()))
 	case codes.Unimplemented:
 		return errors.New("the oracle runs an older release, which shows nothing to owners")
 	}

@@ -288,6 +288,8 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 		return true, context.Cause(o.ctx)
 	case errors.Is(err, errMoved), errors.Is(context.Cause(ctx), errMoved):
 		return false, nil
+	case errors.Is(err, ErrNotShown):
+		return true, status.Errorf(codes.FailedPrecondition, "node %s: %v", place.NodeID, err)
 	}
 	return false, o.note("nothing comes from node %s: %v", place.NodeID, err)
 }

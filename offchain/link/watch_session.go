@@ -9,7 +9,7 @@ import (
 	"github.com/foggrid/fogd/offchain/link/linkpb"
 )
 
-// ErrNotWatchable means that the agent does not show what runs on it, or shows too much already.
+// ErrNotWatchable means that the agent shows too much already.
 var ErrNotWatchable = errors.New("the agent cannot show this task now")
 
 // watch is a task that a session's agent shows.
@@ -22,7 +22,7 @@ type watch struct {
 // is nil if the task, or the command, has ended.
 func (s *Session) Watch(ctx context.Context, ask WatchAsk, take func(Piece) error) error {
 	if !s.hello.shows(ask.Kind) {
-		return fmt.Errorf("%w: it runs an older release, or does not allow it", ErrNotWatchable)
+		return fmt.Errorf("%w: its agent runs an older release, or does not allow it", ErrNotShown)
 	}
 	ref, kind := ask.Ref, ask.Kind
 	if err := s.watchPace.Wait(ctx); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/foggrid/fogd/offchain/agent"
+	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/link"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -28,7 +28,7 @@ func newJobEventsCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "events ID", Short: "Show what happened to a job, on the chain and on the node of a task", Args: cobra.ExactArgs(1),
 		Long: `Show the life of a job as the chain has it, and what its node tells of an attempt at a task that runs: content fetched, started, ended, started again, health, out of
-memory. What the node tells comes through an oracle to the job's owner only, who signs with --key, and is not attested; it is gone when the attempt is over.
+memory; on Nomad the events of the task's allocation. What the node tells comes through an oracle to the job's owner only, who signs with --key, and is not attested; it is gone when the attempt is over.
 With --follow it goes on until the job is closed. With --output json there is one object a line.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
@@ -54,10 +54,10 @@ type eventPrinter struct {
 // eventLine is an event as JSON.
 type eventLine struct {
 	From string `json:"from"`
-	agent.Event
+	dispatch.Event
 }
 
-func (p *eventPrinter) print(from string, e agent.Event) error {
+func (p *eventPrinter) print(from string, e dispatch.Event) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.json {
@@ -88,7 +88,7 @@ func (p *eventPrinter) piece(piece link.Piece) error {
 			return nil
 		}
 		p.rest = rest
-		var e agent.Event
+		var e dispatch.Event
 		if err := json.Unmarshal(line, &e); err != nil {
 			continue // cut by what is no longer kept
 		}
@@ -117,7 +117,7 @@ func (a *app) jobEvents(ctx context.Context, id string, task uint32, follow bool
 		Source: func(link.Place) { p.rest = nil },
 	}
 	if !follow {
-		return a.watchTask(ctx, watch)
+		return a.unlessNotShown(a.watchTask(ctx, watch))
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	watching, stop := context.WithCancel(ctx)
@@ -137,12 +137,25 @@ func (a *app) jobEvents(ctx context.Context, id string, task uint32, follow bool
 	})
 	g.Go(func() error {
 		err := a.watchTask(watching, watch)
-		if errors.Is(err, context.Canceled) || errors.Is(err, jobclient.ErrNobodyShows) {
-			return nil // the chain's events go on
+		switch {
+		case errors.Is(err, context.Canceled):
+			return nil
+		case errors.Is(err, jobclient.ErrNobodyShows):
+			a.say("what the node tells cannot be followed, only the chain's events are: %v", err)
+			return nil
 		}
-		return err
+		return a.unlessNotShown(err)
 	})
 	return g.Wait()
+}
+
+// unlessNotShown says it, and is no error, if only the chain tells of a job.
+func (a *app) unlessNotShown(err error) error {
+	if errors.Is(err, link.ErrNotShown) {
+		a.say("only the chain's events are shown: %v", err)
+		return nil
+	}
+	return err
 }
 
 // runsNow reports whether a task is on a node; an error is for who asks that node next.
@@ -166,7 +179,7 @@ func chainEvents(ctx context.Context, c *jobclient.Client, id string, told int, 
 		return told, false, err
 	}
 	for _, e := range events[min(told, len(events)):] {
-		if err := p.print("chain", agent.Event{Time: e.Time, Event: e.Event, Message: e.Message}); err != nil {
+		if err := p.print("chain", dispatch.Event{Time: e.Time, Event: e.Event, Message: e.Message}); err != nil {
 			return told, false, err
 		}
 	}

@@ -46,10 +46,13 @@ type attempt struct {
 	looked time.Time // when a service was last looked at
 	gone   bool      // Nomad does not have the job any more
 	allocs map[string]*api.AllocationListStub
+	// chronicles are what allocations told, by task; they outlive those that Nomad lists no more.
+	chronicles map[uint32]*chronicle
 
 	// Of the goroutine in run only:
 	stalled time.Time            // since when tasks wait for room and none runs
 	failing map[string]time.Time // since when an allocation's files are out of reach
+	unknown map[string]time.Time // since when nothing is known of an allocation's client
 	ending  *ending              // why the job is being deregistered
 	pulse   pulse                // of a service
 }
@@ -58,7 +61,7 @@ func newAttempt(a dispatch.Assignment, fingerprint artifact.Digest, opts Options
 	t := &attempt{
 		assignment: a, fingerprint: fingerprint, opts: opts, log: opts.Log.With("attempt", a.ID.String()), dir: attemptDir(opts.Dir, a.ID),
 		started: make(chan struct{}), tasks: tally.NewTasks(), kick: make(chan struct{}, 1),
-		allocs: map[string]*api.AllocationListStub{}, failing: map[string]time.Time{},
+		allocs: map[string]*api.AllocationListStub{}, chronicles: map[uint32]*chronicle{}, failing: map[string]time.Time{}, unknown: map[string]time.Time{},
 	}
 	if a.Service != nil {
 		t.states = tally.NewStates(dispatch.ServiceState{Phase: dispatch.ServiceStarting, Since: time.Now().UTC()})
@@ -157,6 +160,7 @@ func (t *attempt) observe(a *api.AllocationListStub) {
 	have := t.allocs[a.ID]
 	if have == nil || have.ModifyIndex < a.ModifyIndex {
 		t.allocs[a.ID] = a
+		t.chronicle(a)
 	}
 	t.mu.Unlock()
 	t.wake()
@@ -186,16 +190,16 @@ func (t *attempt) byTask() map[uint32][]*api.AllocationListStub {
 	return of
 }
 
-// allocOf returns the id of a task's allocation: of a service the newest, since it is placed again if it must be.
-func (t *attempt) allocOf(task uint32) (string, bool) {
+// allocOf returns a task's allocation: of a service the newest, since it is placed again if it must be.
+func (t *attempt) allocOf(task uint32) (*api.AllocationListStub, bool) {
 	list := t.byTask()[task]
 	switch {
 	case len(list) == 0:
-		return "", false
+		return nil, false
 	case t.states != nil:
-		return list[len(list)-1].ID, true
+		return list[len(list)-1], true
 	}
-	return list[0].ID, true
+	return list[0], true
 }
 
 func (t *attempt) complete() bool { return t.tasks.Count() == int(t.assignment.Tasks) }

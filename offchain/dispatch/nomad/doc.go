@@ -28,7 +28,8 @@
 //	the container was killed for its memory       memory
 //	image pull, download, setup or driver failed  node, with Nomad's message
 //	the runner ended without an outcome file      node; the runner's own clock ends tasks, so max_run_duration is not reached by them
-//	client lost, allocation evicted or replaced   node, for all tasks of the attempt that have not ended
+//	client lost, or unknown for as long as it may
+//	take to stop; allocation evicted or replaced  node, for all tasks of the attempt that have not ended
 //	not placed in time                            node, with the scheduler's reason
 //	attempt stopped                               stopped
 //

@@ -165,6 +165,29 @@ func TestClientLost(t *testing.T) {
 	require.Equal(t, 2, s.server.Placed(p.Namespace, nomad.JobID(a.ID, p.Node)))
 }
 
+// TestClientUnknown: a client of which Nomad 1.8 only says that it does not know it is lost after a while, and one that is back before is not.
+func TestClientUnknown(t *testing.T) {
+	s := newScene(t, func(o *nomad.Options) { o.LostAfter = never })
+	a := s.start(t, 2)
+	s.running(t, 2)
+	s.server.DisconnectClients()
+	time.Sleep(200 * time.Millisecond)
+	s.server.ReturnClients()
+	s.release(t, a)
+	requireReason(t, watch(t, s.d, a), dispatch.ReasonOK, "")
+
+	s = newScene(t, func(o *nomad.Options) { o.LostAfter = 100 * time.Millisecond })
+	a = s.start(t, 2)
+	s.running(t, 2)
+	s.server.DisconnectClients()
+	requireReason(t, watch(t, s.d, a), dispatch.ReasonNode, "client was lost")
+	p := s.place(t)
+	require.True(t, s.server.Stopped(p.Namespace, nomad.JobID(a.ID, p.Node)))
+	s.server.ReturnClients()
+	s.running(t, 0)
+	require.Equal(t, 2, s.server.Placed(p.Namespace, nomad.JobID(a.ID, p.Node)))
+}
+
 func TestEvicted(t *testing.T) {
 	s := newScene(t, nil)
 	a := s.start(t, 2)

@@ -60,12 +60,12 @@ func (t *attempt) parts(ctx context.Context, task uint32) ([]part, error) {
 		return localParts(taskDir(t.dir, task))
 	}
 	alloc, ok := t.allocOf(task)
-	if !ok {
+	if !ok || !began(alloc) { // its client may not even have made its folder
 		return nil, nil
 	}
 	running := runner.RunningLog(t.assignment.ID, task)
 	for _, folder := range []string{path.Dir(running), path.Dir(runner.LogFile)} {
-		list, err := t.region.client.list(ctx, t.fileOf(alloc, folder))
+		list, err := t.region.client.list(ctx, t.fileOf(alloc.ID, folder))
 		if errors.Is(err, errNotFound) {
 			continue
 		}
@@ -74,7 +74,7 @@ func (t *attempt) parts(ctx context.Context, task uint32) ([]part, error) {
 		}
 		parts := parseParts(list)
 		for i := range parts {
-			f := t.fileOf(alloc, path.Join(folder, parts[i].name))
+			f := t.fileOf(alloc.ID, path.Join(folder, parts[i].name))
 			left := parts[i].size
 			parts[i].open = func(ctx context.Context, offset int64) (io.ReadCloser, error) {
 				return t.region.client.readAt(ctx, f, offset, left-offset)

@@ -15,7 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/dispatch"
 )
 
-// Dispatcher runs attempts on Nomad. It implements dispatch.Services and dispatch.Observer.
+// Dispatcher runs attempts on Nomad. It implements dispatch.Services, dispatch.Observer and dispatch.Chronicler.
 type Dispatcher struct {
 	opts    Options
 	regions map[string]*region
@@ -29,8 +29,9 @@ type Dispatcher struct {
 }
 
 var (
-	_ dispatch.Services = (*Dispatcher)(nil)
-	_ dispatch.Observer = (*Dispatcher)(nil)
+	_ dispatch.Services   = (*Dispatcher)(nil)
+	_ dispatch.Observer   = (*Dispatcher)(nil)
+	_ dispatch.Chronicler = (*Dispatcher)(nil)
 )
 
 // New makes a dispatcher. Attempts of an earlier process rest on disk until they are started again or removed.

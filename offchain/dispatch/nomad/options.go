@@ -85,6 +85,8 @@ type Options struct {
 	PlacementTimeout time.Duration
 	// CollectTimeout is how long a result may be out of reach before its node counts as failed; 5 minutes.
 	CollectTimeout time.Duration
+	// LostAfter is how long a client may be unknown to the servers before it counts as lost: as long as it may take to stop what it runs, 65 s.
+	LostAfter time.Duration
 	// LookEvery is how often the state of a service is looked at, and a log that is followed; 5 s and a fifth of it.
 	LookEvery time.Duration
 	// ReconcileEvery is how often everything is listed again; 1 minute.
@@ -112,6 +114,7 @@ func (o *Options) validate() error {
 	}
 	o.PlacementTimeout = cmp.Or(o.PlacementTimeout, 120*time.Second)
 	o.CollectTimeout = cmp.Or(o.CollectTimeout, 5*time.Minute)
+	o.LostAfter = cmp.Or(o.LostAfter, disconnectedStop+killTimeout)
 	o.LookEvery = cmp.Or(o.LookEvery, 5*time.Second)
 	o.ReconcileEvery = cmp.Or(o.ReconcileEvery, time.Minute)
 	o.Log = cmp.Or(o.Log, slog.Default())

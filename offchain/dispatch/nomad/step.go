@@ -31,6 +31,7 @@ func (t *attempt) step(ctx context.Context) (time.Duration, error) {
 	}
 	of := t.byTask()
 	live, unplaced := 0, 0
+	patience := t.opts.ReconcileEvery
 	var end *ending
 	for _, task := range slices.Sorted(maps.Keys(of)) {
 		allocs := of[task]
@@ -45,9 +46,12 @@ func (t *attempt) step(ctx context.Context) (time.Duration, error) {
 				return 0, err
 			}
 			end = cmp.Or(end, lost)
-		case api.AllocClientStatusLost:
-			end = cmp.Or(end, &ending{dispatch.ReasonNode, "the node's Nomad client was lost: " + describe(first)})
 		default:
+			lost, left := t.lost(first)
+			if patience = min(patience, left); lost {
+				end = cmp.Or(end, &ending{dispatch.ReasonNode, "the node's Nomad client was lost: " + describe(first)})
+				continue
+			}
 			live++
 		}
 	}
@@ -71,7 +75,26 @@ func (t *attempt) step(ctx context.Context) (time.Duration, error) {
 		t.ending = end
 		return t.end(ctx, *end)
 	}
-	return wait, nil
+	return min(wait, patience), nil
+}
+
+// lost reports whether the client of an allocation was lost, or when to look again. Servers before 1.9 call what they do not replace unknown, and go on so
+// until the client is back: once it has had the time to stop what it runs, that is the same.
+func (t *attempt) lost(a *api.AllocationListStub) (lost bool, left time.Duration) {
+	switch a.ClientStatus {
+	case api.AllocClientStatusLost:
+		return true, t.opts.ReconcileEvery
+	case api.AllocClientStatusUnknown:
+		since, known := t.unknown[a.ID]
+		if !known {
+			since = time.Now()
+			t.unknown[a.ID] = since
+		}
+		left = t.opts.LostAfter - time.Since(since)
+		return left <= 0, max(left, 0)
+	}
+	delete(t.unknown, a.ID)
+	return false, t.opts.ReconcileEvery
 }
 
 // take settles a task whose allocation has ended. If the allocation ended by something else than its task, the attempt has to end.
@@ -193,9 +216,7 @@ func (t *attempt) end(ctx context.Context, e ending) (time.Duration, error) {
 	}
 	for _, a := range list {
 		t.observe(a)
-		switch a.ClientStatus {
-		case api.AllocClientStatusComplete, api.AllocClientStatusFailed, api.AllocClientStatusLost:
-		default:
+		if lost, _ := t.lost(a); !lost && !terminal(a) {
 			return confirmPause, nil
 		}
 	}
@@ -206,7 +227,7 @@ func (t *attempt) end(ctx context.Context, e ending) (time.Duration, error) {
 			alloc = of[task][n-1]
 		} else if n > 0 {
 			alloc = of[task][0]
-			if alloc.ClientStatus != api.AllocClientStatusLost {
+			if lost, _ := t.lost(alloc); !lost {
 				out, err := t.collect(ctx, task, alloc) // it may have finished before it could be stopped
 				if err == nil {
 					if err := t.finish(out); err != nil {

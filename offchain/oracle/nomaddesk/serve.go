@@ -99,11 +99,19 @@ func (w *work) takeService(ctx context.Context, a dispatch.Assignment) error {
 	return w.desk.nomad.Start(ctx, a)
 }
 
-var _ link.Source = (*Desk)(nil)
+var (
+	_ link.Source      = (*Desk)(nil)
+	_ link.EventSource = (*Desk)(nil)
+)
 
 // Follow implements link.Source for the attempts that this desk watches.
 func (d *Desk) Follow(ctx context.Context, t link.TaskRef, from uint64, emit func(offset uint64, piece []byte) error) error {
 	return d.nomad.Follow(ctx, attemptOf(t), t.Task, from, emit)
+}
+
+// Events implements link.EventSource.
+func (d *Desk) Events(ctx context.Context, t link.TaskRef, from uint64, once bool, emit func(offset uint64, piece []byte) error) error {
+	return d.nomad.Events(ctx, attemptOf(t), t.Task, from, once, emit)
 }
 
 // Stats implements link.Source.

@@ -25,6 +25,9 @@ type allocation struct {
 	stub    api.AllocationListStub
 	stop    context.CancelFunc
 	running bool
+	// status and states are the client's, which the server may not know.
+	status string
+	states map[string]*api.TaskState
 }
 
 func (a *allocation) terminal() bool {
@@ -127,6 +130,7 @@ func (s *Server) start(key jobKey, job *api.Job, n *node, index int) {
 	a.stub.DesiredStatus, a.stub.ClientStatus = api.AllocDesiredStatusRun, api.AllocClientStatusPending
 	a.stub.DesiredDescription, a.stub.ClientDescription = "", ""
 	a.stub.TaskStates = map[string]*api.TaskState{}
+	a.status, a.states = a.stub.ClientStatus, a.stub.TaskStates
 	a.stub.CreateTime, a.stub.CreateIndex = now(), s.next()
 	s.allocs = append(s.allocs, a)
 	a.running = true
@@ -142,10 +146,13 @@ func (s *Server) changed(a *allocation) {
 
 // run is the client's part: download, run, report.
 func (s *Server) run(ctx context.Context, a *allocation) {
-	state := &api.TaskState{State: "pending"}
+	state := &api.TaskState{State: "pending", Events: []*api.TaskEvent{{Type: api.TaskReceived, Time: now(), DisplayMessage: "Task received by client"}}}
 	code, failed := 0, s.prepare(ctx, a)
 	if failed == nil {
-		s.report(a, api.AllocClientStatusRunning, func() { state.State, state.StartedAt = "running", time.Now().UTC() }, state)
+		s.report(a, api.AllocClientStatusRunning, func() {
+			state.State, state.StartedAt = "running", time.Now().UTC()
+			state.Events = append(state.Events, &api.TaskEvent{Type: api.TaskStarted, Time: now(), DisplayMessage: "Task started by client"})
+		}, state)
 		code, failed = s.execute(ctx, a)
 	}
 	status := api.AllocClientStatusComplete
@@ -156,9 +163,11 @@ func (s *Server) run(ctx context.Context, a *allocation) {
 		state.State, state.Failed, state.FinishedAt = "dead", failed != nil || code != 0, time.Now().UTC()
 		if failed == nil {
 			failed = &api.TaskEvent{
-				Type: api.TaskTerminated, Details: map[string]string{"exit_code": strconv.Itoa(code), "oom_killed": "false", "signal": "0"},
+				Type: api.TaskTerminated, DisplayMessage: fmt.Sprintf("Exit Code: %d", code),
+				Details: map[string]string{"exit_code": strconv.Itoa(code), "oom_killed": "false", "signal": "0"},
 			}
 		}
+		failed.Time = now()
 		state.Events = append(state.Events, failed)
 	}, state)
 }
@@ -173,7 +182,15 @@ func (s *Server) report(a *allocation, status string, change func(), state *api.
 		return
 	}
 	copied := *state
-	a.stub.ClientStatus, a.stub.TaskStates = status, map[string]*api.TaskState{"run": &copied}
+	a.status, a.states = status, map[string]*api.TaskState{"run": &copied}
+	if a.stub.ClientStatus != api.AllocClientStatusUnknown {
+		s.hear(a)
+	}
+}
+
+// hear brings what the client knows of an allocation to the server. The caller holds mu.
+func (s *Server) hear(a *allocation) {
+	a.stub.ClientStatus, a.stub.TaskStates = a.status, a.states
 	s.changed(a)
 	if a.terminal() {
 		s.schedule()

@@ -203,6 +203,22 @@ func (s *Server) LoseClients() {
 	s.schedule()
 }
 
+// DisconnectClients is LoseClients as Nomad 1.8 has it: it calls what it does not replace unknown until the clients are back.
+func (s *Server) DisconnectClients() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		n.down = true
+		n.stub.Status = api.NodeStatusDisconnected
+	}
+	for _, a := range s.allocs {
+		if !a.terminal() {
+			a.stub.ClientStatus, a.stub.ClientDescription = api.AllocClientStatusUnknown, "alloc is unknown since its node is disconnected"
+			s.changed(a)
+		}
+	}
+}
+
 // ReturnClients marks all clients ready again: what was lost is stopped there, and what waits is placed.
 func (s *Server) ReturnClients() {
 	s.mu.Lock()
@@ -214,6 +230,9 @@ func (s *Server) ReturnClients() {
 	for _, a := range s.allocs {
 		if a.stub.DesiredStatus != api.AllocDesiredStatusRun {
 			a.stop()
+		}
+		if a.stub.ClientStatus == api.AllocClientStatusUnknown {
+			s.hear(a)
 		}
 	}
 	s.schedule()

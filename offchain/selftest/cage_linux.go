@@ -1,12 +1,12 @@
 package selftest
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,44 +25,79 @@ const (
 type cage struct{ dirs []string }
 
 // newCage makes the groups; it needs root.
-func newCage(l limits) (*cage, error) {
-	c := &cage{}
-	name := "fog-selftest-" + strconv.Itoa(os.Getpid())
-	_, err := os.Stat(filepath.Join(cgroupRoot, "cgroup.controllers"))
-	second := err == nil
-	quota, memory := strconv.FormatUint(l.milliCPU*quotaPeriod/1000, 10), strconv.FormatUint(l.memoryMiB<<20, 10)
-	var files []struct{ controller, file, value string }
+func newCage(l limits) (*cage, error) { return newCageIn(cgroupRoot, l) }
+
+// limitFile is a file of a control group by which a controller limits it.
+type limitFile struct{ controller, file, value string }
+
+// files that hold the limits, in version 2 or 1.
+func (l limits) files(second bool) (all []limitFile) {
 	if l.milliCPU > 0 {
-		files = append(files, struct{ controller, file, value string }{"cpu", "cpu.cfs_quota_us", quota})
+		quota := strconv.FormatUint(l.milliCPU*quotaPeriod/1000, 10)
 		if second {
-			files[len(files)-1].file, files[len(files)-1].value = "cpu.max", quota+" "+strconv.Itoa(quotaPeriod)
+			all = append(all, limitFile{"cpu", "cpu.max", quota + " " + strconv.Itoa(quotaPeriod)})
+		} else {
+			all = append(all, limitFile{"cpu", "cpu.cfs_period_us", strconv.Itoa(quotaPeriod)}, limitFile{"cpu", "cpu.cfs_quota_us", quota})
 		}
 	}
 	if l.memoryMiB > 0 {
-		files = append(files, struct{ controller, file, value string }{"memory", "memory.limit_in_bytes", memory})
+		f := limitFile{"memory", "memory.limit_in_bytes", strconv.FormatUint(l.memoryMiB<<20, 10)}
 		if second {
-			files[len(files)-1].file = "memory.max"
+			f.file = "memory.max"
 		}
+		all = append(all, f)
 	}
-	for _, f := range files {
-		var enable error
-		dir := filepath.Join(cgroupRoot, f.controller, name)
+	return all
+}
+
+func newCageIn(root string, l limits) (*cage, error) {
+	c := &cage{}
+	controllers, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
+	second := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("which control groups are there: %w", err)
+	}
+	name := "fog-selftest-" + strconv.Itoa(os.Getpid())
+	for _, f := range l.files(second) {
+		dir := filepath.Join(root, f.controller, name)
 		if second {
-			dir = filepath.Join(cgroupRoot, name)
-			// It may be on already; the file of the limit tells.
-			enable = os.WriteFile(filepath.Join(cgroupRoot, "cgroup.subtree_control"), []byte("+"+f.controller), 0o644)
+			dir = filepath.Join(root, name)
+			if err := enable(root, f.controller, string(controllers)); err != nil {
+				return nil, errors.Join(err, c.remove())
+			}
+		} else if _, err := os.Stat(filepath.Dir(dir)); err != nil {
+			return nil, errors.Join(fmt.Errorf("this machine has no controller %s of control groups: %w", f.controller, err), c.remove())
 		}
-		err := os.Mkdir(dir, 0o755)
-		if err == nil {
+		if !slices.Contains(c.dirs, dir) {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				return nil, errors.Join(fmt.Errorf("make a control group (as root?): %w", err), c.remove())
+			}
 			c.dirs = append(c.dirs, dir)
-		} else if !second || !errors.Is(err, os.ErrExist) {
-			return nil, errors.Join(fmt.Errorf("make a control group (as root?): %w", err), c.remove())
 		}
 		if err := os.WriteFile(filepath.Join(dir, f.file), []byte(f.value), 0o644); err != nil {
-			return nil, errors.Join(fmt.Errorf("limit a control group: %w", err), enable, c.remove())
+			return nil, errors.Join(fmt.Errorf("limit a control group: %w", err), c.remove())
 		}
 	}
 	return c, nil
+}
+
+// enable gives the groups below the root of version 2 a controller.
+func enable(root, controller, available string) error {
+	path := filepath.Join(root, "cgroup.subtree_control")
+	on, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case slices.Contains(strings.Fields(string(on)), controller):
+		return nil
+	case !slices.Contains(strings.Fields(available), controller):
+		return fmt.Errorf("the control groups in %s have no controller %s: version 1, or whoever made this container, has it", root, controller)
+	}
+	if err := os.WriteFile(path, []byte("+"+controller), 0o644); err != nil {
+		return fmt.Errorf("turn the controller %s on (as root, and outside of a container?): %w", controller, err)
+	}
+	return nil
 }
 
 // take puts a process into the groups.
@@ -91,39 +126,4 @@ func (c *cage) remove() error {
 	}
 	c.dirs = nil
 	return errors.Join(errs...)
-}
-
-// swapOn makes sure that there is swap, if need be in a file; off takes the file away again.
-func swapOn(ctx context.Context, dir string, mib int) (off func() error, err error) {
-	active, err := os.ReadFile("/proc/swaps")
-	if err == nil && strings.Count(string(active), "\n") > 1 {
-		return func() error { return nil }, nil
-	}
-	f, err := os.CreateTemp(dir, "fog-selftest-swap-*")
-	if err != nil {
-		return nil, err
-	}
-	path := f.Name()
-	remove := func() error { return os.Remove(path) }
-	zeros := make([]byte, 1<<20)
-	for range mib {
-		if _, err = f.Write(zeros); err != nil {
-			break
-		}
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, errors.Join(err, remove())
-	}
-	for _, args := range [][]string{{"mkswap", path}, {"swapon", path}} {
-		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
-			return nil, errors.Join(fmt.Errorf("no swap can be made (as root?): %s: %w: %s", args[0], err, strings.TrimSpace(string(out))), remove())
-		}
-	}
-	return func() error {
-		// Also when the context has ended: a swap file cannot stay.
-		if err := exec.Command("swapoff", path).Run(); err != nil {
-			return fmt.Errorf("swapoff %s: %w", path, err)
-		}
-		return remove()
-	}, nil
 }

@@ -14,7 +14,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // ref and digest were parsed before they became a path
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func syncDir(dir string) error {
 
 // ensureDir creates dir and its missing parents, each synced into its own parent.
 func ensureDir(dir string) error {
-	if info, err := os.Stat(dir); err == nil {
+	if info, err := os.Stat(dir); err == nil { //nolint:gosec // ref and digest were parsed before they became a path
 		if !info.IsDir() {
 			return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
 		}
@@ -35,7 +35,7 @@ func ensureDir(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // ref and digest were parsed before they became a path
 		return err
 	}
 	return syncDir(parent)
@@ -47,7 +47,7 @@ func place(temp, final string) error {
 	if err := ensureDir(dir); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, final); err != nil {
+	if err := os.Rename(temp, final); err != nil { //nolint:gosec // ref and digest were parsed before they became a path
 		return err
 	}
 	return syncDir(dir)
@@ -80,7 +80,7 @@ func mark(path string) error {
 	if err := ensureDir(dir); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // ref and digest were parsed before they became a path
 	if errors.Is(err, fs.ErrExist) {
 		return touch(path)
 	}
@@ -101,7 +101,7 @@ func removeIfExists(path string) error {
 }
 
 func exists(path string) (bool, error) {
-	_, err := os.Stat(path)
+	_, err := os.Stat(path) //nolint:gosec // ref and digest were parsed before they became a path
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -19,7 +19,7 @@ const temporary = ".copy-"
 
 // NewDir makes the folder if it is not there.
 func NewDir(root string) (*Dir, error) {
-	if err := os.MkdirAll(root, 0o755); err != nil {
+	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot prepare the folder of copies: %w", err)
 	}
 	return &Dir{root}, nil
@@ -41,7 +41,7 @@ func (d *Dir) Put(ctx context.Context, key string, body io.Reader, size int64) (
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), temporary+"*")
@@ -72,7 +72,7 @@ func (d *Dir) Get(_ context.Context, key string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // CheckKey has checked it
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrMissing
 	}

@@ -92,3 +92,39 @@ func TestEnvelopeIsTight(t *testing.T) {
 		require.False(t, ok, "no node has room")
 	}
 }
+
+// Over several super-blocks, with nodes that fill up, what the index finds by envelopes is what a look at every node finds.
+func TestIndexEqualsScanBusy(t *testing.T) {
+	for seed := range uint64(3) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		e := NewEngine(DefaultConfig())
+		var live []Ref
+		for i := range 4 * superSize * filled {
+			r, err := e.Add(randomNode(rng, i, false))
+			require.NoError(t, err)
+			live = append(live, r)
+		}
+		e.Epoch(1e6)
+		var got, want Decision
+		for i := range 600 {
+			q := randomQuery(rng, i)
+			found := e.Decide(&q, Seed{}, &got)
+			require.Equal(t, e.scan(&q, Seed{}, &want), found)
+			require.Equal(t, want.Choices, got.Choices)
+			if found && rng.IntN(4) > 0 {
+				require.NoError(t, e.Reserve(got.Best().Ref, q.Task, 1))
+			}
+			live = change(t, rng, e, live, 100_000+i, false)
+		}
+		e.checkBounds(t)
+		counted := 0
+		for _, o := range []*sequence{&e.index.byCost, &e.index.byPlace} {
+			for _, u := range o.upkeep {
+				if u.apart != every {
+					counted++
+				}
+			}
+		}
+		require.NotZero(t, counted, "no envelope of a super-block was found")
+	}
+}

@@ -53,9 +53,9 @@ test:
 test-nomad:
 	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad ./internal/devnettest
 
-## test-security: test-gateway, and the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
+## test-security: test-gateway, test-attacks, and the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
 .PHONY: test-security
-test-security: test-gateway
+test-security: test-gateway test-attacks
 	@for program in bao vault; do \
 		command -v $$program >/dev/null || echo "*** $$program is not on PATH ***"; \
 	done
@@ -68,6 +68,12 @@ test-security: test-gateway
 .PHONY: test-gateway
 test-gateway:
 	go test -count 1 -v -run 'TestDebian|TestOras|TestCrane|TestDocker|TestNginx|Postgres' ./offchain/gateway ./deploy/nginx
+
+## test-attacks: jobs that attack their node, and what else docs/security.md names; containers where a Docker Engine answers, else skipped, and said so
+.PHONY: test-attacks
+test-attacks:
+	go test -timeout 30m -count 1 -v -run 'Attack|Outlives|Escape|Reach|Privileges|VolumesOfTheHost|InNoLog|Forged|ForeignAuthority|OldTLS|NotResumed|RawModules|AsksForMore|Nginx' \
+		./offchain/dispatch/direct ./offchain/agent ./offchain/jobfile ./offchain/gateway ./offchain/link ./offchain/secrets/vault ./deploy/nginx 2>&1 | scripts/verdicts.sh
 
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .
@@ -93,6 +99,16 @@ fuzz:
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint@v2.15.0
 	$(TOOLS)/golangci-lint run
+
+## vuln: search the code for known vulnerabilities that it calls; where vuln.go.dev cannot be reached it says that nothing was searched
+.PHONY: vuln
+vuln: $(TOOLS)/govulncheck@v1.9.0
+	go run ./internal/vulncheck -govulncheck $(TOOLS)/govulncheck -accepted .vulnaccepted ./...
+
+## sbom: build fogd and fog, and write what is in them as CycloneDX into build/sbom/
+.PHONY: sbom
+sbom: build $(TOOLS)/cyclonedx-gomod@v1.10.0
+	scripts/sbom.sh $(VERSION)
 
 ## proto: generate Go and OpenAPI from proto/; PKG=escrow generates the Go of that package only
 PROTO_TOOLS := $(TOOLS)/buf@v1.75.0 $(TOOLS)/protoc-gen-gocosmos@v1.7.2 $(TOOLS)/protoc-gen-grpc-gateway@v1.16.0 \
@@ -127,6 +143,8 @@ pkg-buf := github.com/bufbuild/buf/cmd/buf
 pkg-protoc-gen-gocosmos := github.com/cosmos/gogoproto/protoc-gen-gocosmos
 pkg-protoc-gen-grpc-gateway := github.com/grpc-ecosystem/grpc-gateway/protoc-gen-grpc-gateway
 pkg-protoc-gen-swagger := github.com/grpc-ecosystem/grpc-gateway/protoc-gen-swagger
+pkg-cyclonedx-gomod := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+pkg-govulncheck := golang.org/x/vuln/cmd/govulncheck
 pkg-golangci-lint := github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(TOOLS)/%:

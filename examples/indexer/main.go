@@ -29,7 +29,7 @@ func main() {
 	go func() { ended <- server.ListenAndServe() }()
 	f := &follower{node: node, index: ix, client: &http.Client{Timeout: 10 * time.Second}, pause: time.Second, back: 1000}
 	go func() { ended <- f.run(ctx) }()
-	log.Printf("following %s, serving on %s", node, server.Addr)
+	log.Printf("following %s, serving on %s", node, server.Addr) //nolint:gosec // its own settings
 	select {
 	case err := <-ended:
 		if ctx.Err() == nil {

@@ -48,7 +48,7 @@ func run(ctx context.Context) (err error) {
 	web := &http.Server{Addr: ":" + os.Getenv("FOG_PORT_WEB"), Handler: handler(j), ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- web.ListenAndServe() }()
-	log.Printf("sensors on port %s, readings on %s", os.Getenv("FOG_PORT_MQTT"), web.Addr)
+	log.Printf("sensors on port %s, readings on %s", os.Getenv("FOG_PORT_MQTT"), web.Addr) //nolint:gosec // its own settings
 	select {
 	case err := <-ended:
 		return err

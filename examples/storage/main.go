@@ -111,7 +111,7 @@ func (s *store) handler() http.Handler {
 		}
 		w.Header().Set("ETag", `"`+name+`"`)
 		w.Header().Set("Content-Type", "application/octet-stream")
-		http.ServeFile(w, r, filepath.Join(s.dir, name))
+		http.ServeFile(w, r, filepath.Join(s.dir, name)) //nolint:gosec // nameExpr lets digests through and nothing else
 	})
 	mux.HandleFunc("DELETE /objects/{name}", func(w http.ResponseWriter, r *http.Request) {
 		name := r.PathValue("name")
@@ -119,7 +119,7 @@ func (s *store) handler() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil { //nolint:gosec // nameExpr lets digests through and nothing else
 			fail(w, err)
 			return
 		}

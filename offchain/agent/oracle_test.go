@@ -28,6 +28,7 @@ type oracle struct {
 	key  ed25519.PrivateKey
 	addr string
 	stop func()
+	link *link.Server
 	// verdict, if set, answers in place of the judgement.
 	verdict atomic.Pointer[func(link.Report) error]
 	reports atomic.Int32 // received, with repetitions
@@ -68,7 +69,7 @@ func (o *oracle) serve(addr string) {
 	require.NoError(o.w.t, err)
 	lis, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", addr)
 	require.NoError(o.w.t, err)
-	o.addr = lis.Addr().String()
+	o.addr, o.link = lis.Addr().String(), server
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(lis) }()
 	o.stop = sync.OnceFunc(func() {

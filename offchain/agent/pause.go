@@ -16,7 +16,7 @@ func (a *Agent) pause() *backoff { return &backoff{least: a.cfg.RetryMin, most: 
 // wait pauses; its error is why the context ended.
 func (b *backoff) wait(ctx context.Context) error {
 	b.next = min(max(2*b.next, b.least), b.most)
-	return sleep(ctx, b.next/2+rand.N(b.next/2+1))
+	return sleep(ctx, b.next/2+rand.N(b.next/2+1)) //nolint:gosec // jitter; nobody gains by guessing it
 }
 
 func (b *backoff) reset() { b.next = 0 }

@@ -45,7 +45,7 @@ func encode(signer Signer, env envelope, msgs []sdk.Msg, simulate bool) ([]byte,
 		anys[i] = packed
 	}
 	body, err := (&txtypes.TxBody{
-		Messages: anys, Memo: env.memo, TimeoutHeight: uint64(env.timeoutHeight), TimeoutTimestamp: &env.timeout,
+		Messages: anys, Memo: env.memo, TimeoutHeight: uint64(env.timeoutHeight), TimeoutTimestamp: &env.timeout, //nolint:gosec // a height
 	}).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("encode transaction body: %w", err)

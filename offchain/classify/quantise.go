@@ -38,7 +38,7 @@ func Quantise(m *Mixture, s Scaler, ids []uint32, names []string) (*quant.Model,
 	}
 	for c := range m.K {
 		p := quant.Component{
-			ID: ids[c], Name: cutName(names[c]),
+			ID: ids[c], Name: cutName(names[c]), //nolint:gosec // ids and names have one entry a class
 			Constant: fixed(max(k.constant[c], -1e6), quant.ScoreBits),
 			Mean:     fixeds(full.mean(c), quant.ScaledBits),
 			Factor:   fixeds(k.w[c*k.stride:(c+1)*k.stride], quant.FactorBits),

@@ -135,7 +135,7 @@ func (s *story) tell(ctx context.Context) error {
 func (s *story) fog(ctx context.Context, home string, args ...string) error {
 	s.step("$ fog %s", strings.Join(args, " "))
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, s.opts.Fog, append([]string{"--home", home, "--output", "json"}, args...)...)
+	cmd := exec.CommandContext(ctx, s.opts.Fog, append([]string{"--home", home, "--output", "json"}, args...)...) //nolint:gosec // this very program; there is no shell
 	cmd.Stderr = io.MultiWriter(&stderr, s.opts.Noise)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second

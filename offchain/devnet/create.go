@@ -193,7 +193,7 @@ func loosenPeers(config string) error {
 		}
 		text = strings.Replace(text, change[0], change[1], 1)
 	}
-	return os.WriteFile(config, []byte(text), 0o600)
+	return os.WriteFile(config, []byte(text), 0o600) //nolint:gosec // the home that the user named
 }
 
 func copyFile(from, to string) error {
@@ -201,5 +201,5 @@ func copyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(to, raw, 0o600)
+	return os.WriteFile(to, raw, 0o600) //nolint:gosec // the home that the user named
 }

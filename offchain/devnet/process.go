@@ -25,7 +25,7 @@ func (d *Devnet) start(name, program string, args ...string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(program, args...) //nolint:gosec // fog and fogd of the devnet's options; there is no shell
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = detached()
 	err = cmd.Start()
@@ -89,7 +89,7 @@ func (d *Devnet) stop(ctx context.Context, name string, pid int) error {
 // run executes a program to its end and returns its standard output.
 func (d *Devnet) run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	var stderr strings.Builder
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // fog and fogd of the devnet's options; there is no shell
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -59,7 +59,7 @@ func service(slice jobstypes.Slice, spec jobfile.Spec) (*dispatch.Service, error
 	}
 	ports := map[string]uint16{}
 	for _, p := range slice.Serving.Ports {
-		ports[p.Name] = uint16(p.HostPort)
+		ports[p.Name] = uint16(p.HostPort) //nolint:gosec // the chain gives ports of 16 bits
 	}
 	out, err := spec.Service.Dispatch(ports)
 	if err != nil {

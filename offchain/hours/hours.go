@@ -240,7 +240,7 @@ func (w Week) String() string {
 			continue
 		}
 		last := len(parts) - 1
-		if last >= 0 && day > 0 && byDay[day-1] == t {
+		if last >= 0 && day > 0 && byDay[day-1] == t { //nolint:gosec // day is above 0, and the table has all seven
 			first, _, _ := strings.Cut(strings.Fields(parts[last])[0], "-")
 			parts[last] = first + "-" + days[day] + " " + t
 			continue

@@ -67,7 +67,7 @@ func writeLayer(w io.Writer, program io.Reader, size int64) error {
 
 // BuildFile is Build of a program on disk.
 func BuildFile(dir, program, arch string) (_ Image, err error) {
-	f, err := os.Open(program)
+	f, err := os.Open(program) //nolint:gosec // the program that the user built
 	if err != nil {
 		return Image{}, err
 	}

@@ -45,7 +45,7 @@ func eventsOf(job jobstypes.Job, list []jobstypes.Slice) (all []Event) {
 			add(s.Serving.StartedTime, "serving", "slice %d, revision %d", s.Number, s.Serving.Revision.Number)
 		}
 		if s.Outcome != nil {
-			add(s.ReportedTime, "reported", "slice %d: %d succeeded, %d failed", s.Number, s.TaskCount-uint32(len(s.Outcome.Failures)), len(s.Outcome.Failures))
+			add(s.ReportedTime, "reported", "slice %d: %d succeeded, %d failed", s.Number, s.TaskCount-uint32(len(s.Outcome.Failures)), len(s.Outcome.Failures)) //nolint:gosec // at most 256 tasks
 		}
 	}
 	add(job.CancelledTime, "ending", "no further work is paid")

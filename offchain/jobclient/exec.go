@@ -52,7 +52,7 @@ func (c *Client) Exec(ctx context.Context, cmd Command) (uint32, error) {
 			return cmd.Output(p.Log)
 		},
 	}
-	first := mathrand.N(len(oracles)) // so that owners spread
+	first := mathrand.N(len(oracles)) //nolint:gosec // so that owners spread, which takes no secret
 	var failed error
 	for i := range oracles {
 		o := oracles[(first+i)%len(oracles)]

@@ -70,7 +70,7 @@ func (c *Client) Follow(ctx context.Context, w Watch) error {
 		}
 		if err == nil {
 			if turn == 0 {
-				turn = rand.N(len(oracles)) // so that owners spread
+				turn = rand.N(len(oracles)) //nolint:gosec // so that owners spread, which takes no secret
 			}
 			o := oracles[turn%len(oracles)]
 			began := time.Now()

@@ -105,7 +105,7 @@ func (p *Packed) packProgram(ctx context.Context, f *jobfile.File, temp string) 
 }
 
 func digestModule(path string) (d artifact.Digest, size int64, err error) {
-	in, err := os.Open(path)
+	in, err := os.Open(path) //nolint:gosec // the file that the user packed
 	if err != nil {
 		return d, 0, fmt.Errorf("module: %w", err)
 	}

@@ -34,11 +34,11 @@ func (in *inquiry) redraw(d *WhyDecision, taken match.ID) error {
 			hits++
 		}
 	}
-	d.Propensity = uint32(hits * 1_000_000 / d.Redraws)
+	d.Propensity = uint32(hits * 1_000_000 / d.Redraws) //nolint:gosec // a share of a million
 	return nil
 }
 
 // otherSeed is SHA-256(seed ‖ i): the same for everyone who asks.
 func otherSeed(seed match.Seed, i int) match.Seed {
-	return sha256.Sum256(binary.BigEndian.AppendUint64(seed[:], uint64(i)))
+	return sha256.Sum256(binary.BigEndian.AppendUint64(seed[:], uint64(i))) //nolint:gosec // an index
 }

@@ -133,7 +133,7 @@ func (c *Client) download(
 		return 0, err
 	}
 	// A task may write no more than it reserved; names and padding come on top.
-	limit := int64(job.Resources.StorageMib+1) << 21
+	limit := int64(job.Resources.StorageMib+1) << 21 //nolint:gosec // the chain bounds what a task may write
 	var missing []TaskResult
 	var total int64
 	for _, t := range tasks {

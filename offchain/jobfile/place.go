@@ -27,11 +27,11 @@ func ParsePlace(s string) (Place, error) {
 		if err != nil {
 			return Place{}, fmt.Errorf("has a %s that %w", c.name, err)
 		}
-		if v > uint64(c.most*degree) {
+		if v > uint64(c.most*degree) { //nolint:gosec // a constant
 			return Place{}, fmt.Errorf("has the %s %s; it must lie within ±%d degrees", c.name, clip(c.text), c.most)
 		}
-		if *c.to = int32(v); negative {
-			*c.to = -int32(v)
+		if *c.to = int32(v); negative { //nolint:gosec // at most c.most degrees, see above
+			*c.to = -int32(v) //nolint:gosec // at most c.most degrees, see above
 		}
 	}
 	return p, nil

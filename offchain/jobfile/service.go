@@ -260,18 +260,18 @@ func (s *ServiceSpec) checkHealth(l *problemList, field string) {
 // Dispatch is the service of an assignment, with the node's ports by name. The spec must be valid.
 func (s *ServiceSpec) Dispatch(hostPorts map[string]uint16) (*dispatch.Service, error) {
 	out := &dispatch.Service{Outbound: s.Outbound, Health: dispatch.Health{
-		Kind: s.Health.Kind, Port: s.Health.Port, Path: s.Health.Path, Interval: time.Duration(s.Health.Interval) * time.Second,
-		Timeout: time.Duration(s.Health.Timeout) * time.Second, Grace: time.Duration(s.Health.Grace) * time.Second,
+		Kind: s.Health.Kind, Port: s.Health.Port, Path: s.Health.Path, Interval: time.Duration(s.Health.Interval) * time.Second, //nolint:gosec // check has bounded the times
+		Timeout: time.Duration(s.Health.Timeout) * time.Second, Grace: time.Duration(s.Health.Grace) * time.Second, //nolint:gosec // check has bounded the times
 	}}
 	for _, p := range s.Ports {
 		host, ok := hostPorts[p.Name]
 		if !ok {
 			return nil, fmt.Errorf("%w: port %s of the service has no port of the node", ErrSpec, p.Name)
 		}
-		out.Ports = append(out.Ports, dispatch.Port{Name: p.Name, Protocol: p.Protocol, Container: uint16(p.ContainerPort), Host: host})
+		out.Ports = append(out.Ports, dispatch.Port{Name: p.Name, Protocol: p.Protocol, Container: uint16(p.ContainerPort), Host: host}) //nolint:gosec // check has bounded the port
 	}
 	for _, v := range s.Volumes {
-		out.Volumes = append(out.Volumes, dispatch.Volume{Name: v.Name, Path: v.Path, SizeMiB: uint32(v.Size)})
+		out.Volumes = append(out.Volumes, dispatch.Volume{Name: v.Name, Path: v.Path, SizeMiB: uint32(v.Size)}) //nolint:gosec // check has bounded the size
 	}
 	return out, nil
 }

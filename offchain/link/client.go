@@ -144,7 +144,7 @@ func (c *Client) Run(ctx context.Context) error {
 		if time.Since(start) > goodLink {
 			wait = c.opts.MinBackoff
 		}
-		pause := wait/2 + rand.N(wait)
+		pause := wait/2 + rand.N(wait) //nolint:gosec // jitter; nobody gains by guessing it
 		c.log.WarnContext(ctx, "link lost", "reason", err, "again_in", pause.Round(time.Millisecond))
 		timer := time.NewTimer(pause)
 		select {

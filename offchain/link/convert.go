@@ -64,7 +64,7 @@ func reportToProto(s SignedReport) *linkpb.AgentMessage {
 		r.ManifestDigest = s.ManifestDigest[:]
 	}
 	for i, t := range s.Tasks {
-		r.Tasks[i] = &linkpb.TaskOutcome{Task: t.Task, ExitCode: t.ExitCode, Reason: linkpb.TaskReason(t.Reason), DurationMs: t.DurationMS}
+		r.Tasks[i] = &linkpb.TaskOutcome{Task: t.Task, ExitCode: t.ExitCode, Reason: linkpb.TaskReason(t.Reason), DurationMs: t.DurationMS} //nolint:gosec // a number of an enum; unknown ones are refused
 	}
 	return &linkpb.AgentMessage{Body: &linkpb.AgentMessage_Report{Report: &linkpb.SignedReport{Report: r, Signature: s.Signature}}}
 }
@@ -87,7 +87,7 @@ func reportFromProto(m *linkpb.SignedReport) (SignedReport, error) {
 	copy(s.ManifestDigest[:], r.GetManifestDigest())
 	s.Tasks = make([]TaskOutcome, len(r.GetTasks()))
 	for i, t := range r.GetTasks() {
-		s.Tasks[i] = TaskOutcome{Task: t.GetTask(), ExitCode: t.GetExitCode(), Reason: Reason(t.GetReason()), DurationMS: t.GetDurationMs()}
+		s.Tasks[i] = TaskOutcome{Task: t.GetTask(), ExitCode: t.GetExitCode(), Reason: Reason(t.GetReason()), DurationMS: t.GetDurationMs()} //nolint:gosec // a number of an enum; unknown ones are refused
 	}
 	return s, s.Validate()
 }
@@ -95,14 +95,14 @@ func reportFromProto(m *linkpb.SignedReport) (SignedReport, error) {
 func progressToProto(p Progress) *linkpb.AgentMessage {
 	return &linkpb.AgentMessage{Body: &linkpb.AgentMessage_Progress{Progress: &linkpb.Progress{
 		JobId: p.JobID, Slice: p.Slice, Attempt: p.Attempt,
-		State: linkpb.ProgressState(p.State), TasksDone: p.TasksDone, TasksTotal: p.TasksTotal,
+		State: linkpb.ProgressState(p.State), TasksDone: p.TasksDone, TasksTotal: p.TasksTotal, //nolint:gosec // a number of an enum; unknown ones are refused
 	}}}
 }
 
 func progressFromProto(m *linkpb.Progress) (Progress, error) {
 	p := Progress{
 		JobID: m.GetJobId(), Slice: m.GetSlice(), Attempt: m.GetAttempt(),
-		State: ProgressState(m.GetState()), TasksDone: m.GetTasksDone(), TasksTotal: m.GetTasksTotal(),
+		State: ProgressState(m.GetState()), TasksDone: m.GetTasksDone(), TasksTotal: m.GetTasksTotal(), //nolint:gosec // a number of an enum; unknown ones are refused
 	}
 	return p, p.Validate()
 }

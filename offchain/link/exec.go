@@ -50,7 +50,7 @@ type Exec struct {
 // byte begins no sign document of a transaction.
 func (e Exec) SigningBytes(jobID string, task uint32) []byte {
 	b := appendText(appendText([]byte(execDomain), e.NodeID), jobID)
-	for _, n := range []uint32{e.Slice, e.Attempt, task, uint32(len(e.Args))} {
+	for _, n := range []uint32{e.Slice, e.Attempt, task, uint32(len(e.Args))} { //nolint:gosec // a length, which the message bounds
 		b = binary.BigEndian.AppendUint32(b, n)
 	}
 	for _, arg := range e.Args {
@@ -58,7 +58,7 @@ func (e Exec) SigningBytes(jobID string, task uint32) []byte {
 	}
 	stdin := sha256.Sum256(e.Stdin)
 	b = append(append(b, stdin[:]...), e.Nonce[:]...)
-	return binary.BigEndian.AppendUint64(b, uint64(e.Issued))
+	return binary.BigEndian.AppendUint64(b, uint64(e.Issued)) //nolint:gosec // the bits are signed, not the number
 }
 
 // Owner checks that a command is for an attempt on a node, is fresh, and is signed, and returns the address whose key has signed it.

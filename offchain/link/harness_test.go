@@ -187,6 +187,11 @@ type rawAgent struct {
 func dialRaw(t *testing.T, addr string, key ed25519.PrivateKey) *rawAgent {
 	id, err := newIdentity(key)
 	require.NoError(t, err)
+	return dialAs(t, addr, id)
+}
+
+// dialAs is dialRaw with a certificate that the test may have made.
+func dialAs(t *testing.T, addr string, id *identity) *rawAgent {
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(
 		credentials.NewTLS(id.clientTLS(oracleKey.Public().(ed25519.PublicKey), new(pinError)))))
 	require.NoError(t, err)

@@ -29,7 +29,7 @@ const (
 var ErrBadSignature = errors.New("the signature is not that of the agent key")
 
 func appendText(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // a length, which the message bounds
 }
 
 // pongBytes names the oracle, so that an oracle cannot have its agents sign what another one asks.
@@ -53,7 +53,7 @@ func (r Report) SigningBytes() []byte {
 	b = binary.BigEndian.AppendUint32(b, r.Attempt)
 	b = append(b, r.ResultRoot[:]...)
 	b = append(b, r.ManifestDigest[:]...)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Tasks)))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Tasks))) //nolint:gosec // a length, which the message bounds
 	for _, t := range r.Tasks {
 		b = binary.BigEndian.AppendUint32(b, t.Task)
 		b = binary.BigEndian.AppendUint32(b, t.ExitCode)

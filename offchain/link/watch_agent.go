@@ -38,7 +38,7 @@ func (w *agentWatch) grant(pieces uint32) bool {
 // takeWatchStart begins to show a task, whatever else is shown.
 func (s *agentStream) takeWatchStart(m *linkpb.WatchStart) error {
 	ref := TaskRef{JobID: m.GetJobId(), Slice: m.GetSlice(), Attempt: m.GetAttempt(), Task: m.GetTask()}
-	ask := WatchAsk{Ref: ref, Kind: WatchKind(m.GetKind()), From: m.GetOffset(), Once: m.GetOnce()}
+	ask := WatchAsk{Ref: ref, Kind: WatchKind(m.GetKind()), From: m.GetOffset(), Once: m.GetOnce()} //nolint:gosec // a number of an enum; unknown ones are refused
 	var err error
 	if ask.Exec, err = execFromProto(m.GetExec()); err != nil {
 		return err

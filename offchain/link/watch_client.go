@@ -109,7 +109,7 @@ func (w *Watcher) Watch(ctx context.Context, oracle OracleAddress) (err error) {
 // talk introduces the owner and takes what comes.
 func (w *Watcher) talk(stream linkpb.Watch_WatchClient, oracleID string) error {
 	request := &linkpb.WatchRequest{
-		Protocol: protocolVersion, JobId: w.JobID, Task: w.Task, Kind: linkpb.WatchKind(w.Kind), Offset: w.offset,
+		Protocol: protocolVersion, JobId: w.JobID, Task: w.Task, Kind: linkpb.WatchKind(w.Kind), Offset: w.offset, //nolint:gosec // a number of an enum; unknown ones are refused
 		Once: w.Once, Exec: execToProto(w.Exec),
 		Source: &linkpb.WatchSource{NodeId: w.source.NodeID, Slice: w.source.Slice, Attempt: w.source.Attempt},
 	}

@@ -61,7 +61,7 @@ func (v *watchService) Watch(stream linkpb.Watch_WatchServer) error {
 		return err
 	}
 	v.server.log.InfoContext(ctx, "owner watches", "job", o.request.GetJobId(), "task", o.request.GetTask(), "kind", o.request.GetKind())
-	if WatchKind(o.request.GetKind()) == WatchExec {
+	if WatchKind(o.request.GetKind()) == WatchExec { //nolint:gosec // a number of an enum; unknown ones are refused
 		return o.exec()
 	}
 	err := o.serve()
@@ -119,7 +119,7 @@ func (o *ownerStream) admit() error {
 		return err
 	}
 	r := msg.GetRequest()
-	kind := WatchKind(r.GetKind())
+	kind := WatchKind(r.GetKind()) //nolint:gosec // a number of an enum; unknown ones are refused
 	switch {
 	case r.GetProtocol() != protocolVersion:
 		return status.Errorf(codes.InvalidArgument, "the first message must be a request in protocol %d", protocolVersion)
@@ -271,7 +271,7 @@ func (o *ownerStream) watch(place Place) (ended bool, err error) {
 	ctx, cancel := context.WithCancelCause(o.ctx)
 	defer cancel(nil)
 	go o.follow(ctx, place, cancel)
-	ask := WatchAsk{Ref: ref, Kind: WatchKind(o.request.GetKind()), From: o.offset, Once: o.request.GetOnce()}
+	ask := WatchAsk{Ref: ref, Kind: WatchKind(o.request.GetKind()), From: o.offset, Once: o.request.GetOnce()} //nolint:gosec // a number of an enum; unknown ones are refused
 	err = show(ctx, ask, func(p Piece) error {
 		hungUp = o.send(&linkpb.WatchMessage{Body: &linkpb.WatchMessage_Piece{Piece: pieceToProto(p)}})
 		o.offset, o.noted = p.Offset+uint64(len(p.Log)), ""

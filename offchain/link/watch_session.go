@@ -51,7 +51,7 @@ func (s *Session) Watch(ctx context.Context, ask WatchAsk, take func(Piece) erro
 		}
 	}()
 	s.post(&linkpb.OracleMessage{Body: &linkpb.OracleMessage_Watch{Watch: &linkpb.WatchStart{
-		Id: id[:], JobId: ref.JobID, Slice: ref.Slice, Attempt: ref.Attempt, Task: ref.Task, Kind: linkpb.WatchKind(kind), Offset: ask.From,
+		Id: id[:], JobId: ref.JobID, Slice: ref.Slice, Attempt: ref.Attempt, Task: ref.Task, Kind: linkpb.WatchKind(kind), Offset: ask.From, //nolint:gosec // a number of an enum; unknown ones are refused
 		Once: ask.Once, Exec: execToProto(ask.Exec),
 	}}})
 	for taken := uint32(0); ; {

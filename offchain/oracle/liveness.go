@@ -102,7 +102,7 @@ func (p *pulse) view(node string) (up, down bool, boot string) {
 func (w *Worker) runPulse(ctx context.Context) error {
 	for {
 		spread := w.pulse.interval / 5
-		wait := w.pulse.interval - spread/2 + rand.N(spread+1)
+		wait := w.pulse.interval - spread/2 + rand.N(spread+1) //nolint:gosec // jitter; nobody gains by guessing it
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -124,7 +124,7 @@ func (r *Registry) setAside(d artifact.Digest, corrupt fs.FileInfo) error {
 	r.opts.Logger.Error("registry blob is corrupt; it is set aside", "digest", d, "size", corrupt.Size())
 	r.stats.corrupt.Add(1)
 	r.verified.drop(d)
-	return os.Rename(r.blobPath(d), filepath.Join(r.corruptDir(), d.Hex()))
+	return os.Rename(r.blobPath(d), filepath.Join(r.corruptDir(), d.Hex())) //nolint:gosec // a digest in hex
 }
 
 // openBlob opens a blob that the repository holds; the answer to a missing one is BLOB_UNKNOWN.

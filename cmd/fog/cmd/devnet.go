@@ -150,7 +150,7 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) 
 		if region != nil {
 			args = append(args, "--nomad-region", region.Name)
 		}
-		register := exec.CommandContext(ctx, self, args...)
+		register := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very program, with arguments that are lists, not text of a shell
 		register.Stdout, register.Stderr = a.stderr, a.stderr
 		register.Cancel = func() error { return register.Process.Signal(os.Interrupt) }
 		register.WaitDelay = 10 * time.Second

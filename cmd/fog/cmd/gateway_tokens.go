@@ -35,7 +35,7 @@ type login struct {
 func (a *app) loginPath() string { return filepath.Join(a.home, loginFile) }
 
 func (a *app) saveLogin(l login) error {
-	raw, err := json.MarshalIndent(l, "", "  ")
+	raw, err := json.MarshalIndent(l, "", "  ") //nolint:gosec // the file is the login; only its owner can read it
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("write it where? give a file")
 	}
-	if err := os.WriteFile(os.Args[1], wav(), 0o644); err != nil {
+	if err := os.WriteFile(os.Args[1], wav(), 0o644); err != nil { //nolint:gosec // the file that the user named
 		log.Fatal(err)
 	}
 }

@@ -53,7 +53,7 @@ func render(file string, s scene) error {
 			img.Set(px, py, color.RGBA{level(r), level(g), level(b), 255})
 		}
 	}
-	f, err := os.Create(file)
+	f, err := os.Create(file) //nolint:gosec // the file that the user named
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Source == nil {
-		cfg.Source = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+		cfg.Source = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // exploration of prices; whoever could guess it learns a price that is public anyway
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

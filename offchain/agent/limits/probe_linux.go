@@ -209,7 +209,7 @@ func desktopInUse(ctx context.Context) bool {
 		if len(fields) == 0 {
 			continue
 		}
-		session, err := exec.CommandContext(ctx, "loginctl", "show-session", fields[0], "-p", "Type", "-p", "State", "-p", "IdleHint", "-p", "Class").Output()
+		session, err := exec.CommandContext(ctx, "loginctl", "show-session", fields[0], "-p", "Type", "-p", "State", "-p", "IdleHint", "-p", "Class").Output() //nolint:gosec // the id of a session, as loginctl itself listed it; there is no shell
 		if err == nil && graphicalInUse(string(session)) {
 			return true
 		}

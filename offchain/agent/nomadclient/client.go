@@ -85,7 +85,7 @@ func (c *Client) once(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	cmd := exec.CommandContext(ctx, c.opts.Program, "agent", "-config", c.file)
+	cmd := exec.CommandContext(ctx, c.opts.Program, "agent", "-config", c.file) //nolint:gosec // the program that the node's owner named
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = c.opts.StopTimeout
@@ -145,7 +145,7 @@ func (c *Client) drain(ctx context.Context, on bool) error {
 	if on {
 		args = []string{"node", "drain", "-self", "-yes", "-detach", "-enable", "-no-deadline"}
 	}
-	cmd := exec.CommandContext(ctx, c.opts.Program, args...)
+	cmd := exec.CommandContext(ctx, c.opts.Program, args...) //nolint:gosec // the program that the node's owner named
 	cmd.Env = append(os.Environ(), "NOMAD_ADDR=http://"+c.opts.HTTP, "NOMAD_REGION="+c.opts.Place.Region)
 	if c.opts.Token != "" {
 		cmd.Env = append(cmd.Env, "NOMAD_TOKEN="+c.opts.Token)

@@ -24,8 +24,8 @@ func TestDockerAttacks(t *testing.T) {
 	d, closeIt := openDocker(t, dir)
 	defer closeIt()
 	slice := uint32(0)
-	attack := func(t *testing.T, m dispatchtest.Module, how string) dispatch.TaskOutcome {
-		a := dispatchtest.WithInputs(t, dispatchtest.Assignment(m, 1, "attack", how))
+	attack := func(t *testing.T, m dispatchtest.Module, how string, targets ...string) dispatch.TaskOutcome {
+		a := dispatchtest.WithInputs(t, dispatchtest.Assignment(m, 1, append([]string{"attack", how}, targets...)...))
 		if how == "fork" {
 			a.MemoryMiB = 2048 // so that the number of processes is what stops it
 		}
@@ -50,6 +50,10 @@ func TestDockerAttacks(t *testing.T) {
 		require.Contains(t, []dispatch.Reason{dispatch.ReasonMemory, dispatch.ReasonExit}, attack(t, guest, "shm").Reason)
 	})
 	t.Run("fill a volume of the image", func(t *testing.T) { require.Equal(t, dispatch.ReasonMemory, attack(t, volumes, "data").Reason) })
-	t.Run("reach the host", func(t *testing.T) { require.Equal(t, dispatch.ReasonOK, attack(t, guest, "reach").Reason) })
+	t.Run("reach the host", func(t *testing.T) {
+		addresses, visits := hostTargets(t, "")
+		require.Equal(t, dispatch.ReasonOK, attack(t, guest, "reach", addresses...).Reason)
+		require.Zero(t, visits.Load())
+	})
 	requireNothingLeft(t, dir)
 }

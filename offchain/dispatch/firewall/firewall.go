@@ -102,7 +102,7 @@ func tool(name string) string {
 }
 
 func (g *Guard) run(ctx context.Context, stdin []byte, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, program, args...)
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // iptables with addresses that were parsed; there is no shell
 	cmd.Stdin = bytes.NewReader(stdin)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %.300s", filepath.Base(program), err, strings.TrimSpace(string(out)))

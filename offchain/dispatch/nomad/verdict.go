@@ -1,6 +1,7 @@
 package nomad
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,7 +50,7 @@ func verdict(a *api.AllocationListStub) ending {
 
 // placementFailure is the scheduler's own reason for not placing, from the newest evaluation that has one.
 func placementFailure(evals []*api.Evaluation) string {
-	slices.SortFunc(evals, func(a, b *api.Evaluation) int { return int(int64(b.ModifyIndex) - int64(a.ModifyIndex)) })
+	slices.SortFunc(evals, func(a, b *api.Evaluation) int { return cmp.Compare(b.ModifyIndex, a.ModifyIndex) })
 	for _, e := range evals {
 		if m := e.FailedTGAllocs[groupName]; m != nil {
 			return metricText(m)

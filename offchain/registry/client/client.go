@@ -167,7 +167,7 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		if attempt >= c.attempts || !temporary(err) {
 			return err
 		}
-		wait := pause/2 + time.Duration(rand.Int64N(int64(pause/2)+1))
+		wait := pause/2 + time.Duration(rand.Int64N(int64(pause/2)+1)) //nolint:gosec // jitter; nobody gains by guessing it
 		var asked *retryAfter
 		if errors.As(err, &asked) {
 			wait = max(wait, asked.wait)

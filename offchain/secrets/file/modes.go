@@ -44,7 +44,7 @@ func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // directories cannot be synced there
 	}
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // the home that the user named
 	if err != nil {
 		return err
 	}

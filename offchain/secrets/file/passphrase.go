@@ -32,7 +32,7 @@ func FromFile(path string) Passphrase {
 		if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 			return "", fmt.Errorf("passphrase file %s has mode %04o, so others can use it; run: chmod 0600 %s", path, info.Mode().Perm(), path)
 		}
-		raw, err := os.ReadFile(path)
+		raw, err := os.ReadFile(path) //nolint:gosec // the path that the user named
 		if err != nil {
 			return "", fmt.Errorf("passphrase file: %w", err)
 		}
@@ -101,7 +101,7 @@ func (s *Store) unlockLocked() (string, error) {
 		return s.passphrase, nil
 	}
 	path := filepath.Join(s.keyringDir(), "keyhash")
-	hash, err := os.ReadFile(path)
+	hash, err := os.ReadFile(path) //nolint:gosec // the path that the user named
 	fresh := errors.Is(err, os.ErrNotExist)
 	if err != nil && !fresh {
 		return "", err

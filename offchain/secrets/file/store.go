@@ -149,7 +149,7 @@ func (s *Store) read(kind, name string) ([]byte, error) {
 	if err := secrets.CheckName(name); err != nil {
 		return nil, err
 	}
-	sealed, err := os.ReadFile(filepath.Join(s.dir, kind, name+suffix))
+	sealed, err := os.ReadFile(filepath.Join(s.dir, kind, name+suffix)) //nolint:gosec // CheckName has checked it
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, secrets.ErrNotFound
 	}

@@ -39,7 +39,7 @@ type loginFile struct {
 
 // ReadConfig reads a Config from a JSON file. It holds no secrets, only the names of files that do.
 func ReadConfig(path string) (Config, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := os.ReadFile(path) //nolint:gosec // the path that the user named
 	if err != nil {
 		return Config{}, fmt.Errorf("where is Vault? %w; write the file, see docs/security-secrets.md", err)
 	}

@@ -118,7 +118,7 @@ func write(ctx context.Context, c *api.Client, path string, data map[string]any)
 }
 
 func readToken(file, what string) (string, error) {
-	raw, err := os.ReadFile(file)
+	raw, err := os.ReadFile(file) //nolint:gosec // the path of the configuration
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", what, err)
 	}

@@ -66,7 +66,7 @@ func (k Keeper) charge(ctx context.Context, j *openJob, s *types.Slice, clock ty
 	if serving.NotRunningEpoch == clock.Judged || away {
 		return nil
 	}
-	paid, fee, err := k.payTime(ctx, j, s, clock, uint64(clock.JudgedEnded-from)*1000)
+	paid, fee, err := k.payTime(ctx, j, s, clock, uint64(clock.JudgedEnded-from)*1000) //nolint:gosec // an epoch ends after it begins
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (k Keeper) place(ctx context.Context, j *openJob, s *types.Slice, node node
 	}
 	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
 	// Other ports each time: one that was freed just now may still be held by a program that is stopping.
-	ports, err := node.AssignPorts(types.HostPorts(j.Service.Ports), uint64(height))
+	ports, err := node.AssignPorts(types.HostPorts(j.Service.Ports), uint64(height)) //nolint:gosec // a height
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func validateSliceNumbers(numbers []uint64) error {
 func SliceNumbers(numbers []uint64) []uint32 {
 	out := make([]uint32, len(numbers))
 	for i, n := range numbers {
-		out[i] = uint32(n)
+		out[i] = uint32(n) //nolint:gosec // they were validated
 	}
 	return out
 }

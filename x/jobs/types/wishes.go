@@ -29,7 +29,7 @@ func (w *Wishes) Validate() error {
 		{"wishes.failure_cost", w.FailureCost, MaxWeight},
 		{"wishes.latency_price", w.LatencyPrice, MaxWeight},
 		{"wishes.pack", w.Pack, MaxWeight},
-		{"wishes.spread", uint64(uint32(w.Spread)), uint64(SPREAD_REGION)},
+		{"wishes.spread", uint64(uint32(w.Spread)), uint64(SPREAD_REGION)}, //nolint:gosec // a negative one becomes large, and is refused
 	} {
 		if c.value > c.max {
 			return invalid(c.field, "%d; it must be at most %d", c.value, c.max)

@@ -144,7 +144,7 @@ func (k Keeper) putOff(ctx context.Context, p types.Params, ids []escrowtypes.ID
 // one is down. Of an owner with very many nodes a part is looked at, each time another one.
 func (k Keeper) members(ctx context.Context, g *group, now int64) (members []escrowtypes.ID, absent bool, err error) {
 	members = slices.Clone(g.nodes)
-	seed := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone([]byte(g.owner)), uint64(now)))
+	seed := sha256.Sum256(binary.BigEndian.AppendUint64(slices.Clone([]byte(g.owner)), uint64(now))) //nolint:gosec // the bits seed a draw
 	from := escrowtypes.ID(seed[:escrowtypes.IDLength])
 	prefix := func() *collections.PairRange[sdk.AccAddress, escrowtypes.ID] {
 		return collections.NewPrefixedPairRange[sdk.AccAddress, escrowtypes.ID](g.owner)

@@ -22,7 +22,7 @@ const (
 
 // EncodeModelSubject names a version and the height of the state that it is fitted to.
 func EncodeModelSubject(version uint64, height int64) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, version), uint64(height))
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, version), uint64(height)) //nolint:gosec // a height
 }
 
 // DecodeModelSubject reads the subject of a model round.

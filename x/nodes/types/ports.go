@@ -109,7 +109,7 @@ func (n Node) AssignPorts(wanted []uint32, start uint64) ([]uint32, error) {
 		out[i] = port
 	}
 	size := n.Ports.Count()
-	next := uint32(start % uint64(size))
+	next := uint32(start % uint64(size)) //nolint:gosec // below size, which is of 32 bits
 	for i := range out {
 		for out[i] == 0 { // the count above says that one is free
 			if port := n.Ports.From + next; take(port) {

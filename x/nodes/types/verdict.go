@@ -34,7 +34,7 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 			columns[c] = append(columns[c], *f.value)
 		}
 		for c, f := range m.measuredOnly() {
-			columns[c+6] = append(columns[c+6], *f.value)
+			columns[c+6] = append(columns[c+6], *f.value) //nolint:gosec // the table has a column for each field
 		}
 	}
 	if n == 0 {
@@ -47,7 +47,7 @@ func Medians(observations []BenchmarkObservation) (medians Benchmark, n int) {
 		*f.value = columns[c][(n-1)/2]
 	}
 	for c, f := range medians.measuredOnly() {
-		*f.value = columns[c+6][(n-1)/2]
+		*f.value = columns[c+6][(n-1)/2] //nolint:gosec // the table has a column for each field
 	}
 	return medians, n
 }

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// attack is what only a container can try.
-func attack(how string) error {
+// attack is what only a container can try; targets are addresses at which somebody listens whom it must not reach.
+func attack(how string, targets []string) error {
 	switch how {
 	case "fork":
 		return forkBomb()
@@ -22,7 +22,7 @@ func attack(how string) error {
 	case "tmp", "shm", "data":
 		return fillFolder(map[string]string{"tmp": "/tmp", "shm": "/dev/shm", "data": "/data"}[how])
 	case "reach":
-		return reach()
+		return reach(targets)
 	case "runner":
 		return attackRunner()
 	default:
@@ -59,11 +59,14 @@ func fillFolder(dir string) error {
 }
 
 // reach tries to get at the host; its exit code is how often it did.
-func reach() error {
+func reach(targets []string) error {
 	tries := map[string]func() error{
-		"dial the host":        func() error { return dial("tcp", "172.17.0.1:22") },
 		"dial the Internet":    func() error { return dial("tcp", "1.1.1.1:53") },
 		"send a datagram":      func() error { return dial("udp", "8.8.8.8:53") },
+		"the cloud's metadata": func() error { return dial("tcp", "169.254.169.254:80") },
+		"Nomad on the host":    func() error { return dial("tcp", "127.0.0.1:4646") },
+		"Vault on the host":    func() error { return dial("tcp", "127.0.0.1:8200") },
+		"Docker over TCP":      func() error { return dial("tcp", "127.0.0.1:2375") },
 		"have an interface":    interfaces,
 		"docker socket":        func() error { return dial("unix", "/var/run/docker.sock") },
 		"docker socket in run": func() error { return dial("unix", "/run/docker.sock") },
@@ -94,6 +97,9 @@ func reach() error {
 		},
 		"privileges":          privileges,
 		"see other processes": processes,
+	}
+	for _, address := range targets {
+		tries["dial "+address] = func() error { return dial("tcp", address) }
 	}
 	reached := 0
 	for name, try := range tries {

@@ -89,7 +89,7 @@ func run(command string, args []string) error {
 		}
 		return err
 	case "attack":
-		return attack(args[0])
+		return attack(args[0], args[1:])
 	default:
 		return fmt.Errorf("unknown command %q", command)
 	}

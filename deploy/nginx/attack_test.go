@@ -1,0 +1,166 @@
+package nginx
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// served is nginx with the configuration, in front of a handler.
+type served struct {
+	addr  string
+	roots *x509.CertPool
+}
+
+// serveNginx starts nginx for as long as the test runs; without one, it is skipped, and said so.
+func serveNginx(t *testing.T, handler http.Handler) served {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skip("SKIPPED: no nginx on PATH; install Debian's nginx-light to attack the configuration")
+	}
+	upstream := httptest.NewServer(handler)
+	t.Cleanup(upstream.Close)
+	dir := t.TempDir()
+	port := func() uint16 {
+		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { require.NoError(t, lis.Close()) }()
+		return uint16(lis.Addr().(*net.TCPAddr).Port)
+	}
+	g := Gateway{
+		Host: "grid.example", Upstream: strings.TrimPrefix(upstream.URL, "http://"), Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
+		HTTPPort: port(), HTTPSPort: port(),
+	}
+	writeCertificate(t, g)
+	var conf bytes.Buffer
+	require.NoError(t, g.Write(&conf))
+	// On the loopback only, and in the foreground, as a child of the test.
+	text := strings.NewReplacer(fmt.Sprintf("listen %d", g.HTTPPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPPort),
+		fmt.Sprintf("listen %d", g.HTTPSPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPSPort)).Replace(conf.String())
+	whole := fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\n"+
+		"client_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\nfastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\n%[2]s}\n", dir, text)
+	file := filepath.Join(dir, "nginx.conf")
+	require.NoError(t, os.WriteFile(file, []byte(whole), 0o600))
+	cmd := exec.Command(program, "-q", "-p", dir, "-c", file)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		if err := cmd.Wait(); err != nil || t.Failed() {
+			log, _ := os.ReadFile(filepath.Join(dir, "error.log")) //nolint:errcheck // it may not have come that far
+			t.Logf("%v\n%s", err, log)
+		}
+	})
+	s := served{fmt.Sprintf("127.0.0.1:%d", g.HTTPSPort), x509.NewCertPool()}
+	raw, err := os.ReadFile(g.Certificate)
+	require.NoError(t, err)
+	block, _ := pem.Decode(raw)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	s.roots.AddCert(cert)
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", s.addr)
+		return err == nil && conn.Close() == nil
+	}, time.Minute, 20*time.Millisecond)
+	return s
+}
+
+func (s served) config() *tls.Config {
+	return &tls.Config{RootCAs: s.roots, ServerName: "grid.example", MinVersion: tls.VersionTLS10}
+}
+
+func (s served) client(c *tls.Config) *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}
+}
+
+func TestNginxRefusesOldTLS(t *testing.T) {
+	s := serveNginx(t, http.NotFoundHandler())
+	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		c := s.config()
+		c.MinVersion, c.MaxVersion = version, version
+		conn, err := tls.Dial("tcp", s.addr, c)
+		if require.Equal(t, good, err == nil, "%s: %v", tls.VersionName(version), err); good {
+			require.NoError(t, conn.Close())
+		}
+	}
+}
+
+// What a client says of itself does not reach the gateway as what the proxy says, nor does a body over the limit, and a session that is taken up again
+// says of nobody who it is.
+func TestNginxForgeries(t *testing.T) {
+	seen := make(chan http.Header, 1)
+	s := serveNginx(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- r.Header
+		_, err := io.Copy(w, r.Body)
+		if err != nil {
+			panic(err)
+		}
+	}))
+	config := s.config()
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	resumed := false
+	for range 2 {
+		req, err := http.NewRequest("GET", "https://"+s.addr+"/v1/nodes", nil)
+		require.NoError(t, err)
+		req.Host = "grid.example"
+		req.Header = http.Header{"X-Forwarded-For": {"198.51.100.1", "198.51.100.2"}, "X-Forwarded-Proto": {"http"}}
+		resp, err := s.client(config).Do(req)
+		require.NoError(t, err)
+		resumed = resumed || resp.TLS.DidResume
+		require.NoError(t, resp.Body.Close())
+		header := <-seen
+		require.Equal(t, []string{"127.0.0.1"}, header.Values("X-Forwarded-For"))
+		require.Equal(t, []string{"https"}, header.Values("X-Forwarded-Proto"))
+		require.Empty(t, header.Values("Authorization"))
+		for name := range header {
+			require.NotContains(t, strings.ToLower(name), "ssl", "the proxy passes no identity on")
+		}
+	}
+	t.Logf("resumed: %v", resumed)
+	resp, err := s.client(config).Post("https://"+s.addr+"/v1/tokens", "application/json", bytes.NewReader(make([]byte, 513<<10)))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusRequestEntityTooLarge, resp.StatusCode)
+	require.Empty(t, seen)
+}
+
+// Clients that never end their header are cut off, and hold up nobody meanwhile.
+func TestNginxSlowClients(t *testing.T) {
+	s := serveNginx(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	var conns []*tls.Conn
+	for range 50 {
+		conn, err := tls.Dial("tcp", s.addr, s.config())
+		require.NoError(t, err)
+		_, err = conn.Write([]byte("GET /healthz HTTP/1.1\r\nHost: grid.example\r\nX-Slow: "))
+		require.NoError(t, err)
+		conns = append(conns, conn)
+	}
+	resp, err := s.client(s.config()).Get("https://" + s.addr + "/healthz")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusNoContent, resp.StatusCode)
+	for _, conn := range conns {
+		// Reading ends when nginx hangs up; if it never did, so would the test.
+		text, err := io.ReadAll(conn)
+		if err != nil {
+			t.Log(err)
+		}
+		require.NotContains(t, string(text), "HTTP/1.1 2")
+		require.NoError(t, conn.Close())
+	}
+}

@@ -5,17 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 const (
@@ -52,6 +55,13 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
 	defer flush.Stop()
 	defer sweep.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var revoking sync.WaitGroup
+	defer revoking.Wait()
+	defer cancel()
+	if s.certificates != nil {
+		revoking.Go(func() { s.certificates.run(ctx) })
+	}
 	var collect <-chan time.Time
 	if s.registry != nil && s.cfg.GCInterval > 0 {
 		ticker := time.NewTicker(s.cfg.GCInterval)
@@ -94,6 +104,8 @@ type caller struct {
 	from    string
 	// key of limits by address.
 	key string
+	// machine is whom the certificate of the connection names, "" without one.
+	machine string
 }
 
 // ServeHTTP answers the API, and the registry if it is embedded.
@@ -112,6 +124,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	deadlines(w, s.patience.body, answerTime)
+	if req.TLS != nil {
+		who.machine = machineOf(req)
+	}
 	req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 	s.routes.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), callerKey{}, who)))
 }
@@ -171,6 +186,9 @@ func (s *Server) authenticate(req *http.Request, who caller) (caller, error) {
 	}
 	if wait := s.tokens.take(token.ID); wait > 0 {
 		return who, tooMany(wait)
+	}
+	if token.Node != "" && who.machine != "" && who.machine != secrets.NodeIdentity(token.Node) {
+		return who, unauthorized(fmt.Sprintf("the token is that of node %s, the certificate that of %s; a node shows its own", token.Node, who.machine))
 	}
 	who.token, who.subject = token, token.Subject()
 	if who.subject.Roles, err = s.still(req.Context(), who.subject); err != nil {

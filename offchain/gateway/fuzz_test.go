@@ -15,9 +15,9 @@ import (
 
 // No text but one that the gateway made is read as a challenge.
 func FuzzChallenge(f *testing.F) {
-	c, err := newChallenges("grid.example", func() time.Time { return time.Unix(1_700_000_000, 0) })
+	c, err := newChallenges(func() time.Time { return time.Unix(1_700_000_000, 0) }, "grid.example")
 	require.NoError(f, err)
-	good, _, err := c.make("fog1x")
+	good, _, err := c.make("grid.example", "fog1x")
 	require.NoError(f, err)
 	f.Add(good)
 	f.Add(strings.Replace(good, "fog1x", "fog1y", 1))

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,35 +48,36 @@ func ChallengeDomain(challenge string) (string, error) {
 // challenges are kept nowhere: each is sealed with a key of this process. Only the nonces of those that were answered are kept, until
 // they have expired, so that none is answered twice.
 type challenges struct {
-	domain string
-	key    []byte
-	now    func() time.Time
+	// domains are the hosts at which the gateway is called.
+	domains []string
+	key     []byte
+	now     func() time.Time
 
 	mu   sync.Mutex
 	used map[string]time.Time
 }
 
-func newChallenges(domain string, now func() time.Time) (*challenges, error) {
+func newChallenges(now func() time.Time, domains ...string) (*challenges, error) {
 	key := make([]byte, sha256.Size)
 	_, err := rand.Read(key)
-	return &challenges{domain: domain, key: key, now: now, used: map[string]time.Time{}}, err
+	return &challenges{domains: domains, key: key, now: now, used: map[string]time.Time{}}, err
 }
 
-func (c *challenges) text(subject, nonce string, expires time.Time) string {
-	text := fmt.Sprintf("%s\n\ndomain: %s\nsubject: %s\nnonce: %s\nexpires: %s\n", challengeTitle, c.domain, subject, nonce, expires.UTC().Format(time.RFC3339))
+func (c *challenges) text(domain, subject, nonce string, expires time.Time) string {
+	text := fmt.Sprintf("%s\n\ndomain: %s\nsubject: %s\nnonce: %s\nexpires: %s\n", challengeTitle, domain, subject, nonce, expires.UTC().Format(time.RFC3339))
 	mac := hmac.New(sha256.New, c.key)
 	mac.Write([]byte(text))
 	return text + "seal: " + hex.EncodeToString(mac.Sum(nil)) + "\n"
 }
 
-// make a challenge for a subject, an address or a node.
-func (c *challenges) make(subject string) (string, time.Time, error) {
+// make a challenge for a subject, an address or a node, that calls at a domain.
+func (c *challenges) make(domain, subject string) (string, time.Time, error) {
 	nonce := make([]byte, 16)
 	if _, err := rand.Read(nonce); err != nil {
 		return "", time.Time{}, err
 	}
 	expires := c.now().Add(challengeLife).Truncate(time.Second)
-	return c.text(subject, hex.EncodeToString(nonce), expires), expires, nil
+	return c.text(domain, subject, hex.EncodeToString(nonce), expires), expires, nil
 }
 
 var errChallenge = errors.New("the challenge is not one of this gateway, or it has expired; ask for a new one")
@@ -93,8 +95,8 @@ func (c *challenges) read(text string) (subject, nonce string, expires time.Time
 		return "", "", expires, errChallenge
 	}
 	// Written again it must come out the same, seal and all.
-	want := c.text(fields["subject"], fields["nonce"], expires)
-	if !hmac.Equal([]byte(want), []byte(text)) || !c.now().Before(expires) {
+	want := c.text(fields["domain"], fields["subject"], fields["nonce"], expires)
+	if !slices.Contains(c.domains, fields["domain"]) || !hmac.Equal([]byte(want), []byte(text)) || !c.now().Before(expires) {
 		return "", "", expires, errChallenge
 	}
 	return fields["subject"], fields["nonce"], expires, nil
@@ -131,6 +133,14 @@ type Issued struct {
 	Token  credential.Token `json:"token"`
 }
 
+// domain is the host at which the gateway was called: that of machines, or that of everybody.
+func (s *Server) domain(req *http.Request) string {
+	if req.TLS != nil {
+		return s.challenges.domains[len(s.challenges.domains)-1]
+	}
+	return s.challenges.domains[0]
+}
+
 func (s *Server) serveChallenge(w http.ResponseWriter, req *http.Request, _ caller) error {
 	var in struct {
 		Address string `json:"address"`
@@ -153,7 +163,7 @@ func (s *Server) serveChallenge(w http.ResponseWriter, req *http.Request, _ call
 			return badRequest("address: %v", err)
 		}
 	}
-	text, expires, err := s.challenges.make(subject)
+	text, expires, err := s.challenges.make(s.domain(req), subject)
 	if err != nil {
 		return err
 	}
@@ -175,7 +185,7 @@ func (s *Server) serveLogin(w http.ResponseWriter, req *http.Request, who caller
 	}
 	subject, nonce, expires, err := s.challenges.read(in.Challenge)
 	if err != nil {
-		return s.loginFailed(who, "stranger", err)
+		return s.proofFailed(who, event{verb: verbLogin, path: "stranger"}, err)
 	}
 	var token credential.Token
 	if strings.HasPrefix(subject, nodestypes.NodeHRP+"1") {
@@ -187,13 +197,19 @@ func (s *Server) serveLogin(w http.ResponseWriter, req *http.Request, who caller
 		err = s.challenges.spend(nonce, expires)
 	}
 	if err != nil {
-		return s.loginFailed(who, subject, err)
+		return s.proofFailed(who, event{verb: verbLogin, path: subject}, err)
 	}
 	return s.issue(w, req, who, token)
 }
 
-// loginFailed notes a login that failed and slows those down who try on.
-func (s *Server) loginFailed(who caller, subject string, err error) error {
+// Verbs of the audit log for those who prove who they are.
+const (
+	verbLogin = "LOGIN"
+	verbEnrol = "ENROL"
+)
+
+// proofFailed notes a proof that failed and slows those down who try on.
+func (s *Server) proofFailed(who caller, e event, err error) error {
 	var down *problem
 	if errors.As(err, &down) || errors.Is(err, chain.ErrUnavailable) || errors.Is(err, store.ErrUnavailable) {
 		return err
@@ -201,7 +217,8 @@ func (s *Server) loginFailed(who caller, subject string, err error) error {
 	if wait := s.wrong.take(who.key); wait > 0 {
 		return tooMany(wait)
 	}
-	if err := s.record(who, event{verb: "LOGIN", path: subject, detail: err.Error()}, false); err != nil {
+	e.detail = err.Error()
+	if err := s.record(who, e, false); err != nil {
 		return err
 	}
 	return unauthorized(err.Error())

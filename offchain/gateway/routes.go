@@ -33,6 +33,8 @@ func routes() []route {
 		{method: "GET", pattern: "/v1/openapi.json", serve: func(s *Server) handler { return s.serveOpenAPI }},
 		{method: "POST", pattern: "/v1/login/challenge", serve: func(s *Server) handler { return s.serveChallenge }},
 		{method: "POST", pattern: "/v1/login", serve: func(s *Server) handler { return s.serveLogin }},
+		{method: "POST", pattern: "/v1/enrol", serve: func(s *Server) handler { return s.serveEnrol }},
+		{method: "GET", pattern: "/v1/trust", serve: func(s *Server) handler { return s.serveTrust }},
 		{method: "GET", pattern: tokenPath, serve: func(s *Server) handler { return s.serveRegistryToken }},
 		{method: "GET", pattern: "/v1/whoami", known: true, serve: func(s *Server) handler { return s.serveWhoami }},
 		{method: "GET", pattern: "/v1/check", known: true, serve: func(s *Server) handler { return s.serveCheck }},

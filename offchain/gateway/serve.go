@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 const (
@@ -53,12 +55,15 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
 	defer flush.Stop()
 	defer sweep.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
 	if s.registry != nil {
-		keep, stop := context.WithCancel(ctx)
-		var keeping sync.WaitGroup
-		keeping.Go(func() { s.registry.Keep(keep, s.cfg.ScrubInterval, s.cfg.Scrub) })
-		defer keeping.Wait()
-		defer stop()
+		beside.Go(func() { s.registry.Keep(ctx, s.cfg.ScrubInterval, s.cfg.Scrub) })
+	}
+	if s.certificates != nil {
+		beside.Go(func() { s.certificates.run(ctx) })
 	}
 	var collect <-chan time.Time
 	if s.registry != nil && s.cfg.GCInterval > 0 {
@@ -102,6 +107,8 @@ type caller struct {
 	from    string
 	// key of limits by address.
 	key string
+	// machine is whom the certificate of the connection names, "" without one.
+	machine string
 }
 
 // ServeHTTP answers the API, and the registry if it is embedded.
@@ -120,6 +127,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	deadlines(w, s.patience.body, answerTime)
+	if req.TLS != nil {
+		who.machine = machineOf(req)
+	}
 	req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 	s.routes.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), callerKey{}, who)))
 }
@@ -179,6 +189,9 @@ func (s *Server) authenticate(req *http.Request, who caller) (caller, error) {
 	}
 	if wait := s.tokens.take(token.ID); wait > 0 {
 		return who, tooMany(wait)
+	}
+	if token.Node != "" && who.machine != "" && who.machine != secrets.NodeIdentity(token.Node) {
+		return who, unauthorized(fmt.Sprintf("the token is that of node %s, the certificate that of %s; a node shows its own", token.Node, who.machine))
 	}
 	who.token, who.subject = token, token.Subject()
 	if who.subject.Roles, err = s.still(req.Context(), who.subject); err != nil {

@@ -18,10 +18,12 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/credential"
 	"github.com/foggrid/fogd/offchain/gateway/store"
 	"github.com/foggrid/fogd/offchain/jobclient"
+	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/auth"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/registry/copies"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // Config of a gateway.
@@ -53,10 +55,22 @@ type Config struct {
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
 	// and those that make tokens.
 	PerToken, PerAddress, PerWrong, PerIssue Rate
+	// Authority gives nodes their certificates, which are taken away when Blocks say that a node is jailed, refused or retired. Without one,
+	// there are none.
+	Authority secrets.Issuer
+	Blocks    Blocks
+	// Machines is the door that demands such certificates; without a URL there is none.
+	Machines Machines
 	// TrustedProxies may say in X-Forwarded-For where a request comes from.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger
 	Now            func() time.Time
+}
+
+// Machines is a door of the gateway for those who have a certificate of its authority.
+type Machines struct {
+	// URL is where they reach it, such as https://grid.example:8443, Identity what its own certificate names, such as fog://gateway/main.
+	URL, Identity string
 }
 
 // Names below Config.Dir. The audit log may lie elsewhere by a symbolic link.
@@ -118,6 +132,9 @@ type Server struct {
 	issuer     *auth.Issuer
 	facts      *facts
 	routes     http.Handler
+	// certificates of nodes, nil without an authority; verifier knows whom the machines' door lets in.
+	certificates *certificates
+	verifier     *mtls.Verifier
 
 	// registry is the embedded one, nil if there is another; inner serves it to this process.
 	registry *registry.Registry
@@ -167,7 +184,11 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.rules, err = OpenRules(ctx, PoliciesDir(cfg.Dir), db, cfg.Now); err != nil {
 		return nil, err
 	}
-	if s.challenges, err = newChallenges(base.Host, cfg.Now); err != nil {
+	domains, err := cfg.domains(base)
+	if err != nil {
+		return nil, err
+	}
+	if s.challenges, err = newChallenges(cfg.Now, domains...); err != nil {
 		return nil, err
 	}
 	if s.issuer, err = auth.OpenIssuer(cfg.Dir, IssuerName, cfg.RegistryService, cfg.Now); err != nil {
@@ -178,11 +199,34 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.facts = newFacts(cfg.Chain, content, cfg.Now)
+	if s.verifier = mtls.NewVerifier(cfg.Now); cfg.Authority != nil {
+		s.certificates = &certificates{
+			authority: cfg.Authority, store: db, blocks: cfg.Blocks, node: s.facts.node, verifier: s.verifier, now: cfg.Now, log: cfg.Log,
+		}
+		if err := s.certificates.refresh(ctx); err != nil {
+			return nil, fmt.Errorf("the authority: %w", err)
+		}
+	}
 	s.routes = s.mux()
 	_, version := s.rules.Current()
 	return s, s.audit.Append(audit.Event{
 		Actor: "gateway", Verb: "START", Path: "gateway", Allowed: true, PolicyDigest: version.Digest, Detail: fmt.Sprintf("policies of version %d", version.Version),
 	}, true)
+}
+
+// domains are the hosts at which the gateway is called: everybody's, and that of machines if they have one.
+func (c *Config) domains(base *url.URL) ([]string, error) {
+	if (c.Authority == nil) != (c.Blocks == nil) {
+		return nil, errNoBlocks
+	}
+	if c.Machines.URL == "" {
+		return []string{base.Host}, nil
+	}
+	u, err := url.Parse(c.Machines.URL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || c.Authority == nil {
+		return nil, fmt.Errorf("the URL for machines is %q; write https://host:port, and give an authority for their certificates", c.Machines.URL)
+	}
+	return []string{base.Host, u.Host}, nil
 }
 
 // openRegistry opens the embedded registry, if that is the one, and returns this process's client of the registry.

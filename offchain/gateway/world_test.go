@@ -69,6 +69,8 @@ type world struct {
 	jobs    map[string]jobstypes.Job
 	slices  map[string][]jobstypes.Slice
 	oracles []oracletypes.Oracle
+	// nodeStatus is the world's node's.
+	nodeStatus nodestypes.NodeStatus
 }
 
 type jobsServer struct {
@@ -136,7 +138,9 @@ type nodesServer struct {
 }
 
 func (s nodesServer) node() nodestypes.Node {
-	return nodestypes.Node{Id: s.w.nodeID, Owner: s.w.bob.address, AgentKey: s.w.nodeKey.Public().(ed25519.PublicKey)}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	return nodestypes.Node{Id: s.w.nodeID, Status: s.w.nodeStatus, Owner: s.w.bob.address, AgentKey: s.w.nodeKey.Public().(ed25519.PublicKey)}
 }
 
 func (s nodesServer) Node(_ context.Context, req *nodestypes.QueryNodeRequest) (*nodestypes.QueryNodeResponse, error) {

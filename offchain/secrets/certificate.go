@@ -8,9 +8,14 @@ import (
 	"time"
 )
 
+// Certifier signs certificates: an Issuer, or a gateway that has one.
+type Certifier interface {
+	Issue(ctx context.Context, r CertificateRequest) ([]*x509.Certificate, error)
+}
+
 // KeepCertificate has use told of a certificate, and of the next one at two thirds of each one's life, until ctx ends. An authority that cannot
 // be reached is asked again and again; what it refuses, and an error of use, end it. The request is the same each time, so the key stays.
-func KeepCertificate(ctx context.Context, from Issuer, r CertificateRequest, log *slog.Logger, use func([]*x509.Certificate) error) error {
+func KeepCertificate(ctx context.Context, from Certifier, r CertificateRequest, log *slog.Logger, use func([]*x509.Certificate) error) error {
 	log = log.With("identity", r.Identity)
 	for {
 		var chain []*x509.Certificate

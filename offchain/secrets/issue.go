@@ -104,3 +104,11 @@ type Issuer interface {
 	// Trust returns the roots and the present list of revoked certificates, whose signature was checked.
 	Trust(ctx context.Context) (Trust, error)
 }
+
+// IdentityOf is the URI by which a certificate of an authority names its holder.
+func IdentityOf(c *x509.Certificate) (string, error) {
+	if len(c.URIs) != 1 || c.URIs[0].Scheme != identityScheme {
+		return "", fmt.Errorf("the certificate names %d URIs; one like %s is expected", len(c.URIs), NodeIdentity("node1…"))
+	}
+	return c.URIs[0].String(), nil
+}

@@ -47,6 +47,7 @@ type agentFlags struct {
 	dispatcher   string
 	client       clientFlags
 	owner        ownerFlags
+	enrol        string
 }
 
 func newAgentCmd(a *app) *cobra.Command {
@@ -73,6 +74,7 @@ func newAgentCmd(a *app) *cobra.Command {
 	run.Flags().StringVar(&f.serviceNet, "service-net", docker.DefaultServiceNet, "range of addresses for the networks of services; one that nothing else here uses")
 	run.Flags().StringVar(&f.firewall, "firewall", firewallAuto, firewallUsage)
 	run.Flags().StringVar(&f.volumes, "volumes", volumesAuto, volumesUsage)
+	run.Flags().StringVar(&f.enrol, "enrol", "", "URL of a gateway that gives this agent a certificate of a day, again and again, to show to --gateway and --registry")
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect, "direct: this agent runs its node's tasks; nomad: the oracles do, and the agent is only measured and pinged")
 	f.client.add(run)
 	f.price.add(run)
@@ -162,6 +164,13 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	client, err := a.dialChain()
 	if err != nil {
 		return err
+	}
+	if f.enrol != "" {
+		end, enrolErr := a.enrol(ctx, f.enrol, f.node, key)
+		if enrolErr != nil {
+			return enrolErr
+		}
+		defer end()
 	}
 	registry, err := a.dialRegistry(a.nodeTokens(f.node, key))
 	if err != nil {

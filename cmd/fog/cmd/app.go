@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,10 @@ type app struct {
 
 	secrets secrets.Writer
 	closers []io.Closer
+
+	// tls is how gateway and registry are called over https; nil until it is asked for, and then made of the files.
+	tls      *tls.Config
+	tlsFiles struct{ ca, cert, key string }
 }
 
 func newApp() *app {
@@ -64,6 +69,9 @@ func (a *app) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.flags.RPC, "rpc", d.RPC, "URL of a chain node's CometBFT RPC")
 	f.StringVar(&a.flags.Registry, "registry", d.Registry, "URL of the registry")
 	f.StringVar(&a.flags.Gateway, "gateway", d.Gateway, "URL of the gateway whose tokens the registry takes")
+	f.StringVar(&a.tlsFiles.ca, "tls-ca", "", "file with the authorities that gateway and registry are to have (default: the system's)")
+	f.StringVar(&a.tlsFiles.cert, "tls-cert", "", "file with the certificate to show to gateway and registry; it may be replaced at any time")
+	f.StringVar(&a.tlsFiles.key, "tls-key", "", "file with its key")
 	f.StringVar(&a.flags.Key, "key", d.Key, "name of the key that signs")
 	f.StringVar(&a.flags.Key, "from", d.Key, "the same as --key")
 	f.StringVar(&a.flags.Keyring, "keyring", d.Keyring, "how the secrets are locked: file (a passphrase) or test (development only)")

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/secrets"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -223,9 +224,8 @@ func (a *app) enrolAgent(ctx context.Context, node, csr, text, out string) error
 	if err != nil {
 		return err
 	}
-	switch s := resp.Node.Status; s {
-	case nodestypes.NODE_STATUS_JAILED, nodestypes.NODE_STATUS_RETIRED, nodestypes.NODE_STATUS_REFUSED:
-		return fmt.Errorf("node %s is %s and gets no certificate", node, s)
+	if err := gateway.MayEnrol(resp.Node); err != nil {
+		return err
 	}
 	if err := secrets.CheckEnrolment(block.Bytes, nonce, resp.Node.AgentKey); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/access"
@@ -31,7 +32,12 @@ type gatewayFlags struct {
 	gc, gcAge, session time.Duration
 	perToken, perAddr  float64
 	proxies            []string
+	enrol              bool
+	machines           machineFlags
 }
+
+// machineFlags of the door for those with certificates.
+type machineFlags struct{ listen, url, identity string }
 
 const gatewayRunHelp = `Serve the gateway: logins, tokens, policies, the read-only API of nodes, jobs, results and logs, and the registry with its tokens.
 
@@ -64,6 +70,10 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.Float64Var(&f.perToken, "rate-token", 50, "requests a second of one token")
 	fs.Float64Var(&f.perAddr, "rate-address", 200, "requests a second from one address")
 	fs.StringSliceVar(&f.proxies, "trusted-proxy", nil, "network whose X-Forwarded-For is believed, such as 127.0.0.0/8; may be repeated")
+	fs.BoolVar(&f.enrol, "enrol", false, "give nodes certificates by the authority of the secrets, and revoke those of nodes that are jailed or retired")
+	fs.StringVar(&f.machines.listen, "machines", "", "host:port of a second door, with TLS, which demands such a certificate")
+	fs.StringVar(&f.machines.url, "machines-url", "", "where machines reach it, such as https://grid.example:8443 (default: the address listened on)")
+	fs.StringVar(&f.machines.identity, "identity", "fog://gateway/main", "URI that the certificate of that door names; with Vault that of vault.json's role and name")
 	return group("gateway", "Run the grid's door for people and machines, or use it",
 		run, newGatewayLoginCmd(a), newGatewayLogoutCmd(a), newGatewayWhoamiCmd(a), newGatewayTokenCmd(a), newGatewayGrantCmd(a), newGatewayPolicyCmd(a),
 		newGatewayNginxCmd(a), newGatewayOpenAPICmd(a),
@@ -157,35 +167,62 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 			return usagef("--operator %q: %w", operator, err)
 		}
 	}
-	lis, err := net.Listen("tcp", f.listen)
-	if err != nil {
-		return hint(err, "choose another --listen; port 0 takes a free one")
+	if f.enrol {
+		if cfg.Authority, err = a.issuer(); err != nil {
+			return err
+		}
+		cfg.Blocks = client
 	}
-	if cfg.URL == "" {
-		cfg.URL = "http://" + lis.Addr().String()
+	on, err := f.listenOn(&cfg)
+	if err != nil {
+		return err
 	}
 	return user.during(ctx, func(ctx context.Context) (err error) {
 		db, err := f.kept.openDatabase(ctx, user)
 		if err != nil {
-			return errors.Join(err, lis.Close())
+			return errors.Join(err, on.close())
 		}
 		if db != nil {
 			defer func() { err = errors.Join(err, db.Close()) }()
 			cfg.Store = db
 		}
-		return a.serveGateway(ctx, cfg, lis, f.metrics)
+		return a.serveGateway(ctx, cfg, on, f.metrics)
 	})
 }
 
-func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, lis net.Listener, metrics string) (err error) {
+// doors are where a gateway listens; machines may be nil.
+type doors struct{ people, machines net.Listener }
+
+func (d doors) close() error {
+	err := d.people.Close()
+	if d.machines != nil {
+		err = errors.Join(err, d.machines.Close())
+	}
+	return err
+}
+
+func (f gatewayFlags) listenOn(cfg *gateway.Config) (on doors, err error) {
+	if on.people, err = net.Listen("tcp", f.listen); err != nil {
+		return on, hint(err, "choose another --listen; port 0 takes a free one")
+	}
+	if on.machines, err = f.machines.open(f.enrol, cfg); err != nil {
+		return on, errors.Join(err, on.close())
+	}
+	if cfg.URL == "" {
+		cfg.URL = "http://" + on.people.Addr().String()
+	}
+	return on, nil
+}
+
+func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, on doors, metrics string) (err error) {
 	server, err := gateway.New(ctx, cfg)
 	if err != nil {
-		return errors.Join(err, lis.Close())
+		return errors.Join(err, on.close())
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
 	if metrics != "" {
 		if err := a.serveMetrics(ctx, "--metrics-listen", metrics, server.Registry()); err != nil {
-			return errors.Join(err, lis.Close())
+			return errors.Join(err, on.close())
 		}
 	}
 	v := struct {
@@ -193,14 +230,43 @@ func (a *app) serveGateway(ctx context.Context, cfg gateway.Config, lis net.List
 		Listen      string `json:"listen"`
 		Data        string `json:"data"`
 		Certificate string `json:"token_certificate"`
-	}{cfg.URL, lis.Addr().String(), cfg.Dir, server.TokenCertificate()}
+		Machines    string `json:"machines,omitempty"`
+	}{cfg.URL, on.people.Addr().String(), cfg.Dir, server.TokenCertificate(), cfg.Machines.URL}
 	if err := a.print(v, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "gateway at %s, listening on %s, state in %s\n", v.URL, v.Listen, v.Data)
+		if err == nil && v.Machines != "" {
+			_, err = fmt.Fprintf(w, "door for machines with certificates at %s\n", v.Machines)
+		}
 		return err
 	}); err != nil {
-		return errors.Join(err, lis.Close())
+		return errors.Join(err, on.close())
 	}
-	return server.Serve(ctx, lis)
+	if on.machines == nil {
+		return server.Serve(ctx, on.people)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Serve(ctx, on.people) })
+	g.Go(func() error { return server.ServeMachines(ctx, on.machines) })
+	return g.Wait()
+}
+
+// open listens on the door for machines; nil if there is to be none.
+func (m machineFlags) open(enrol bool, cfg *gateway.Config) (net.Listener, error) {
+	if m.listen == "" {
+		return nil, nil
+	}
+	if !enrol {
+		return nil, usagef("--machines demands certificates, and nobody has any without --enrol")
+	}
+	lis, err := net.Listen("tcp", m.listen)
+	if err != nil {
+		return nil, hint(err, "choose another --machines; port 0 takes a free one")
+	}
+	if m.url == "" {
+		m.url = "https://" + lis.Addr().String()
+	}
+	cfg.Machines = gateway.Machines{URL: strings.TrimSuffix(m.url, "/"), Identity: m.identity}
+	return lis, nil
 }
 
 func newGatewayLoginCmd(a *app) *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -91,7 +92,11 @@ func (a *app) gateway() (*gwclient.Client, error) {
 	if a.profile.Gateway == "" {
 		return nil, hint(errors.New("no gateway is known here"), "give --gateway URL, or log in with `fog gateway login --gateway URL`")
 	}
-	return gwclient.New(a.profile.Gateway)
+	config, err := a.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	return gwclient.New(a.profile.Gateway, config)
 }
 
 // call asks the gateway with this home's token.
@@ -112,8 +117,13 @@ type tokensOf func(*gwclient.Client) (client.TokenSource, error)
 
 // dialRegistry prepares the connection to the registry: with tokens if the profile has a gateway, and as ever if not.
 func (a *app) dialRegistry(tokens tokensOf) (*client.Client, error) {
+	config, err := a.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	web := client.WithHTTPClient(&http.Client{Transport: gwclient.Transport(config)})
 	if a.profile.Gateway == "" {
-		return a.profile.DialRegistry()
+		return a.profile.DialRegistry(web)
 	}
 	g, err := a.gateway()
 	if err != nil {
@@ -123,7 +133,7 @@ func (a *app) dialRegistry(tokens tokensOf) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.profile.DialRegistry(client.WithOwnedRepos(), client.WithTokens(source))
+	return a.profile.DialRegistry(web, client.WithOwnedRepos(), client.WithTokens(source))
 }
 
 func (a *app) userTokens(g *gwclient.Client) (client.TokenSource, error) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,8 +48,9 @@ type Client struct {
 	http *http.Client
 }
 
-// New makes a client of the gateway at a URL. Tokens are shown to it, so it must be https unless it is on this machine.
-func New(baseURL string) (*Client, error) {
+// New makes a client of the gateway at a URL. Tokens are shown to it, so it must be https unless it is on this machine. A TLS configuration says whom
+// it trusts and which certificate it shows; nil trusts the system's authorities.
+func New(baseURL string, config *tls.Config) (*Client, error) {
 	base, err := url.Parse(baseURL)
 	if err != nil || base.Host == "" || (base.Scheme != "http" && base.Scheme != "https") || base.RawQuery != "" || base.Fragment != "" {
 		return nil, fmt.Errorf("gateway URL %q; use https://host, or http://host:port on this machine", baseURL)
@@ -57,10 +59,21 @@ func New(baseURL string) (*Client, error) {
 		return nil, fmt.Errorf("gateway URL %q would send tokens in the clear; use https", baseURL)
 	}
 	return &Client{base: base, http: &http.Client{
-		Timeout: time.Minute,
+		Timeout: time.Minute, Transport: Transport(config),
 		// A token is for this gateway alone, wherever it sends us.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// Transport is http.DefaultTransport, or with a configuration one that uses it.
+func Transport(config *tls.Config) http.RoundTripper {
+	if config == nil {
+		return http.DefaultTransport
+	}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
+	}
 }
 
 // Call sends a request with a token ("" for none). A []byte as in is sent as it is, another value as JSON; out, if not nil, gets the answer: a

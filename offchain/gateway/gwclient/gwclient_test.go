@@ -76,18 +76,18 @@ func start(t *testing.T, d *dishonest) *gwclient.Client {
 	t.Helper()
 	srv := httptest.NewServer(d)
 	t.Cleanup(srv.Close)
-	c, err := gwclient.New(srv.URL)
+	c, err := gwclient.New(srv.URL, nil)
 	require.NoError(t, err)
 	return c
 }
 
 func TestNewRefuses(t *testing.T) {
 	for _, bad := range []string{"", "x", "ftp://x", "http://gateway.example", "http://10.0.0.1:80", "https://x?y=z"} {
-		_, err := gwclient.New(bad)
+		_, err := gwclient.New(bad, nil)
 		require.Error(t, err, bad)
 	}
 	for _, good := range []string{"https://gateway.example", "http://localhost:1", "http://127.0.0.2:80", "http://[::1]:80"} {
-		_, err := gwclient.New(good)
+		_, err := gwclient.New(good, nil)
 		require.NoError(t, err, good)
 	}
 }

@@ -75,6 +75,11 @@ test-attacks:
 	go test -timeout 30m -count 1 -v -run 'Attack|Outlives|Escape|Reach|Privileges|VolumesOfTheHost|InNoLog|Forged|ForeignAuthority|OldTLS|NotResumed|RawModules|AsksForMore|Nginx' \
 		./offchain/dispatch/direct ./offchain/agent ./offchain/jobfile ./offchain/gateway ./offchain/link ./offchain/secrets/vault ./deploy/nginx 2>&1 | scripts/verdicts.sh
 
+## test-planted: build, run a job that holds planted secrets on a fresh grid, and look for them in all logs
+.PHONY: test-planted
+test-planted: build
+	scripts/planted.sh
+
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .
 .PHONY: bench

@@ -27,8 +27,8 @@ type served struct {
 	roots *x509.CertPool
 }
 
-// serveNginx starts nginx for as long as the test runs; without one, it is skipped, and said so.
-func serveNginx(t *testing.T, handler http.Handler) served {
+// serveNginx starts nginx for as long as the test runs, with old and new texts exchanged in its configuration; without one, it is skipped, and said so.
+func serveNginx(t *testing.T, handler http.Handler, exchange ...string) served {
 	t.Helper()
 	program, err := exec.LookPath("nginx")
 	if err != nil {
@@ -51,8 +51,9 @@ func serveNginx(t *testing.T, handler http.Handler) served {
 	var conf bytes.Buffer
 	require.NoError(t, g.Write(&conf))
 	// On the loopback only, and in the foreground, as a child of the test.
-	text := strings.NewReplacer(fmt.Sprintf("listen %d", g.HTTPPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPPort),
-		fmt.Sprintf("listen %d", g.HTTPSPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPSPort)).Replace(conf.String())
+	exchange = append(exchange, fmt.Sprintf("listen %d", g.HTTPPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPPort),
+		fmt.Sprintf("listen %d", g.HTTPSPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPSPort))
+	text := strings.NewReplacer(exchange...).Replace(conf.String())
 	whole := fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\n"+
 		"client_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\nfastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\n%[2]s}\n", dir, text)
 	file := filepath.Join(dir, "nginx.conf")
@@ -88,16 +89,25 @@ func (s served) client(c *tls.Config) *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}
 }
 
+// The protocols of the configuration decide, whatever the library would let through: its own level is set to nothing here.
 func TestNginxRefusesOldTLS(t *testing.T) {
-	s := serveNginx(t, http.NotFoundHandler())
-	for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
-		c := s.config()
-		c.MinVersion, c.MaxVersion = version, version
-		conn, err := tls.Dial("tcp", s.addr, c)
-		if require.Equal(t, good, err == nil, "%s: %v", tls.VersionName(version), err); good {
-			require.NoError(t, conn.Close())
+	versions := []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13}
+	taken := func(exchange ...string) (all []bool) {
+		s := serveNginx(t, http.NotFoundHandler(), append(exchange, "ssl_ciphers ", "ssl_ciphers ALL:@SECLEVEL=0:")...)
+		for _, version := range versions {
+			c := s.config()
+			c.MinVersion, c.MaxVersion = version, version
+			c.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+			conn, err := tls.Dial("tcp", s.addr, c)
+			if all = append(all, err == nil); err == nil {
+				require.NoError(t, conn.Close())
+			}
 		}
+		return all
 	}
+	require.Equal(t, []bool{false, false, true, true}, taken())
+	// The test can tell.
+	require.Equal(t, []bool{true, true, true, true}, taken("ssl_protocols TLSv1.2", "ssl_protocols TLSv1 TLSv1.1 TLSv1.2"))
 }
 
 // What a client says of itself does not reach the gateway as what the proxy says, nor does a body over the limit, and a session that is taken up again

@@ -114,7 +114,9 @@ func TestSessionsAreNotResumed(t *testing.T) {
 			_, err = io.ReadFull(secure, make([]byte, 1))
 			state := secure.ConnectionState()
 			require.NoError(t, conn.Close())
-			<-served // its own error is the other side of ours
+			if err := <-served; err != nil {
+				t.Log("the other side:", err)
+			}
 			require.NoError(t, lis.Close())
 			return state, err
 		}

@@ -90,7 +90,7 @@ func (h *host) register(t *testing.T) {
 	var out struct {
 		NodeID string `json:"node_id"`
 	}
-	h.run(t, h.net.ProviderHome(), &out, append(registration("host", "100FOG"), "--engines", "wasm,docker", "--docker-host", h.engine.Host,
+	h.run(t, h.net.ProviderHome(), &out, append(registration("host", "100FOG"), "--engines", "wasm,docker", "--docker-host", h.engine.Host, "--volumes", "memory",
 		"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
 	h.node = out.NodeID
 	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1", "--firewall", "off", "--volumes", "memory"}

@@ -19,6 +19,8 @@ type Service struct {
 	// Volumes keep what is in them when the service is started again. They belong to the replica, and [Volumes] wipes them; a dispatcher
 	// that has no disk for them wipes them when the service has been stopped.
 	Volumes []Volume `json:"volumes,omitempty"`
+	// InMemory says that the volumes belong to the attempt instead, and are memory everywhere.
+	InMemory bool `json:"volumes_in_memory,omitempty"`
 	// Outbound lets the service open connections; else it only answers those that come in through its ports.
 	Outbound bool `json:"outbound,omitempty"`
 }

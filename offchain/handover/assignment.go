@@ -100,6 +100,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	tasks, limit := job.Tasks, time.Duration(slice.MaxDuration)*time.Second
 	if service != nil { // replicas come and go, and a slice only says for how long its money lasts
 		tasks, limit = slice.FirstTask+1, 0
+		service.InMemory = len(service.Volumes) > 0 && !job.Service.KeepsVolumes
 	}
 	return dispatch.Assignment{
 		ID:        ID(slice),

@@ -58,6 +58,12 @@ func TestAssignmentOfAService(t *testing.T) {
 	require.NoError(t, a.Validate())
 	require.Equal(t, dispatch.AttemptID{Job: job.Id, Slice: 5, Attempt: 3}, a.ID)
 	require.Zero(t, a.MaxDuration, "what a slice holds money for is no limit of its service")
+	require.NotEmpty(t, a.Service.Volumes)
+	require.True(t, a.Service.InMemory, "the job does not keep its volumes")
+	job.Service.KeepsVolumes = true
+	kept, err := handover.Assignment(job, slice, spec)
+	require.NoError(t, err)
+	require.False(t, kept.Service.InMemory)
 	require.Len(t, a.Service.Ports, len(slice.Serving.Ports))
 	for i, p := range a.Service.Ports {
 		require.EqualValues(t, 30_000+i, p.Host)

@@ -14,7 +14,7 @@ var protocols = map[string]jobstypes.Protocol{"tcp": jobstypes.PROTOCOL_TCP, "ud
 func asService(m *jobstypes.MsgSubmitJob, f *jobfile.File) {
 	m.Type, m.Tasks, m.MinSuccess, m.MaxDuration = jobstypes.JOB_TYPE_SERVICE, 0, 0, 0
 	m.Replicas, m.FundedTime = f.ReplicaCount(), uint64(f.FundedTime)
-	m.KeepsVolumes = len(f.Volumes) > 0
+	m.KeepsVolumes = f.KeepsVolumes()
 	for _, p := range f.Ports {
 		m.Ports = append(m.Ports, jobstypes.Port{
 			Name: p.Name, ContainerPort: p.ContainerPort, Protocol: protocols[p.Protocol], HostPort: p.HostPort,

@@ -43,13 +43,14 @@ type File struct {
 	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
 
 	// Of services.
-	Replicas   uint32   `yaml:"replicas" jsonschema:"minimum=1,maximum=64,default=1" jsonschema_description:"How many of a service run at a time, each on its own."`
-	FundedTime Seconds  `yaml:"funded_time" jsonschema_description:"For how long the submission of a service pays, such as 24h; fog job top-up pays for more."`
-	Ports      []Port   `yaml:"ports" jsonschema:"maxItems=16" jsonschema_description:"Where a service is reached, and nowhere else."`
-	Health     *Health  `yaml:"health" jsonschema_description:"How to tell whether a service works; by default it does as long as it runs."`
-	Volumes    []Volume `yaml:"volumes" jsonschema:"maxItems=8" jsonschema_description:"Folders of a service that outlive its restarts on a node; they are wiped when it leaves the node."`
-	Exec       bool     `yaml:"exec" jsonschema:"default=false" jsonschema_description:"Whether the owner may run commands in the containers (fog job exec), on nodes that allow it."`
-	Outbound   bool     `yaml:"outbound" jsonschema:"default=false" jsonschema_description:"Whether a service may open connections of its own."`
+	Replicas    uint32   `yaml:"replicas" jsonschema:"minimum=1,maximum=64,default=1" jsonschema_description:"How many of a service run at a time, each on its own."`
+	FundedTime  Seconds  `yaml:"funded_time" jsonschema_description:"For how long the submission of a service pays, such as 24h; fog job top-up pays for more."`
+	Ports       []Port   `yaml:"ports" jsonschema:"maxItems=16" jsonschema_description:"Where a service is reached, and nowhere else."`
+	Health      *Health  `yaml:"health" jsonschema_description:"How to tell whether a service works; by default it does as long as it runs."`
+	Volumes     []Volume `yaml:"volumes" jsonschema:"maxItems=8" jsonschema_description:"Folders of a service that outlive its restarts on a node; they are wiped when it leaves the node."`
+	KeepVolumes *bool    `yaml:"keep_volumes" jsonschema:"default=true" jsonschema_description:"Whether volumes outlive updates, which needs nodes with disk for them (attribute volumes=disk) and leaves the service on its nodes. With false they are memory beside resources.memory, on any node, and each revision begins with empty ones."`
+	Exec        bool     `yaml:"exec" jsonschema:"default=false" jsonschema_description:"Whether the owner may run commands in the containers (fog job exec), on nodes that allow it."`
+	Outbound    bool     `yaml:"outbound" jsonschema:"default=false" jsonschema_description:"Whether a service may open connections of its own."`
 
 	path  string
 	lines map[string]int

@@ -39,6 +39,7 @@ func TestProblems(t *testing.T) {
 		"meaning-service-health-timeout": `:9: health.timeout is 11s; use 1s to 10s`,
 		"meaning-service-health-none":    `:8: health is none, which needs nothing else; remove the rest, or use http or tcp`,
 		"meaning-service-volume-path":    `:8: volumes[0].path is no good: path "/proc/x" lies in /proc, which the container needs itself`,
+		"meaning-service-keep-nothing":   `:8: keep_volumes is for services with volumes; name some, or remove it`,
 		"meaning-service-volume-size":    `:8: volumes take 65MiB together, and the storage is 64MiB; raise resources.storage`,
 		"meaning-service-volume-nested":  `:8: volumes[1] has the name of a volume before, or one lies in the other; change one`,
 		"service-no-time":                `: funded_time is missing; say for how long the submission pays, such as 24h`,
@@ -187,7 +188,7 @@ func TestTemplate(t *testing.T) {
 		}
 		require.Contains(t, text, leaf+":")
 	}
-	services := []string{"replicas", "funded_time", "ports", "health", "volumes", "outbound"}
+	services := []string{"replicas", "funded_time", "ports", "health", "volumes", "keep_volumes", "outbound"}
 	all := uncomment(text, func(field string) bool {
 		return field != "build" && field != "image" && !slices.Contains(services, field)
 	})

@@ -87,13 +87,18 @@ func (f *File) givesService() (field string, given bool) {
 		given bool
 	}{
 		{"replicas", f.Replicas != 0}, {"funded_time", f.FundedTime != 0}, {"ports", len(f.Ports) > 0}, {"health", f.Health != nil},
-		{"volumes", len(f.Volumes) > 0}, {"outbound", f.Outbound},
+		{"volumes", len(f.Volumes) > 0}, {"keep_volumes", f.KeepVolumes != nil}, {"outbound", f.Outbound},
 	} {
 		if c.given {
 			return c.field, true
 		}
 	}
 	return "", false
+}
+
+// KeepsVolumes reports whether a service has volumes that must outlive its updates.
+func (f *File) KeepsVolumes() bool {
+	return len(f.Volumes) > 0 && (f.KeepVolumes == nil || *f.KeepVolumes)
 }
 
 // ReplicaCount is how many replicas a service has.
@@ -153,6 +158,9 @@ func (f *File) checkService(l *problemList) {
 		}
 	}
 	inRange(l, "replicas", f.ReplicaCount(), 1, MaxReplicas)
+	if f.KeepVolumes != nil && len(f.Volumes) == 0 {
+		l.add("keep_volumes", "is for services with volumes; name some, or remove it")
+	}
 	if f.FundedTime == 0 {
 		l.add("funded_time", "is missing; say for how long the submission pays, such as 24h")
 	} else {

@@ -39,6 +39,7 @@ func (s *state) obstacles(n *nodeState, p *Pending) []obstacle {
 	add(!allows(c.Arch, n.Arch), obstacle{reason: ReasonArch, text: n.Arch})
 	add(!allows(c.OS, n.OS), obstacle{reason: ReasonOS, text: n.OS})
 	add(!n.Runtimes.has(p.Runtime), obstacle{reason: ReasonEngine, number: uint64(p.Runtime)})
+	add(p.KeepsVolumes && !slices.Contains(n.Attributes, DiskVolumes), obstacle{reason: ReasonVolumes})
 	add(!allows(c.Nodes, n.ID), obstacle{reason: ReasonNotListed})
 	add(slices.Contains(c.ExcludeNodes, n.ID), obstacle{reason: ReasonExcluded})
 	add(n.CPUSingle < c.MinCPUSingle, obstacle{reason: ReasonSpeed, number: n.CPUSingle})
@@ -144,6 +145,8 @@ func advice(r Reason, text string, number uint64) string {
 			return "build the program as a WebAssembly module (engine: wasm)"
 		}
 		return "build the program as a container image (engine: docker)"
+	case ReasonVolumes:
+		return "say keep_volumes: false, if each revision may begin with empty volumes"
 	case ReasonNotListed:
 		return "name more nodes, or none"
 	case ReasonExcluded:

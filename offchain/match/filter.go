@@ -8,7 +8,7 @@ import (
 // Reason is why a node does not take a task: the first constraint that it breaks, in the order of this list.
 type Reason uint8
 
-// The reasons. Those up to ReasonBudget, ReasonWhere, ReasonEngine and ReasonGrade do not pass while job and node stay as they are.
+// The reasons. Those up to ReasonBudget, ReasonWhere, ReasonEngine, ReasonGrade and ReasonVolumes do not pass while job and node stay as they are.
 const (
 	ReasonOwnJob         Reason = iota + 1 // the node belongs to the job's owner
 	ReasonEarlierAttempt                   // the node had an earlier attempt
@@ -37,6 +37,7 @@ const (
 	ReasonGrade      // the network's grade is too low; lasting, and checked before ReasonAttribute
 	ReasonPorts      // ports are not free; checked before ReasonPrice
 	ReasonHours      // announced to be offline before the task would be done; checked after ReasonGrade
+	ReasonVolumes    // has no disk for volumes that must outlive updates; lasting, and checked after ReasonEngine
 )
 
 var reasonTexts = [...]string{
@@ -67,6 +68,7 @@ var reasonTexts = [...]string{
 	ReasonGrade:          "network not good enough",
 	ReasonPorts:          "ports not free",
 	ReasonHours:          "announced to be offline before it would be done",
+	ReasonVolumes:        "has no disk for volumes",
 }
 
 // String says the reason of a node.
@@ -103,6 +105,8 @@ func (s *state) rules(n *nodeState, p *Pending, q quote) (offer, Reason) {
 		return offer{}, ReasonOS
 	case !n.Runtimes.has(p.Runtime):
 		return offer{}, ReasonEngine
+	case p.KeepsVolumes && !slices.Contains(n.Attributes, DiskVolumes):
+		return offer{}, ReasonVolumes
 	case !allows(c.Nodes, n.ID):
 		return offer{}, ReasonNotListed
 	case slices.Contains(c.ExcludeNodes, n.ID):

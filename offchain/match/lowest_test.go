@@ -158,6 +158,7 @@ func TestReasons(t *testing.T) {
 		ReasonNotListed:      func(_ *Node, p *Pending, _ *Snapshot) { p.Constraints.Nodes = []ID{idOf('n', 9)} },
 		ReasonExcluded:       func(n *Node, p *Pending, _ *Snapshot) { p.Constraints.ExcludeNodes = []ID{n.ID} },
 		ReasonAttribute:      func(n *Node, _ *Pending, _ *Snapshot) { n.Attributes = n.Attributes[:1] },
+		ReasonVolumes:        func(_ *Node, p *Pending, _ *Snapshot) { p.KeepsVolumes = true },
 		ReasonSpeed:          func(n *Node, _ *Pending, _ *Snapshot) { n.CPUSingle-- },
 		ReasonPrice:          func(_ *Node, p *Pending, _ *Snapshot) { p.PriceCap-- },
 		ReasonBudget:         func(_ *Node, p *Pending, _ *Snapshot) { p.TaskBudget-- },
@@ -185,7 +186,7 @@ func TestReasons(t *testing.T) {
 			require.Equal(t, []Unmatched{{Job: p.Job, Tasks: 1, Reasons: want}}, batch.Unmatched)
 		})
 	}
-	require.Len(t, reasonTexts, int(ReasonHours)+1, "each reason has a text")
+	require.Len(t, reasonTexts, int(ReasonVolumes)+1, "each reason has a text")
 }
 
 func TestFasterNodeMayCostMore(t *testing.T) {

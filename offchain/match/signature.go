@@ -77,6 +77,9 @@ func (s *state) needs(p *Pending) []signature {
 	for _, a := range p.Constraints.Attributes {
 		label(a.Key, a.Value)
 	}
+	if p.KeepsVolumes {
+		label(DiskVolumes.Key, DiskVolumes.Value)
+	}
 	if p.Where == "" {
 		return needs
 	}

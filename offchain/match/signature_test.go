@@ -29,6 +29,7 @@ func TestNeedsFollowFromConstraints(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			c.Attributes = []Attribute{{"k2", "v"}}
 		}
+		p.KeepsVolumes = rng.IntN(2) == 0
 		s := &state{conditions: map[string]condition{}}
 		needs := s.needs(&p)
 		for range 100 {
@@ -38,6 +39,9 @@ func TestNeedsFollowFromConstraints(t *testing.T) {
 			}
 			if rng.IntN(2) == 0 {
 				n.Attributes = append(n.Attributes, Attribute{"k2", "v"})
+			}
+			if rng.IntN(2) == 0 {
+				n.Attributes = append(n.Attributes, DiskVolumes)
 			}
 			if _, reason := s.rules(&n, &p, quote{ok: true}); reason != 0 {
 				continue

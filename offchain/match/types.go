@@ -68,6 +68,9 @@ func (s Runtimes) has(r Runtime) bool {
 // Attribute is a label of a node.
 type Attribute struct{ Key, Value string }
 
+// DiskVolumes is the attribute of nodes that have the volumes of services on disk.
+var DiskVolumes = Attribute{Key: "volumes", Value: "disk"}
+
 // Node is a machine that takes work; the caller leaves out those that are not active or wait for a benchmark. What changes
 // often stands together at the end, so that a change touches few cache lines.
 type Node struct {
@@ -149,6 +152,8 @@ type Pending struct {
 	TaskBudget uint64
 	// Service: the task runs until it is ended; the collateral is of Params.ServiceCollateral seconds.
 	Service bool
+	// KeepsVolumes: only nodes with DiskVolumes will do.
+	KeepsVolumes bool
 	// Ports that a task takes of the node: static ones by number, zero for any.
 	Ports []uint32
 	// MinGrade of the node's network, a letter; zero asks for none.

@@ -213,7 +213,7 @@ func pending(params jobstypes.Params, p jobstypes.PendingSlice, account accountO
 		Where: c.Where, MinGrade: letter(params.MinGrade(job)), Stay: params.Stay(job, slice.MaxDuration),
 	}
 	if job.IsService() {
-		m.Service, m.Ports = true, jobstypes.HostPorts(job.Service.Ports)
+		m.Service, m.KeepsVolumes, m.Ports = true, job.Service.KeepsVolumes, jobstypes.HostPorts(job.Service.Ports)
 	}
 	if m.Wishes, err = wishes(job.Wishes); err != nil {
 		return match.Pending{}, err

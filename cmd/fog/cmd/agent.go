@@ -192,7 +192,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log, AllowExec: f.allowExec,
 	}
 	if f.dispatcher == dispatcherDirect {
-		if opts.Disk, err = a.disk(f.volumes); err != nil {
+		if opts.Disk, err = a.disk(ctx, client, f); err != nil {
 			return err
 		}
 		if opts.GPUs, err = a.gpus(ctx, f); err != nil {

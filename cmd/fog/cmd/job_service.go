@@ -21,7 +21,7 @@ func newJobUpdateCmd(a *app) *cobra.Command {
 		Use: "update ID [FILE]", Short: "Give a service its next revision, replica by replica", Args: cobra.RangeArgs(1, 2),
 		Long: `Push what a job file runs now and make it the next revision of a service. One replica takes it over first; once a quorum of oracles has seen it
 healthy for an epoch, the others follow one by one, each running until its successor is healthy. An earlier file brings its revision back.
-A service with volumes is updated where its files are: the old revision of a replica is stopped before the new one starts.
+A service that keeps volumes is updated where its files are: the old revision of a replica is stopped before the new one starts.
 Resources, ports, conditions and the price stay as they were submitted; replicas are changed with fog job scale.`,
 		Example: "  fog job update job1…\n  fog job update job1… v1/fog.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,8 +44,8 @@ Resources, ports, conditions and the price stay as they were submitted; replicas
 			if err != nil {
 				return err
 			}
-			if len(f.Volumes) > 0 && !service.Job.Service.KeepsVolumes {
-				return f.Problem("volumes", fmt.Errorf("are new, and %s was submitted without any, so that updates move it; submit another service", id))
+			if err := sameKeeping(f, service.Job); err != nil {
+				return err
 			}
 			return a.withPacked(cmd.Context(), f, func(p jobclient.Packed) error {
 				if err := a.push(cmd.Context(), p); err != nil {
@@ -63,6 +63,17 @@ Resources, ports, conditions and the price stay as they were submitted; replicas
 			})
 		},
 	}
+}
+
+// sameKeeping makes sure that a service with volumes still wants of them what it was submitted with: the chain updates it where it is, or moves it.
+func sameKeeping(f *jobfile.File, job jobstypes.Job) error {
+	switch {
+	case f.KeepsVolumes() && !job.Service.KeepsVolumes:
+		return f.Problem("volumes", fmt.Errorf("are new, or were not kept: %s was submitted so that updates move it; say keep_volumes: false, or submit another service", job.Id))
+	case len(f.Volumes) > 0 && !f.KeepsVolumes() && job.Service.KeepsVolumes:
+		return f.Problem("keep_volumes", fmt.Errorf("is false, and the volumes of %s are kept since it was submitted; remove it, or submit another service", job.Id))
+	}
+	return nil
 }
 
 func newJobScaleCmd(a *app) *cobra.Command {

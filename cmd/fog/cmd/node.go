@@ -38,7 +38,7 @@ type registerFlags struct {
 	cpus, memory, storage    string
 	gpus                     uint64
 	attributes, engines      []string
-	dockerHost               string
+	dockerHost, volumes      string
 	deposit, collateral      string
 	headroom                 uint64
 	nomad                    nomadNode
@@ -99,6 +99,7 @@ measure the machine themselves, so an agent must run: "fog agent run". Running t
 	fl.StringArrayVar(&f.attributes, "attribute", nil, "label that jobs can ask for, as key=value; may be given again")
 	fl.StringSliceVar(&f.engines, "engines", nil, "what the machine runs, such as wasm,docker (default: wasm, and docker if the Docker Engine answers)")
 	fl.StringVar(&f.dockerHost, "docker-host", "", dockerHostUsage)
+	fl.StringVar(&f.volumes, "volumes", volumesAuto, registerVolumesUsage)
 	f.nomad.add(cmd)
 	f.reach.add(cmd)
 	fl.StringVar(&f.deposit, "deposit", "100FOG", "deposit, locked while the node is registered")
@@ -164,6 +165,9 @@ func (f registerFlags) registration() (r agent.Registration, collateral uint64, 
 func (a *app) registerNode(ctx context.Context, f registerFlags) error {
 	registration, collateral, err := f.registration()
 	if err != nil {
+		return err
+	}
+	if err := f.checkVolumes(registration); err != nil {
 		return err
 	}
 	if _, err := parseLocation(f.location); err != nil {
@@ -239,6 +243,7 @@ func (a *app) sendRegistration(
 	if registration.Engines, err = a.engines(ctx, f); err != nil {
 		return nodeclient.Registered{}, err
 	}
+	f.registerVolumes(registration)
 	registration.BootID = inventory.NewBootID()
 	if registration.Owner, err = c.Chain.Codec().Accounts().StringToBytes(c.Sender.Address()); err != nil {
 		return nodeclient.Registered{}, err

@@ -188,7 +188,7 @@ func newUpdatePriceCmd(a *app) *cobra.Command {
 }
 
 func newUpdateNodeCmd(a *app) *cobra.Command {
-	var location string
+	var location, volumes string
 	var names []string
 	var reach reachFlags
 	cmd := &cobra.Command{
@@ -206,18 +206,23 @@ func newUpdateNodeCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if where == nil && len(engines) == 0 && ports == nil && reach.address == "" {
-				return usagef("update what? give --location LATITUDE,LONGITUDE, --engines wasm,docker, --address HOST or --ports FROM-TO (prices: fog node update-price)")
+			if volumes != "" && volumes != volumesDisk && volumes != volumesMemory {
+				return usagef("--volumes is %q; it must be %s or %s", volumes, volumesDisk, volumesMemory)
 			}
-			return a.sendNodeChange(cmd.Context(), args, func(_ context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
-				return &nodestypes.MsgUpdateNode{
+			if where == nil && len(engines) == 0 && ports == nil && reach.address == "" && volumes == "" {
+				return usagef("update what? give --location LATITUDE,LONGITUDE, --engines wasm,docker, --volumes disk, --address HOST or --ports FROM-TO (prices: fog node update-price)")
+			}
+			return a.sendNodeChange(cmd.Context(), args, func(ctx context.Context, c *nodeclient.Client, id string) (sdk.Msg, string, error) {
+				msg := &nodestypes.MsgUpdateNode{
 					Owner: c.Sender.Address(), NodeId: id, Location: where, Engines: engines, Address: reach.address, Ports: ports,
-				}, "is updated", nil
+				}
+				return msg, "is updated", updateVolumes(ctx, c, volumes, msg)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&location, "location", "", locationUsage)
 	reach.add(cmd)
+	cmd.Flags().StringVar(&volumes, "volumes", "", "where volumes of services are from the agent's next start on: disk or memory")
 	cmd.Flags().StringSliceVar(&names, "engines", nil, "all that the machine runs from now on, such as wasm,docker")
 	return cmd
 }

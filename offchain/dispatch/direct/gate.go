@@ -55,7 +55,7 @@ func (g *gate) leave(a dispatch.Assignment) {
 
 // memoryOf is what a task can take: volumes in memory outlive the container that their memory was counted with.
 func (g *gate) memoryOf(a dispatch.Assignment) int64 {
-	if a.Service == nil || g.volumesOnDisk {
+	if a.Service == nil || g.volumesOnDisk && !a.Service.InMemory {
 		return int64(a.MemoryMiB)
 	}
 	return int64(a.MemoryMiB) + int64(a.Service.Volume())

@@ -18,7 +18,7 @@ func (s *service) replica() dispatch.Replica {
 
 // claim waits until the attempt before has given the replica's volumes up.
 func (s *service) claim(ctx context.Context, e engines) (release func(), err error) {
-	if e.volumes == nil || len(s.assignment.Service.Volumes) == 0 {
+	if e.volumes == nil || len(s.assignment.Service.Volumes) == 0 || s.assignment.Service.InMemory {
 		return func() {}, nil
 	}
 	s.disk = e.volumes

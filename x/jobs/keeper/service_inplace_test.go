@@ -62,6 +62,29 @@ func TestVolumesStayOnTheirNode(t *testing.T) {
 	w.check()
 }
 
+// TestVolumesNeedADisk: a node whose volumes are memory is no place for a service that keeps any, and one for all others.
+func TestVolumesNeedADisk(t *testing.T) {
+	w := newWorld(t)
+	msg := w.serviceMsg("dev", "keeping", 1)
+	fleeting := w.submitService(msg)
+	msg = w.serviceMsg("dev", "kept", 1)
+	msg.KeepsVolumes = true
+	kept := w.submitService(msg)
+	memory := w.addNode("prov", 1, 7200)
+	w.nodes.change(w.Ctx, memory.Id, func(n *nodestypes.Node) { n.Attributes = nil })
+	memory = w.nodes.get(w.Ctx, memory.Id)
+	params, err := w.k.Params(w.Ctx)
+	require.NoError(t, err)
+	now := w.Ctx.BlockTime().Unix()
+	_, err = types.CheckMatch(params, w.job(kept.Id), w.slice(kept.Id, 0), memory, now)
+	require.ErrorIs(t, err, types.ErrNoMatch)
+	require.ErrorContains(t, err, "no disk for volumes")
+	_, err = types.CheckMatch(params, w.job(fleeting.Id), w.slice(fleeting.Id, 0), memory, now)
+	require.NoError(t, err)
+	_, err = types.CheckMatch(params, w.job(kept.Id), w.slice(kept.Id, 0), w.addNode("prov", 2, 7200), now)
+	require.NoError(t, err)
+}
+
 // TestVolumesStayWhenAnUpdateFails: what ran before comes back where the files are.
 func TestVolumesStayWhenAnUpdateFails(t *testing.T) {
 	for name, fail := range map[string]func(*world, string){

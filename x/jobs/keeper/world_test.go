@@ -80,6 +80,7 @@ func (w *world) addNode(owner string, index uint32, price uint64) nodestypes.Nod
 		Hardware: nodestypes.Hardware{Os: "linux", Arch: "amd64"}, Measured: nodestypes.Benchmark{CpuSingle: 1000},
 		Prices: nodestypes.Prices{Cpu: price}, Grade: nodestypes.NETWORK_GRADE_B,
 		Address: fmt.Sprintf("node%d.example", index), Ports: nodestypes.PortRange{From: 20_000, To: 20_009},
+		Attributes: []nodestypes.Attribute{{Key: nodestypes.AttributeVolumes, Value: nodestypes.VolumesDisk}},
 	}
 	w.nodes.put(w.Ctx, n)
 	w.collateral(owner, 1_000_000)

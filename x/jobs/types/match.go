@@ -25,6 +25,8 @@ func CheckMatch(p Params, job Job, slice Slice, node nodestypes.Node, now int64)
 		return 0, ErrNoMatch.Wrap("node belongs to the job's owner")
 	case !node.Runs(job.Engine):
 		return 0, ErrNoMatch.Wrapf("node does not run %s", job.Engine)
+	case job.IsService() && job.Service.KeepsVolumes && !node.KeepsVolumes():
+		return 0, ErrNoMatch.Wrap("node has no disk for volumes")
 	case slices.Contains(slice.Excluded, node.Id):
 		return 0, ErrNoMatch.Wrap("node had an earlier attempt")
 	case slices.Contains(slice.ExcludedOwners, node.Owner):

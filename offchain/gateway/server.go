@@ -21,6 +21,7 @@ import (
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/auth"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // Config of a gateway.
@@ -41,6 +42,9 @@ type Config struct {
 	QuotaBytes      int64
 	// GCInterval is how often the registry's garbage is collected (0: never), GCAge how long content stays that no open job needs.
 	GCInterval, GCAge time.Duration
+	// Secrets keeps the secrets of jobs; nil: none are kept. VaultURL is where nodes reach its Vault, if not by the address that it has itself.
+	Secrets  secrets.JobLender
+	VaultURL string
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
@@ -106,6 +110,7 @@ type Server struct {
 	challenges *challenges
 	issuer     *auth.Issuer
 	facts      *facts
+	loans      loans
 	routes     http.Handler
 
 	// registry is the embedded one, nil if there is another; inner serves it to this process.
@@ -134,7 +139,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s := &Server{
 		cfg: cfg, tokens: newLimiter(cfg.PerToken, cfg.Now), addresses: newLimiter(cfg.PerAddress, cfg.Now), wrong: newLimiter(cfg.PerWrong, cfg.Now),
-		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall},
+		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall}, loans: loans{open: map[string]lent{}},
 	}
 	defer func() {
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/access"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // gatewayFlags of `fog gateway run`.
@@ -29,6 +30,8 @@ type gatewayFlags struct {
 	gc, gcAge, session time.Duration
 	perToken, perAddr  float64
 	proxies            []string
+	jobSecrets         bool
+	vaultURL           string
 }
 
 const gatewayRunHelp = `Serve the gateway: logins, tokens, policies, the read-only API of nodes, jobs, results and logs, and the registry with its tokens.
@@ -61,6 +64,8 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.Float64Var(&f.perToken, "rate-token", 50, "requests a second of one token")
 	fs.Float64Var(&f.perAddr, "rate-address", 200, "requests a second from one address")
 	fs.StringSliceVar(&f.proxies, "trusted-proxy", nil, "network whose X-Forwarded-For is believed, such as 127.0.0.0/8; may be repeated")
+	fs.BoolVar(&f.jobSecrets, "job-secrets", false, "keep the secrets of jobs, in this home's secrets or with --secrets vault in Vault, and lend them to the nodes that run the jobs")
+	fs.StringVar(&f.vaultURL, "vault-url", "", "where nodes reach Vault to open what they are lent (default: the address in the Vault configuration)")
 	return group("gateway", "Run the grid's door for people and machines, or use it",
 		run, newGatewayLoginCmd(a), newGatewayLogoutCmd(a), newGatewayWhoamiCmd(a), newGatewayTokenCmd(a), newGatewayGrantCmd(a), newGatewayPolicyCmd(a),
 		newGatewayNginxCmd(a), newGatewayOpenAPICmd(a),
@@ -88,7 +93,7 @@ func (a *app) gatewayDir(data string) string {
 func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	cfg := gateway.Config{
 		Dir: a.gatewayDir(f.data), URL: strings.TrimSuffix(f.url, "/"), Operators: f.operators, DefaultRoles: f.roles, RegistryService: f.service,
-		RegistryDir: f.content, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
+		RegistryDir: f.content, VaultURL: f.vaultURL, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
 		PerToken: gateway.Rate{PerSecond: f.perToken, Burst: burst(4 * f.perToken)}, PerAddress: gateway.Rate{PerSecond: f.perAddr, Burst: burst(5 * f.perAddr)},
 	}
 	if f.perToken <= 0 || f.perAddr <= 0 {
@@ -123,6 +128,25 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	return cfg, nil
 }
 
+// jobSecrets opens what keeps the secrets of jobs, if this gateway is to.
+func (a *app) jobSecrets(f gatewayFlags) (secrets.JobLender, error) {
+	if !f.jobSecrets {
+		if f.vaultURL != "" {
+			return nil, usagef("--vault-url goes with --job-secrets")
+		}
+		return nil, nil
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	lender, ok := store.(secrets.JobLender)
+	if !ok {
+		return nil, usagef("--job-secrets: these secrets keep none of jobs")
+	}
+	return lender, nil
+}
+
 func burst(n float64) int { return int(min(max(n, 1), 1e6)) }
 
 func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
@@ -139,6 +163,9 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
 		if _, err := client.Codec().Accounts().StringToBytes(operator); err != nil {
 			return usagef("--operator %q: %w", operator, err)
 		}
+	}
+	if cfg.Secrets, err = a.jobSecrets(f); err != nil {
+		return err
 	}
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {

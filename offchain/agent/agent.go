@@ -48,6 +48,8 @@ type Config struct {
 	// AgentKey is the private half of the agent key on chain.
 	AgentKey ed25519.PrivateKey
 	Registry *client.Client
+	// Secrets gets those that jobs name; without it such jobs do not run here.
+	Secrets SecretSource
 	// Dispatcher is closed by whoever made it, after Run has returned. Without one the agent starts nothing: the oracles run its node's attempts on
 	// Nomad, and the agent is only measured and pinged.
 	Dispatcher Dispatcher

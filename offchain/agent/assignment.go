@@ -62,6 +62,9 @@ func (a *Agent) prepare(ctx context.Context, slice jobstypes.Slice, onSpec func(
 		}
 		held, out.InputsDir = append(held, release), dir
 	}
+	if err := a.fillSecrets(ctx, &out, job.Owner, spec.Secrets); err != nil {
+		return dispatch.Assignment{}, nil, err
+	}
 	if err := out.Validate(); err != nil {
 		return dispatch.Assignment{}, nil, handover.JobFault("%w", err)
 	}

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -79,6 +80,8 @@ type Assignment struct {
 	// Args are the arguments after argv[0]; Env the variables. Names that start with FOG_ are reserved.
 	Args []string          `json:"args,omitempty"`
 	Env  map[string]string `json:"env,omitempty"`
+	// Secrets are in order of their names, which are no variables' too. Their values are in no file and no fingerprint.
+	Secrets []Secret `json:"secrets,omitempty"`
 	// CPUMilli is what a task takes of the node's processors, in 1/1000; it bounds how many tasks run at a time.
 	CPUMilli uint32 `json:"cpu_milli"`
 	// MemoryMiB bounds a task's linear memory; of a container all memory, what /out and /tmp hold included.
@@ -134,7 +137,37 @@ func (a Assignment) Validate() error {
 			return invalid("%v", err)
 		}
 	}
+	if err := a.validateSecrets(invalid); err != nil {
+		return err
+	}
 	return a.validateStrings(invalid)
+}
+
+func (a Assignment) validateSecrets(invalid func(string, ...any) error) error {
+	if len(a.Secrets) > MaxSecrets {
+		return invalid("%d secrets; a task can have %d", len(a.Secrets), MaxSecrets)
+	}
+	for i, s := range a.Secrets {
+		_, taken := a.Env[s.Name]
+		switch {
+		case s.Name == "" || strings.ContainsAny(s.Name, "=/\x00") || strings.HasPrefix(s.Name, ".") || strings.HasPrefix(s.Name, reservedEnvPrefix):
+			return invalid("secret %q has no valid name", s.Name)
+		case taken, i > 0 && a.Secrets[i-1].Name >= s.Name:
+			return invalid("secret %q is out of order, or its name is taken", s.Name)
+		case len(s.Value) > MaxSecretBytes:
+			return invalid("secret %q has %d bytes; use at most %d", s.Name, len(s.Value), MaxSecretBytes)
+		case a.Engine == EngineWASM && bytes.IndexByte(s.Value, 0) >= 0:
+			return invalid("secret %q has a zero byte, which a variable cannot have; encode it", s.Name)
+		}
+	}
+	if a.Service != nil && len(a.Secrets) > 0 {
+		for _, v := range a.Service.Volumes {
+			if Overlap(v.Path, SecretsDir) {
+				return invalid("the volume %s lies over %s", v.Name, SecretsDir)
+			}
+		}
+	}
+	return nil
 }
 
 func (a Assignment) validateStrings(invalid func(string, ...any) error) error {

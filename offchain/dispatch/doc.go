@@ -33,6 +33,11 @@
 // stopped. It has no /out. Beside the variables above it has FOG_PORT_<NAME> for each of its ports: where to listen. What it writes to
 // standard output and error is kept as far as the log's limit, the newest. It goes through [ServicePhase]s, which [Services] tells.
 //
+// # Secrets
+//
+// A module finds the job's secrets in its environment, which is in this process's memory. A container finds each as a file in /run/secrets,
+// which is memory too and only its user can read, and never as a variable: an engine writes those to its disk.
+//
 // # Outcome
 //
 // A task ends for one [Reason]. Only tasks that ended by themselves (ok, exit) keep what they wrote, because only that is the same on

@@ -306,20 +306,39 @@ func (f *facts) inputsOf(ctx context.Context, owner, spec string) (artifact.Dige
 	return s.Inputs, nil
 }
 
+// spec reads the spec of a job of an owner.
+func (f *facts) spec(ctx context.Context, owner, spec string) (jobfile.Spec, error) {
+	d, err := artifact.ParseDigest(spec)
+	if err != nil {
+		return jobfile.Spec{}, err
+	}
+	raw, err := f.jobs.Registry.ReadBlob(ctx, client.OwnedRepo(owner, client.RepoSpecs, d), d, jobfile.MaxSpecBytes)
+	if err != nil {
+		return jobfile.Spec{}, err
+	}
+	return jobfile.ParseSpec(raw)
+}
+
 // resultAssigned tells whether this attempt runs now, on the node that asks; an oracle pushes results of nodes that Nomad serves.
 func (f *facts) resultAssigned(ctx context.Context, who access.Subject, p place) (bool, time.Time, error) {
-	resp, err := jobstypes.NewQueryClient(f.chain.Latest()).Slice(ctx, &jobstypes.QuerySliceRequest{JobId: p.job, Number: p.slice})
-	if errors.Is(err, chain.ErrNotFound) || errors.Is(err, chain.ErrInvalidRequest) {
-		return false, time.Time{}, nil
-	}
-	if err != nil {
+	s, assigned, err := f.attempt(ctx, who, p)
+	if !assigned || err != nil {
 		return false, time.Time{}, err
 	}
-	s := resp.Slice
-	if s.Attempt != p.attempt || !f.runs(s) || (who.Node != "" && who.Node != s.NodeId) {
-		return false, time.Time{}, nil
-	}
 	return true, dueOf(s), nil
+}
+
+// attempt finds the slice of an attempt that runs now, if the asker is not another node than its.
+func (f *facts) attempt(ctx context.Context, who access.Subject, p place) (jobstypes.Slice, bool, error) {
+	resp, err := jobstypes.NewQueryClient(f.chain.Latest()).Slice(ctx, &jobstypes.QuerySliceRequest{JobId: p.job, Number: p.slice})
+	if errors.Is(err, chain.ErrNotFound) || errors.Is(err, chain.ErrInvalidRequest) {
+		return jobstypes.Slice{}, false, nil
+	}
+	if err != nil {
+		return jobstypes.Slice{}, false, err
+	}
+	s := resp.Slice
+	return s, s.Attempt == p.attempt && f.runs(s) && (who.Node == "" || who.Node == s.NodeId), nil
 }
 
 // maxLogBytes of a task are kept beside its output, and maxManifestBytes for the manifest.

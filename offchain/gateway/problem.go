@@ -14,6 +14,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/store"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // problem is an answer that is no success; everything else that a handler returns is explained by explain.
@@ -74,6 +75,9 @@ func explain(err error) *problem {
 		{jobclient.ErrNotFinished, http.StatusConflict, "not_finished"}, {jobclient.ErrNoResult, http.StatusNotFound, "not_found"},
 		{chain.ErrNotFound, http.StatusNotFound, "not_found"}, {client.ErrNotFound, http.StatusNotFound, "not_found"},
 		{credential.ErrNotFound, http.StatusNotFound, "not_found"}, {access.ErrInvalid, http.StatusBadRequest, "invalid_policy"},
+		{secrets.ErrNotFound, http.StatusNotFound, codeNoSecret}, {secrets.ErrJobPath, http.StatusBadRequest, "bad_request"},
+		{secrets.ErrTooMany, http.StatusConflict, "too_many_secrets"}, {secrets.ErrNoLoan, http.StatusConflict, "ended"},
+		{secrets.ErrUnavailable, http.StatusServiceUnavailable, "no_secrets"},
 		{client.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"}, {chain.ErrUnavailable, http.StatusServiceUnavailable, "no_chain"},
 		{store.ErrUnavailable, http.StatusServiceUnavailable, "no_database"},
 	} {
@@ -87,6 +91,8 @@ func explain(err error) *problem {
 	case errors.As(err, &p):
 	case p != nil && p.code == "no_database": // nothing of where it is
 		p.detail = "the gateway's database does not answer; try again later"
+	case p != nil && p.code == "no_secrets":
+		p.detail = "the gateway's store of secrets does not answer; try again later"
 	case p != nil && errors.As(err, &query): // no names of methods
 		p.detail = map[string]string{"not_found": "there is no such thing on this chain", "no_chain": "the chain does not answer; try again later"}[p.code]
 	case p != nil:

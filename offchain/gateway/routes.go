@@ -20,7 +20,9 @@ type route struct {
 	known           bool
 	// owner of the resource; nil: it belongs to nobody.
 	owner func(s *Server, req *http.Request, who caller) (string, error)
-	serve func(s *Server) handler
+	// assigned tells whether the chain has given the caller what the request is about; nil: it gives nothing of the kind.
+	assigned func(s *Server, req *http.Request, who caller) (bool, error)
+	serve    func(s *Server) handler
 }
 
 // tokenPath is where registries send their clients.
@@ -45,6 +47,13 @@ func routes() []route {
 		{method: "GET", pattern: "/v1/jobs/{job}/results", kind: access.Result, owner: jobOwner, serve: func(s *Server) handler { return s.serveResults }},
 		{method: "GET", pattern: "/v1/jobs/{job}/tasks/{task}/result", kind: access.Result, owner: jobOwner, serve: func(s *Server) handler { return s.serveResult }},
 		{method: "GET", pattern: "/v1/jobs/{job}/tasks/{task}/log", kind: access.Log, owner: jobOwner, serve: func(s *Server) handler { return s.serveLog }},
+		{
+			method: "POST", pattern: "/v1/jobs/{job}/slices/{slice}/attempts/{attempt}/secrets", kind: access.Loan, owner: jobOwner, assigned: attemptAssigned,
+			serve: func(s *Server) handler { return s.serveLoan },
+		},
+		{method: "GET", pattern: "/v1/secrets", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.serveSecrets }},
+		{method: "PUT", pattern: "/v1/secrets/{name}", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.servePutSecret }},
+		{method: "DELETE", pattern: "/v1/secrets/{name}", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.serveRemoveSecret }},
 		{method: "GET", pattern: "/v1/tokens", kind: access.Token, owner: askedOwner, serve: func(s *Server) handler { return s.serveTokens }},
 		{method: "POST", pattern: "/v1/tokens", kind: access.Token, owner: callerOwner, serve: func(s *Server) handler { return s.serveNewToken }},
 		{method: "DELETE", pattern: "/v1/tokens/{id}", kind: access.Token, owner: tokenOwner, serve: func(s *Server) handler { return s.serveRevoke }},
@@ -96,6 +105,11 @@ func (s *Server) handle(w http.ResponseWriter, req *http.Request, rt route, serv
 	// A stranger is not worth a question to the chain, unless some policy speaks of strangers; then it finds nobody's resources.
 	if rt.owner != nil && !who.subject.Stranger() {
 		if r.Owner, err = rt.owner(s, req, who); err != nil {
+			return err
+		}
+	}
+	if rt.assigned != nil && !who.subject.Stranger() {
+		if r.Assigned, err = rt.assigned(s, req, who); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,7 @@ const (
 
 	flushEvery   = 10 * time.Second
 	sweepEvery   = time.Hour
+	recallEvery  = 5 * time.Second
 	shutdownTime = 5 * time.Second
 )
 
@@ -52,8 +53,9 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(newBoundedListener(lis, maxConnections)) }()
-	flush, sweep := time.NewTicker(flushEvery), time.NewTicker(sweepEvery)
+	flush, sweep, recall := time.NewTicker(flushEvery), time.NewTicker(sweepEvery), time.NewTicker(recallEvery)
 	defer flush.Stop()
+	defer recall.Stop()
 	defer sweep.Stop()
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
@@ -79,6 +81,8 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 			if err := s.book.Flush(ctx); err != nil {
 				s.cfg.Log.Warn("the last uses of tokens cannot be noted", "error", err)
 			}
+		case <-recall.C:
+			s.recallLoans(ctx)
 		case <-sweep.C:
 			if _, err := s.book.Sweep(ctx); err != nil {
 				s.cfg.Log.Warn("old tokens cannot be forgotten", "error", err)

@@ -50,6 +50,9 @@ type Config struct {
 	Copies        []copies.Store
 	ScrubInterval time.Duration
 	Scrub         registry.ScrubOptions
+	// Secrets keeps the secrets of jobs; nil: none are kept. VaultURL is where nodes reach its Vault, if not by the address that it has itself.
+	Secrets  secrets.JobLender
+	VaultURL string
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
@@ -131,6 +134,7 @@ type Server struct {
 	challenges *challenges
 	issuer     *auth.Issuer
 	facts      *facts
+	loans      loans
 	routes     http.Handler
 	// certificates of nodes, nil without an authority; verifier knows whom the machines' door lets in.
 	certificates *certificates
@@ -162,7 +166,7 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	s := &Server{
 		cfg: cfg, tokens: newLimiter(cfg.PerToken, cfg.Now), addresses: newLimiter(cfg.PerAddress, cfg.Now), wrong: newLimiter(cfg.PerWrong, cfg.Now),
-		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall},
+		issues: newLimiter(cfg.PerIssue, cfg.Now), patience: patience{readHeader, bodyTime, stall}, loans: loans{open: map[string]lent{}},
 	}
 	defer func() {
 		if err != nil {

@@ -97,6 +97,10 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	if err != nil {
 		return dispatch.Assignment{}, err
 	}
+	var secrets []dispatch.Secret // their values are whose node it is to get
+	for _, ref := range spec.Secrets {
+		secrets = append(secrets, dispatch.Secret{Name: ref.Name})
+	}
 	tasks, limit := job.Tasks, time.Duration(slice.MaxDuration)*time.Second
 	if service != nil { // replicas come and go, and a slice only says for how long its money lasts
 		tasks, limit = slice.FirstTask+1, 0
@@ -105,7 +109,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	return dispatch.Assignment{
 		ID:        ID(slice),
 		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: tasks, Service: service,
-		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env,
+		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env, Secrets: secrets,
 		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib), GPUs: spec.GPUs, Exec: spec.Exec,
 		MaxDuration: limit,
 	}, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -51,7 +52,7 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 		Constraints: jobstypes.Constraints{
 			Regions: f.Constraints.Regions, Datacenters: f.Constraints.Datacenters, Arch: f.Constraints.Arch, Os: f.Constraints.OS,
 			MinCpuSingle: f.Constraints.MinCPUSingle, Nodes: f.Constraints.Nodes, ExcludeNodes: f.Constraints.ExcludeNodes,
-			Where: jobfile.OneLine(f.Constraints.Where), Profile: f.ChainProfile(), MinGrade: f.Constraints.ChainGrade(),
+			Where: where(f), Profile: f.ChainProfile(), MinGrade: f.Constraints.ChainGrade(),
 		},
 		PriceCap: uint64(f.Price.CapPerTaskHour), MaxDuration: uint64(f.MaxDuration), Deadline: uint64(f.Deadline), MinSuccess: f.Required(),
 		Wishes: wishes(f.Wishes),
@@ -76,6 +77,19 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 	m.Type, m.Schedule, m.TimeZone = jobstypes.JOB_TYPE_PERIODIC, f.Schedule.Cron, rule
 	m.Overlap, m.Runs = overlaps[f.Schedule.Overlap], f.Schedule.Prepaid()
 	return m, nil
+}
+
+// where is the condition on nodes. Those on Nomad get no secrets.
+func where(f *jobfile.File) string {
+	own := jobfile.OneLine(f.Constraints.Where)
+	if len(f.Secrets) == 0 {
+		return own
+	}
+	agents := fmt.Sprintf("!has(attr[%q])", handover.AttributeRegion)
+	if own == "" {
+		return agents
+	}
+	return "(" + own + ") && " + agents
 }
 
 var overlaps = map[string]jobstypes.Overlap{

@@ -15,6 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/match"
+	"github.com/foggrid/fogd/offchain/match/constraint"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	escrowtypes "github.com/foggrid/fogd/x/escrow/types"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -316,5 +317,22 @@ func TestServiceMessage(t *testing.T) {
 		require.Equal(t, f.Ports[i].ContainerPort, p.ContainerPort)
 		require.Equal(t, f.Ports[i].HostPort, p.HostPort)
 		require.NotEqual(t, jobstypes.PROTOCOL_UNSPECIFIED, p.Protocol)
+	}
+}
+
+// Nodes on Nomad get no secrets, so jobs that need some do not go there.
+func TestSecretsKeepOffNomad(t *testing.T) {
+	f := &jobfile.File{}
+	require.Empty(t, where(f))
+	f.Constraints.Where = `region == "eu" || gpus > 0`
+	require.Equal(t, f.Constraints.Where, where(f))
+	f.Secrets = []jobfile.SecretRef{{Name: "A", Path: "a"}}
+	for own, want := range map[string]string{
+		"": `!has(attr["nomad.region"])`, `region == "eu" || gpus > 0`: `(region == "eu" || gpus > 0) && !has(attr["nomad.region"])`,
+	} {
+		f.Constraints.Where = own
+		require.Equal(t, want, where(f))
+		_, err := constraint.Compile(where(f))
+		require.NoError(t, err)
 	}
 }

@@ -31,6 +31,7 @@ type File struct {
 	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build in place of module or image, relative to the job file: for wasip1/wasm, or with engine docker as the only program of an image for linux."`
 	Args        []string          `yaml:"args" jsonschema:"maxItems=1024" jsonschema_description:"Arguments of every task, after the program's name."`
 	Env         map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
+	Secrets     []SecretRef       `yaml:"secrets" jsonschema:"maxItems=16" jsonschema_description:"Secrets of yours at the gateway that every task gets, by name; what they hold is in no file and not on the chain."`
 	Inputs      []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
 	Tasks       uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
 	Resources   Resources         `yaml:"resources" jsonschema_description:"What one task may use."`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 )
@@ -18,14 +19,16 @@ type Spec struct {
 	// Module is the digest of the module's bytes, or of the manifest of the container image.
 	Module artifact.Digest `json:"module"`
 	// Inputs is the digest of the archive of the inputs; zero if there are none.
-	Inputs  artifact.Digest   `json:"inputs"`
-	Args    []string          `json:"args"`
-	Env     map[string]string `json:"env"`
-	Tasks   uint32            `json:"tasks"`
-	CPU     MilliCPU          `json:"cpu_milli"`
-	Memory  MiB               `json:"memory_mib"`
-	Storage MiB               `json:"storage_mib"`
-	GPUs    uint32            `json:"gpus"`
+	Inputs artifact.Digest   `json:"inputs"`
+	Args   []string          `json:"args"`
+	Env    map[string]string `json:"env"`
+	// Secrets are in order of their names.
+	Secrets []SecretRef `json:"secrets,omitempty"`
+	Tasks   uint32      `json:"tasks"`
+	CPU     MilliCPU    `json:"cpu_milli"`
+	Memory  MiB         `json:"memory_mib"`
+	Storage MiB         `json:"storage_mib"`
+	GPUs    uint32      `json:"gpus"`
 	// Exec lets the owner run commands in the containers, on nodes that allow it.
 	Exec bool `json:"exec,omitempty"`
 	// MaxDuration is zero for services.
@@ -49,7 +52,7 @@ func (f *File) Spec(module, inputs artifact.Digest) (Spec, error) {
 	s := Spec{
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
-		MaxDuration: f.MaxDuration, Exec: f.Exec,
+		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets),
 	}
 	if f.Type == TypeService {
 		s.Service = f.service()
@@ -76,6 +79,10 @@ func (s Spec) Validate() error {
 		l.add("module", "is missing; give the digest of the module or image")
 	}
 	checkText(l, s.Args, s.Env)
+	checkSecrets(l, s.Secrets, s.Env)
+	if !slices.IsSortedFunc(s.Secrets, bySecretName) {
+		l.add("secrets", "are not in order of their names")
+	}
 	inRange(l, "tasks", s.Tasks, 1, MaxTasks)
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
 	checkMemory(l, "memory_mib", s.Engine, s.Memory)
@@ -124,6 +131,9 @@ func (s Spec) Canonical() []byte {
 	}
 	if s.Exec { // specs of before have no such member
 		members["exec"] = canonicalBool(true)
+	}
+	if len(s.Secrets) > 0 {
+		members["secrets"] = canonicalSecrets(s.Secrets)
 	}
 	if s.Service != nil {
 		members["service"] = s.Service.canonical()

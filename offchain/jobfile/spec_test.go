@@ -201,3 +201,30 @@ func FuzzParseSpec(f *testing.F) {
 		}
 	})
 }
+
+// Secrets are in the spec by reference, in order of their names; specs without any are as before.
+func TestSpecOfSecrets(t *testing.T) {
+	require.NotContains(t, string(fullSpec(t).Canonical()), "secrets")
+	f, err := Load("testdata/good/full.yaml")
+	require.NoError(t, err)
+	f.Secrets = []SecretRef{{"TOKEN", "ci/token"}, {"PASSWORD", "password"}}
+	s, err := f.Spec(oneDigest, zeroOr(true))
+	require.NoError(t, err)
+	raw := string(s.Canonical())
+	require.Contains(t, raw, `"secrets":[{"name":"PASSWORD","path":"password"},{"name":"TOKEN","path":"ci/token"}]`)
+	back, err := ParseSpec([]byte(raw))
+	require.NoError(t, err)
+	require.Equal(t, s, back)
+	for name, c := range map[string]struct{ from, to string }{
+		"another's":   {"ci/token", "../fog1other/token"},
+		"a value":     {`"path":"password"`, `"path":"password","value":"x"`},
+		"other order": {"PASSWORD", "ZZZ"},
+		"none":        {`[{"name":"PASSWORD","path":"password"},{"name":"TOKEN","path":"ci/token"}]`, `[]`},
+		"reserved":    {"PASSWORD", "FOG_JOB"},
+	} {
+		changed := strings.Replace(raw, c.from, c.to, 1)
+		require.NotEqual(t, raw, changed, name)
+		_, err := ParseSpec([]byte(changed))
+		require.Error(t, err, name)
+	}
+}

@@ -51,6 +51,7 @@ func (f *File) Validate() error {
 	f.checkProgram(l)
 	f.checkProfile(l)
 	checkText(l, f.Args, f.Env)
+	checkSecrets(l, f.Secrets, f.Env)
 	f.checkInputs(l)
 	f.checkAmounts(l)
 	f.Constraints.check(l)

@@ -24,8 +24,10 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/dispatch/direct"
 	"github.com/foggrid/fogd/offchain/dispatch/docker"
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/profile"
+	regclient "github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/secrets"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -172,7 +174,15 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		}
 		defer end()
 	}
-	registry, err := a.dialRegistry(a.nodeTokens(f.node, key))
+	var borrow agent.SecretSource
+	registry, err := a.dialRegistry(func(g *gwclient.Client) (regclient.TokenSource, error) {
+		tokens, err := a.nodeTokens(g, f.node, key)
+		if err != nil {
+			return nil, err
+		}
+		borrow = gwclient.SecretsOf(tokens, key)
+		return tokens, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -188,7 +198,7 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 		}
 	}
 	cfg := agent.Config{
-		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Dir: a.agentDir(f),
+		Chain: client, NodeID: f.node, AgentKey: key, Registry: registry, Secrets: borrow, Dir: a.agentDir(f),
 		BootID: a.profile.Boot, Version: programVersion(), CacheMiB: f.cacheMiB, Pricing: prices, Owner: owner, Log: a.log, AllowExec: f.allowExec,
 	}
 	if f.dispatcher == dispatcherDirect {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/access"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // gatewayFlags of `fog gateway run`.
@@ -34,6 +35,8 @@ type gatewayFlags struct {
 	proxies            []string
 	enrol              bool
 	machines           machineFlags
+	jobSecrets         bool
+	vaultURL           string
 }
 
 // machineFlags of the door for those with certificates.
@@ -74,6 +77,8 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.StringVar(&f.machines.listen, "machines", "", "host:port of a second door, with TLS, which demands such a certificate")
 	fs.StringVar(&f.machines.url, "machines-url", "", "where machines reach it, such as https://grid.example:8443 (default: the address listened on)")
 	fs.StringVar(&f.machines.identity, "identity", "fog://gateway/main", "URI that the certificate of that door names; with Vault that of vault.json's role and name")
+	fs.BoolVar(&f.jobSecrets, "job-secrets", false, "keep the secrets of jobs, in this home's secrets or with --secrets vault in Vault, and lend them to the nodes that run the jobs")
+	fs.StringVar(&f.vaultURL, "vault-url", "", "where nodes reach Vault to open what they are lent (default: the address in the Vault configuration)")
 	return group("gateway", "Run the grid's door for people and machines, or use it",
 		run, newGatewayLoginCmd(a), newGatewayLogoutCmd(a), newGatewayWhoamiCmd(a), newGatewayTokenCmd(a), newGatewayGrantCmd(a), newGatewayPolicyCmd(a),
 		newGatewayNginxCmd(a), newGatewayOpenAPICmd(a),
@@ -101,7 +106,7 @@ func (a *app) gatewayDir(data string) string {
 func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	cfg := gateway.Config{
 		Dir: a.gatewayDir(f.kept.data), URL: strings.TrimSuffix(f.url, "/"), Operators: f.operators, DefaultRoles: f.roles, RegistryService: f.service,
-		RegistryDir: f.content, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
+		RegistryDir: f.content, VaultURL: f.vaultURL, GCInterval: f.gc, GCAge: f.gcAge, SessionLife: f.session, Log: a.log,
 		ScrubInterval: f.scrubInterval, Scrub: f.scrub(),
 		PerToken: gateway.Rate{PerSecond: f.perToken, Burst: burst(4 * f.perToken)}, PerAddress: gateway.Rate{PerSecond: f.perAddr, Burst: burst(5 * f.perAddr)},
 	}
@@ -143,6 +148,25 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	return cfg, nil
 }
 
+// jobSecrets opens what keeps the secrets of jobs, if this gateway is to.
+func (a *app) jobSecrets(f gatewayFlags) (secrets.JobLender, error) {
+	if !f.jobSecrets {
+		if f.vaultURL != "" {
+			return nil, usagef("--vault-url goes with --job-secrets")
+		}
+		return nil, nil
+	}
+	store, err := a.store()
+	if err != nil {
+		return nil, err
+	}
+	lender, ok := store.(secrets.JobLender)
+	if !ok {
+		return nil, usagef("--job-secrets: these secrets keep none of jobs")
+	}
+	return lender, nil
+}
+
 func burst(n float64) int { return int(min(max(n, 1), 1e6)) }
 
 func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
@@ -166,6 +190,9 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 		if _, err := client.Codec().Accounts().StringToBytes(operator); err != nil {
 			return usagef("--operator %q: %w", operator, err)
 		}
+	}
+	if cfg.Secrets, err = a.jobSecrets(f); err != nil {
+		return err
 	}
 	if f.enrol {
 		if cfg.Authority, err = a.issuer(); err != nil {

@@ -145,13 +145,11 @@ func (a *app) userTokens(g *gwclient.Client) (client.TokenSource, error) {
 }
 
 // nodeTokens log a node in by the key of its agent.
-func (a *app) nodeTokens(node string, key ed25519.PrivateKey) tokensOf {
-	return func(g *gwclient.Client) (client.TokenSource, error) {
-		if node == "" {
-			return nil, hint(errors.New("at a gateway a node logs in by its id, and none is known here"), "give --node node1…")
-		}
-		return g.OfNode(node, key), nil
+func (a *app) nodeTokens(g *gwclient.Client, node string, key ed25519.PrivateKey) (*gwclient.Tokens, error) {
+	if node == "" {
+		return nil, hint(errors.New("at a gateway a node logs in by its id, and none is known here"), "give --node node1…")
 	}
+	return g.OfNode(node, key), nil
 }
 
 // oracleTokens log an oracle in by its feeder's key.

@@ -116,6 +116,9 @@ func (a *app) withPacked(ctx context.Context, f *jobfile.File, do func(jobclient
 
 // push brings a packed job to the registry, with a bar for each part.
 func (a *app) push(ctx context.Context, p jobclient.Packed) error {
+	if err := a.checkSecrets(ctx, p.Spec.Secrets); err != nil {
+		return err
+	}
 	registry, err := a.registry(ctx)
 	if err != nil {
 		return err
@@ -192,6 +195,9 @@ func (a *app) submitJob(ctx context.Context, path string, f submitFlags) error {
 				return err
 			}
 			if err := jobclient.CheckPushed(ctx, registry, p); err != nil {
+				return err
+			}
+			if err := a.checkSecrets(ctx, p.Spec.Secrets); err != nil {
 				return err
 			}
 		}

@@ -31,3 +31,24 @@ path "fog-database/creds/gateway" {
 path "sys/leases/revoke" {
   capabilities = ["update"]
 }
+
+# Secrets of jobs: they come out wrapped only, for the node that is to open them, and the gateway does not see them. What is written is
+# answered wrapped too, since the rule is the path's.
+path "fog/data/jobs/+/+" {
+  capabilities     = ["create", "read", "update"]
+  min_wrapping_ttl = "1s"
+  max_wrapping_ttl = "2m"
+}
+
+path "fog/metadata/jobs/+/+" {
+  capabilities = ["create", "update", "delete"]
+}
+
+path "fog/metadata/jobs/+" {
+  capabilities = ["list"]
+}
+
+# The end of what was wrapped and not opened, by its accessor.
+path "auth/token/revoke-accessor" {
+  capabilities = ["update"]
+}

@@ -85,6 +85,9 @@ func (r run) moduleConfig(mounts wazero.FSConfig, log *logWriter) wazero.ModuleC
 	for _, name := range slices.Sorted(maps.Keys(a.Env)) {
 		cfg = cfg.WithEnv(name, a.Env[name])
 	}
+	for _, s := range a.Secrets {
+		cfg = cfg.WithEnv(s.Name, string(s.Value))
+	}
 	return cfg
 }
 

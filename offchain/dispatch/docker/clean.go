@@ -14,14 +14,16 @@ import (
 
 const removePause = 50 * time.Millisecond
 
-// remove takes away a task's container, its holder and its volume; what is not there is fine.
+// remove takes away a task's container, its holder, its volume and its secrets; what is not there is fine.
 func (e *Engine) remove(ctx context.Context, name string) error {
 	var failed error
 	for _, c := range []string{name, name + "-hold"} {
 		failed = errors.Join(failed, e.removeContainer(ctx, c))
 	}
-	if _, err := e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
-		failed = errors.Join(failed, err)
+	for _, v := range []string{name, name + secretsSuffix} {
+		if _, err := e.api.VolumeRemove(ctx, v, client.VolumeRemoveOptions{Force: true}); err != nil && !cerrdefs.IsNotFound(err) {
+			failed = errors.Join(failed, err)
+		}
 	}
 	return failed
 }

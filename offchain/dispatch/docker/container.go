@@ -110,7 +110,7 @@ func hardened(memory, nanoCPUs, processes int64) *container.HostConfig {
 // holder is the container that keeps /out.
 func (e *Engine) holder(t Task) client.ContainerCreateOptions {
 	host := hardened(holderMemory, 1e8, 1)
-	host.Mounts = []mount.Mount{e.outMount(t)}
+	host.Mounts = append([]mount.Mount{e.outMount(t)}, e.secretMounts(t, false)...)
 	return client.ContainerCreateOptions{
 		Name:       e.name(t) + "-hold",
 		Config:     &container.Config{Image: t.Image.hold, User: user, Hostname: hostname, NetworkDisabled: true, Labels: e.labels(t)},
@@ -131,7 +131,7 @@ func (e *Engine) base(t Task, dir string, mounts []mount.Mount) client.Container
 	a := t.Assignment
 	memory := int64(a.MemoryMiB) << 20
 	host := hardened(memory, int64(a.CPUMilli)*1e6, maxProcesses)
-	host.Mounts = mounts
+	host.Mounts = slices.Concat(mounts, e.secretMounts(t, true))
 	if a.InputsDir != "" {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: a.InputsDir, Target: inPath, ReadOnly: true})
 	}

@@ -47,6 +47,8 @@ type daemon struct {
 	containers map[string]*fakeContainer
 	volumes    map[string]map[string]any
 	loads      int
+	copied     []string
+	created    []string
 }
 
 type fakeContainer struct {
@@ -213,6 +215,11 @@ func (d *daemon) serveContainers(w http.ResponseWriter, r *http.Request, path []
 			d.t.Error(err)
 		}
 		d.containers[r.URL.Query().Get("name")] = c
+		raw, err := json.Marshal(c.body)
+		if err != nil {
+			d.t.Error(err)
+		}
+		d.created = append(d.created, string(raw))
 		d.answer(w, http.StatusCreated, map[string]any{"Id": r.URL.Query().Get("name"), "Warnings": []string{}})
 		return
 	case "json":
@@ -234,10 +241,27 @@ func (d *daemon) serveContainers(w http.ResponseWriter, r *http.Request, path []
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	d.serveContainer(w, path[0], path[1], c)
+	d.serveContainer(w, r, path[1], c)
 }
 
-func (d *daemon) serveContainer(w http.ResponseWriter, name, verb string, c *fakeContainer) {
+// take notes what is copied into a container.
+func (d *daemon) take(r *http.Request) {
+	for tr := tar.NewReader(r.Body); ; {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return
+		}
+		raw, readErr := io.ReadAll(tr)
+		if err != nil || readErr != nil {
+			d.t.Error(err, readErr)
+			return
+		}
+		d.copied = append(d.copied, fmt.Sprintf("%s/%s %d %o %s", r.URL.Query().Get("path"), h.Name, h.Uid, h.Mode, raw))
+	}
+}
+
+func (d *daemon) serveContainer(w http.ResponseWriter, r *http.Request, verb string, c *fakeContainer) {
+	name := strings.Split(strings.Trim(version.ReplaceAllString(r.URL.Path, ""), "/"), "/")[1]
 	switch verb {
 	case "start":
 		d.start(w, name, c)
@@ -270,6 +294,10 @@ func (d *daemon) serveContainer(w http.ResponseWriter, name, verb string, c *fak
 		d.end(name, 137)
 		w.WriteHeader(http.StatusNoContent)
 	case "archive":
+		if r.Method == http.MethodPut {
+			d.take(r)
+			return
+		}
 		d.archive(w)
 	default:
 		d.t.Errorf("unexpected %s of %s", verb, name)

@@ -100,12 +100,21 @@ func (e *Engine) begin(ctx context.Context, t Task) error {
 	if _, err := e.api.VolumeCreate(ctx, e.outVolume(t)); err != nil {
 		return e.blame(ctx, "make the output folder", err)
 	}
+	if err := e.makeSecrets(ctx, t); err != nil {
+		return e.blame(ctx, "make the folder of secrets", err)
+	}
 	for _, c := range []client.ContainerCreateOptions{e.holder(t), e.container(t)} {
 		if _, err := e.api.ContainerCreate(ctx, c); err != nil {
 			return e.blame(ctx, "make the container", err)
 		}
 		if _, err := e.api.ContainerStart(ctx, c.Name, client.ContainerStartOptions{}); err != nil {
 			return e.startFailure(ctx, c.Name, err)
+		}
+		if c.Name == e.name(t) {
+			continue
+		}
+		if err := e.fillSecrets(ctx, t); err != nil { // through the holder
+			return e.blame(ctx, "hand over the secrets", err)
 		}
 	}
 	return nil

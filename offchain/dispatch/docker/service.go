@@ -171,7 +171,7 @@ func (e *Engine) serviceContainer(t Task) client.ContainerCreateOptions {
 	if dir == outPath { // what our own builder writes into every image; a service has no such folder
 		dir = "/"
 	}
-	out := e.base(t, dir, e.serviceMounts(t))
+	out := e.base(t, dir, e.serviceMounts(t, s.Volumes))
 	out.Config.NetworkDisabled = false
 	out.Config.ExposedPorts, out.HostConfig.PortBindings = network.PortSet{}, network.PortMap{}
 	for _, p := range s.Ports {

@@ -16,16 +16,26 @@ import (
 const deviceOption = "device"
 
 func (e *Engine) prepareVolumes(ctx context.Context, t Task) error {
-	switch {
-	case len(t.Assignment.Service.Volumes) == 0:
+	if t.Devices != nil {
+		if err := e.prepareDevices(ctx, t); err != nil {
+			return err
+		}
+	}
+	if len(inMemory(t)) == 0 && len(t.Assignment.Secrets) == 0 {
 		return nil
-	case t.Devices != nil:
-		return e.prepareDevices(ctx, t)
 	}
 	return e.prepareMemory(ctx, t)
 }
 
-// prepareMemory makes volumes that are memory, with what holds them.
+// inMemory are the volumes without a device.
+func inMemory(t Task) []dispatch.Volume {
+	if t.Devices != nil {
+		return nil
+	}
+	return t.Assignment.Service.Volumes
+}
+
+// prepareMemory makes volumes that are memory, and secrets, with what holds them.
 func (e *Engine) prepareMemory(ctx context.Context, t Task) error {
 	held, err := e.held(ctx, t)
 	if err != nil || held {
@@ -35,17 +45,22 @@ func (e *Engine) prepareMemory(ctx context.Context, t Task) error {
 	if err := e.remove(ctx, e.name(t)); err != nil {
 		return err
 	}
-	for _, v := range t.Assignment.Service.Volumes {
+	for _, v := range inMemory(t) {
 		if err := e.makeVolume(ctx, e.serviceVolume(t, v)); err != nil {
 			return err
 		}
+	}
+	if err := e.makeSecrets(ctx, t); err != nil {
+		return err
 	}
 	holder := e.serviceHolder(t)
 	if _, err := e.api.ContainerCreate(ctx, holder); err != nil {
 		return err
 	}
-	_, err = e.api.ContainerStart(ctx, holder.Name, client.ContainerStartOptions{})
-	return err
+	if _, err = e.api.ContainerStart(ctx, holder.Name, client.ContainerStartOptions{}); err != nil {
+		return err
+	}
+	return e.fillSecrets(ctx, t)
 }
 
 // prepareDevices tells the daemon of the devices. It mounts them when a container starts.
@@ -115,8 +130,8 @@ func (e *Engine) serviceVolume(t Task, v dispatch.Volume) client.VolumeCreateOpt
 	}
 }
 
-func (e *Engine) serviceMounts(t Task) (mounts []mount.Mount) {
-	for _, v := range t.Assignment.Service.Volumes {
+func (e *Engine) serviceMounts(t Task, volumes []dispatch.Volume) (mounts []mount.Mount) {
+	for _, v := range volumes {
 		mounts = append(mounts, mount.Mount{
 			Type: mount.TypeVolume, Source: e.volumeName(t, v), Target: v.Path, VolumeOptions: &mount.VolumeOptions{NoCopy: true},
 		})
@@ -124,9 +139,9 @@ func (e *Engine) serviceMounts(t Task) (mounts []mount.Mount) {
 	return mounts
 }
 
-// serviceHolder keeps volumes in memory while the service does not run.
+// serviceHolder keeps volumes in memory, and secrets, while the service does not run.
 func (e *Engine) serviceHolder(t Task) client.ContainerCreateOptions {
 	holder := e.holder(t)
-	holder.HostConfig.Mounts = e.serviceMounts(t)
+	holder.HostConfig.Mounts = append(e.serviceMounts(t, inMemory(t)), e.secretMounts(t, false)...)
 	return holder
 }

@@ -44,10 +44,14 @@ const (
 	Policy     Kind = "Policy"
 	Audit      Kind = "Audit"
 	Repository Kind = "Repository"
+	Secret     Kind = "Secret"
+	Loan       Kind = "Loan"
 )
 
 // Kinds lists all kinds.
-func Kinds() []Kind { return []Kind{Node, Job, Result, Log, Token, Grant, Policy, Audit, Repository} }
+func Kinds() []Kind {
+	return []Kind{Node, Job, Result, Log, Token, Grant, Policy, Audit, Repository, Secret, Loan}
+}
 
 // Verbs that are not methods of HTTP: what a registry token allows.
 const (

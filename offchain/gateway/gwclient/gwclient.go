@@ -21,6 +21,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/adr36"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -37,9 +38,18 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("the gateway refuses (%d %s): %s", e.Status, e.Code, e.Detail)
 }
 
-// Is makes a refusal for want of rights the registry client's ErrDenied: asking again would not help.
+// Is makes a refusal for want of rights the registry client's ErrDenied, since asking again would not help, and a secret that there is not
+// its ErrNotFound.
 func (e *Error) Is(target error) bool {
-	return target == client.ErrDenied && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+	switch target {
+	case client.ErrDenied:
+		return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+	case client.ErrNotFound:
+		return e.Code == "no_secret"
+	case secrets.ErrNoStore:
+		return e.Code == "no_secret_store"
+	}
+	return false
 }
 
 // Client talks to one gateway; it is safe for concurrent use.
@@ -224,18 +234,24 @@ func (c *Client) OfWallet(signer chain.Signer, roles []string) *Tokens {
 // RegistryToken implements client.TokenSource. A login that the gateway does not know any more is made anew, once.
 func (t *Tokens) RegistryToken(ctx context.Context, service string, scopes []string) (string, time.Time, error) {
 	query := url.Values{"service": {service}, "scope": scopes}
+	var out gateway.RegistryToken
+	err := t.call(ctx, http.MethodGet, "/registry/token?"+query.Encode(), &out)
+	return out.Token, t.now().Add(time.Duration(out.ExpiresIn) * time.Second), err
+}
+
+// call asks the gateway, if need be after another login.
+func (t *Tokens) call(ctx context.Context, method, path string, out any) error {
 	for again := false; ; again = true {
 		secret, err := t.current(ctx, again)
 		if err != nil {
-			return "", time.Time{}, err
+			return err
 		}
-		var out gateway.RegistryToken
-		err = t.client.Call(ctx, secret, http.MethodGet, "/registry/token?"+query.Encode(), nil, &out)
+		err = t.client.Call(ctx, secret, method, path, nil, out)
 		var refused *Error
 		if errors.As(err, &refused) && refused.Status == http.StatusUnauthorized && !again {
 			continue
 		}
-		return out.Token, t.now().Add(time.Duration(out.ExpiresIn) * time.Second), err
+		return err
 	}
 }
 

@@ -4,6 +4,7 @@
 //	transport/       ed25519 keys of links, NAME.age
 //	values/          values, NAME.age
 //	signing/         secp256r1 keys that do not leave the store, NAME.age
+//	jobs/            secrets of jobs, OWNER/NAME.age
 //	ca/              the local certificate authority: root.age, and revoked/SERIAL with the time of each revocation
 //
 // The .age files are encrypted with age's scrypt recipient, so that age -d reads them too. With the Test backend the
@@ -46,6 +47,7 @@ const (
 	valuesDir    = "values"
 	signingDir   = "signing"
 	caDir        = "ca"
+	jobsDir      = "jobs"
 	suffix       = ".age"
 
 	testPassphrase = "test"
@@ -67,10 +69,11 @@ type Store struct {
 }
 
 var (
-	_ secrets.Writer = (*Store)(nil)
-	_ secrets.Signer = (*Store)(nil)
-	_ secrets.Leases = (*Store)(nil)
-	_ secrets.Issuer = (*Store)(nil)
+	_ secrets.Writer    = (*Store)(nil)
+	_ secrets.Signer    = (*Store)(nil)
+	_ secrets.Leases    = (*Store)(nil)
+	_ secrets.Issuer    = (*Store)(nil)
+	_ secrets.JobLender = (*Store)(nil)
 )
 
 // Open opens the store in dir and makes the directory if there is none. passphrase is asked when a secret is first
@@ -86,7 +89,7 @@ func Open(dir string, backend Backend, passphrase Passphrase) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("secrets: %w", err)
 	}
-	for _, kind := range []string{"", transportDir, valuesDir, signingDir, filepath.Join(caDir, revokedDir)} {
+	for _, kind := range []string{"", transportDir, valuesDir, signingDir, jobsDir, filepath.Join(caDir, revokedDir)} {
 		if err := os.MkdirAll(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, fmt.Errorf("secrets: %w", err)
 		}
@@ -149,7 +152,11 @@ func (s *Store) read(kind, name string) ([]byte, error) {
 	if err := secrets.CheckName(name); err != nil {
 		return nil, err
 	}
-	sealed, err := os.ReadFile(filepath.Join(s.dir, kind, name+suffix)) //nolint:gosec // CheckName has checked it
+	return s.open(filepath.Join(s.dir, kind, name+suffix))
+}
+
+func (s *Store) open(path string) ([]byte, error) {
+	sealed, err := os.ReadFile(path) //nolint:gosec // names and paths below the folder have been checked
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, secrets.ErrNotFound
 	}
@@ -180,10 +187,14 @@ func (s *Store) read(kind, name string) ([]byte, error) {
 }
 
 // write seals value into a new file and puts it in its place: os.Rename replaces, os.Link fails if there is one.
-func (s *Store) write(kind, name string, value []byte, place func(from, to string) error) (err error) {
+func (s *Store) write(kind, name string, value []byte, place func(from, to string) error) error {
 	if err := secrets.CheckName(name); err != nil {
 		return err
 	}
+	return s.put(filepath.Join(s.dir, kind), name, value, place)
+}
+
+func (s *Store) put(dir, name string, value []byte, place func(from, to string) error) (err error) {
 	if len(value) > secrets.MaxValue {
 		return fmt.Errorf("%d bytes: %w", len(value), secrets.ErrTooLarge)
 	}
@@ -191,7 +202,6 @@ func (s *Store) write(kind, name string, value []byte, place func(from, to strin
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(s.dir, kind)
 	tmp, err := os.CreateTemp(dir, ".new-*") // mode 0600
 	if err != nil {
 		return err

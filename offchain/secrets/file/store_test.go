@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,6 +61,7 @@ func TestExtras(t *testing.T) {
 			secretstest.RunIssuer(t, func() secrets.Issuer { return open() }, secrets.OracleIdentity("main"))
 			require.NoError(t, open().Write(t.Context(), "lease.nomad", []byte(`{"secret_id": "token"}`)))
 			secretstest.RunLeases(t, open(), "nomad")
+			secretstest.RunJobs(t, open(), openSealed, false)
 			require.NoError(t, open().Write(t.Context(), "lease.broken", []byte(`["token"]`)))
 			_, err := open().Lease(t.Context(), "broken")
 			require.ErrorContains(t, err, "it must be a JSON object of texts")
@@ -228,4 +230,8 @@ func TestKeysAreListed(t *testing.T) {
 	require.Equal(t, []string{"first", "second"}, names)
 	_, err = open(t, dir, File, fixed("another horse")).Keys(t.Context())
 	require.ErrorIs(t, err, ErrPassphrase)
+}
+
+func openSealed(_ context.Context, l secrets.Loan, key ed25519.PrivateKey, attempt, owner string, paths []string) ([][]byte, error) {
+	return secrets.OpenSealed(l, key, attempt, owner, paths)
 }

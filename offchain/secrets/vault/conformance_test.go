@@ -1,12 +1,15 @@
 package vault_test
 
 import (
+	"context"
+	"crypto/ed25519"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/secrets"
 	"github.com/foggrid/fogd/offchain/secrets/secretstest"
+	"github.com/foggrid/fogd/offchain/secrets/vault"
 )
 
 // The programs have the policies of deploy/vault throughout, so the suites also show that these let them do what they need.
@@ -21,6 +24,10 @@ func TestConformance(t *testing.T) {
 				name := g.newOracle(t)
 				return func() secrets.Signer { return g.program(t, "oracle", name) }
 			})
+		})
+		t.Run("jobs", func(t *testing.T) {
+			g.apply(t, "gateway=jobs")
+			secretstest.RunJobs(t, g.program(t, "gateway", "jobs"), openWrapped, true)
 		})
 		t.Run("issuer", func(t *testing.T) {
 			g.apply(t, "gateway=main")
@@ -40,4 +47,40 @@ func TestLeases(t *testing.T) {
 	require.ErrorIs(t, err, secrets.ErrDenied)
 	_, err = g.program(t, "gateway", "main").Lease(t.Context(), "nomad")
 	require.ErrorIs(t, err, secrets.ErrDenied)
+}
+
+// openWrapped is how a node opens a loan, which Vault knows nothing of but the wrapping tokens.
+func openWrapped(ctx context.Context, l secrets.Loan, _ ed25519.PrivateKey, _, owner string, paths []string) ([][]byte, error) {
+	return vault.OpenLoan(ctx, l, owner, paths)
+}
+
+// A gateway cannot read what it lends, only have it wrapped, and what was exchanged on its way is not opened.
+func TestLoansAreWrapped(t *testing.T) {
+	each(t, func(t *testing.T, g *grid) {
+		g.apply(t, "gateway=main")
+		s := g.program(t, "gateway", "main")
+		for _, path := range []string{"a", "b"} {
+			require.NoError(t, s.PutJobSecret(t.Context(), "fog1alice", path, []byte("of "+path)))
+		}
+		c := g.login(t, "gateway", "main")
+		_, err := c.Logical().ReadWithContext(t.Context(), "fog/data/jobs/fog1alice/a")
+		require.ErrorContains(t, err, "permission denied")
+		c.SetWrappingLookupFunc(func(string, string) string { return "1h" })
+		_, err = c.Logical().ReadWithContext(t.Context(), "fog/data/jobs/fog1alice/a")
+		if g.real {
+			require.ErrorContains(t, err, "permission denied", "wrapped for too long")
+		}
+		l, err := s.LendJobSecrets(t.Context(), secrets.Borrower{Attempt: "job1a/s0/a1"}, "fog1alice", []string{"a"})
+		require.NoError(t, err)
+		_, err = vault.OpenLoan(t.Context(), l, "fog1alice", []string{"b"})
+		require.ErrorIs(t, err, secrets.ErrNoLoan)
+		values, err := vault.OpenLoan(t.Context(), l, "fog1alice", []string{"a"})
+		require.NoError(t, err, "it was not used up")
+		require.Equal(t, "of a", string(values[0]))
+		for _, address := range []string{"", "http://vault.example", "ftp://127.0.0.1", "https://u:p@vault.example"} {
+			l.Vault = address
+			_, err = vault.OpenLoan(t.Context(), l, "fog1alice", []string{"a"})
+			require.ErrorContains(t, err, "operator", address)
+		}
+	})
 }

@@ -25,6 +25,7 @@ type grid struct {
 	// getenv has the secrets of a set-up.
 	getenv func(string) string
 	fresh  atomic.Int32
+	real   bool
 }
 
 func newGrid(t *testing.T, url string, settings map[string]string) *grid {
@@ -50,7 +51,11 @@ func each(t *testing.T, test func(*testing.T, *grid)) {
 		g, _ := standIn(t)
 		test(t, g)
 	})
-	t.Run("real", func(t *testing.T) { test(t, newGrid(t, vaulttest.Real(t), nil)) })
+	t.Run("real", func(t *testing.T) {
+		g := newGrid(t, vaulttest.Real(t), nil)
+		g.real = true
+		test(t, g)
+	})
 }
 
 func (g *grid) plan(t *testing.T, programs ...string) setup.Plan {

@@ -25,7 +25,8 @@ var granted = map[string][]string{
 	"gateway.main": {
 		"GET fog/data/gateway/main/keys/a", "GET fog/data/gateway/main/transport/a", "GET fog/data/gateway/main/values/a",
 		"PUT fog/data/gateway/main/values/a", "PUT fog-pki/sign/gateway.main", "PUT fog-pki/sign/agent", "PUT fog-pki/revoke",
-		"GET fog-database/creds/gateway", "PUT sys/leases/revoke",
+		"GET fog-database/creds/gateway", "PUT sys/leases/revoke", "PUT auth/token/revoke-accessor",
+		"PUT fog/metadata/jobs/fog1a/a", "DELETE fog/metadata/jobs/fog1a/a", "LIST fog/metadata/jobs/fog1a", "LIST fog/metadata/jobs",
 	},
 	"dispatcher.main": {"GET fog-nomad/creds/dispatcher", "PUT sys/leases/revoke"},
 }
@@ -59,7 +60,8 @@ func everywhere() (paths []string) {
 		}
 	}
 	return append(paths,
-		"fog/config", "fog/metadata", "fog/metadata/oracle", "fog/metadata/agent", "fog-pki/sign/agent", "fog-pki/issue/agent", "fog-pki/roles/agent", "fog-pki/revoke",
+		"fog/data/jobs/fog1a/a", "fog/data/jobs/fog1a/a/b", "fog/metadata/jobs/fog1a/a", "fog/metadata/jobs/fog1a", "fog/metadata/jobs", "fog/delete/jobs/fog1a/a",
+		"fog/undelete/jobs/fog1a/a", "fog/destroy/jobs/fog1a/a", "auth/token/revoke-accessor", "auth/token/lookup-accessor", "auth/token/renew-accessor", "fog/config", "fog/metadata", "fog/metadata/oracle", "fog/metadata/agent", "fog-pki/sign/agent", "fog-pki/issue/agent", "fog-pki/roles/agent", "fog-pki/revoke",
 		"fog-pki/roles", "fog-pki/certs", "fog-pki/root", "fog-pki/root/generate/internal", "fog-pki/root/sign-intermediate", "fog-pki/root/rotate/internal",
 		"fog-pki/config/ca", "fog-pki/config/urls", "fog-pki/config/crl", "fog-pki/tidy", "fog-pki/intermediate/generate/internal", "fog-pki/keys", "fog-pki/revoke-with-key",
 		"fog-database/creds/gateway", "fog-database/creds/other", "fog-database/config/postgres", "fog-database/roles/gateway", "fog-database/rotate-root/postgres",

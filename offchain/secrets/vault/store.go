@@ -46,10 +46,11 @@ type Store struct {
 }
 
 var (
-	_ secrets.Writer = (*Store)(nil)
-	_ secrets.Signer = (*Store)(nil)
-	_ secrets.Leases = (*Store)(nil)
-	_ secrets.Issuer = (*Store)(nil)
+	_ secrets.Writer    = (*Store)(nil)
+	_ secrets.Signer    = (*Store)(nil)
+	_ secrets.Leases    = (*Store)(nil)
+	_ secrets.Issuer    = (*Store)(nil)
+	_ secrets.JobLender = (*Store)(nil)
 )
 
 // Open checks the configuration. Vault is asked when a secret is first read or made.

@@ -17,7 +17,7 @@ path "sys/leases/renew"       { capabilities = ["update"] }
 
 var (
 	comment  = regexp.MustCompile(`(?m)#.*$`)
-	pathRule = regexp.MustCompile(`path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]`)
+	pathRule = regexp.MustCompile(`path\s+"([^"]+)"\s*\{\s*capabilities\s*=\s*\[([^\]]*)\]([^}]*)`)
 	quoted   = regexp.MustCompile(`"([^"]+)"`)
 )
 
@@ -35,10 +35,11 @@ func (s *Server) allowed(r *request) error {
 	for _, name := range t.policies {
 		texts = append(texts, s.policies[name])
 	}
-	best, granted := -1, []string(nil)
+	best, granted, wraps := -1, []string(nil), false
 	for _, text := range texts {
 		for _, rule := range pathRule.FindAllStringSubmatch(comment.ReplaceAllString(text, ""), -1) {
-			if !matches(rule[1], r.path) {
+			// Lists are of folders, whose names end with a slash, and are known without it too.
+			if !matches(rule[1], r.path) && (r.method != "LIST" || !matches(rule[1], r.path+"/")) {
 				continue
 			}
 			weight := strings.IndexAny(rule[1], "+*")
@@ -46,16 +47,17 @@ func (s *Server) allowed(r *request) error {
 				weight = len(rule[1]) + 1
 			}
 			if weight > best {
-				best, granted = weight, nil
+				best, granted, wraps = weight, nil, false
 			}
 			if weight == best {
+				wraps = wraps || strings.Contains(rule[3], "min_wrapping_ttl")
 				for _, c := range quoted.FindAllStringSubmatch(rule[2], -1) {
 					granted = append(granted, c[1])
 				}
 			}
 		}
 	}
-	if !slices.Contains(granted, need) || slices.Contains(granted, "deny") {
+	if wraps && r.wrapTTL == "" || !slices.Contains(granted, need) || slices.Contains(granted, "deny") {
 		return fail(http.StatusForbidden, "permission denied")
 	}
 	return nil

@@ -38,6 +38,8 @@ func (s *Server) forget(id string) {
 func (s *Server) tokenSelf(r *request, rest string) (map[string]any, error) {
 	t := s.tokens[r.token]
 	switch rest {
+	case "revoke-accessor":
+		return s.revokeAccessor(r)
 	case "lookup-self":
 		return map[string]any{"data": map[string]any{"id": r.token, "policies": t.policies}}, nil
 	case "renew-self":

@@ -18,6 +18,9 @@ type kvEntry struct {
 }
 
 func (s *Server) kvCall(r *request, at, rest string) (map[string]any, error) {
+	if name, ok := strings.CutPrefix(rest, "metadata/"); ok {
+		return s.kvAbout(r, at+"/"+name)
+	}
 	name, ok := strings.CutPrefix(rest, "data/")
 	if !ok {
 		return nil, fail(http.StatusNotFound, "unsupported path")
@@ -39,6 +42,29 @@ func (s *Server) kvCall(r *request, at, rest string) (map[string]any, error) {
 	entry = &kvEntry{version: entry.version + 1, data: r.data["data"]}
 	s.kv[at+"/"+name] = entry
 	return map[string]any{"data": kvMetadata(entry)}, nil
+}
+
+// kvAbout lists a folder and forgets an entry; the settings of one are taken and not heeded.
+func (s *Server) kvAbout(r *request, at string) (map[string]any, error) {
+	switch r.method {
+	case http.MethodPut:
+		return nil, nil
+	case http.MethodDelete:
+		delete(s.kv, at)
+		return nil, nil
+	case "LIST":
+		var keys []string
+		for key := range s.kv {
+			if name, ok := strings.CutPrefix(key, strings.TrimSuffix(at, "/")+"/"); ok && !strings.Contains(name, "/") {
+				keys = append(keys, name)
+			}
+		}
+		if len(keys) == 0 {
+			return nil, errNotFound
+		}
+		return map[string]any{"data": map[string]any{"keys": keys}}, nil
+	}
+	return nil, fail(http.StatusNotFound, "unsupported path")
 }
 
 func kvMetadata(e *kvEntry) map[string]any {

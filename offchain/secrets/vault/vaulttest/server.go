@@ -31,7 +31,7 @@ type Server struct {
 	sealed   bool
 	slow     chan struct{} // closed when requests may go on; nil: they are not held up
 	tokens   map[string]*token
-	wrapped  map[string]map[string]any
+	wrapped  map[string]*wrapping
 	leases   map[string]*lease
 	engines  map[string]*engine
 	auths    map[string]*engine
@@ -62,7 +62,7 @@ func New(t testing.TB, withTLS bool) *Server {
 // Start starts one that is unsealed and empty; with TLS it asks clients for certificates.
 func Start(withTLS bool) *Server {
 	s := &Server{
-		tokens: map[string]*token{Root: {policies: []string{Root}}}, wrapped: map[string]map[string]any{}, leases: map[string]*lease{},
+		tokens: map[string]*token{Root: {policies: []string{Root}}}, wrapped: map[string]*wrapping{}, leases: map[string]*lease{},
 		engines: map[string]*engine{}, auths: map[string]*engine{"token": {kind: "token"}}, policies: map[string]string{},
 		objects: map[string]map[string]any{}, kv: map[string]*kvEntry{}, transit: map[string]*transitKey{}, pki: map[string]*authority{},
 		secrets: map[string]string{}, jwts: map[string]map[string]string{},
@@ -209,8 +209,11 @@ func (s *Server) handle(r *http.Request) (map[string]any, error) {
 		method: r.Method, path: strings.TrimPrefix(r.URL.Path, "/v1/"), data: map[string]any{}, token: r.Header.Get("X-Vault-Token"),
 		wrapTTL: r.Header.Get("X-Vault-Wrap-TTL"), tls: r.TLS,
 	}
-	if req.method == http.MethodPost {
+	switch {
+	case req.method == http.MethodPost:
 		req.method = http.MethodPut
+	case req.method == http.MethodGet && r.URL.Query().Get("list") == "true":
+		req.method = "LIST"
 	}
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &req.data); err != nil {
@@ -230,16 +233,14 @@ func (s *Server) handle(r *http.Request) (map[string]any, error) {
 	}
 	answer, err := s.route(req)
 	if err == nil && req.wrapTTL != "" && answer != nil {
-		id := s.fresh("wrap")
-		s.wrapped[id] = answer
-		answer = map[string]any{"wrap_info": map[string]any{"token": id, "ttl": 600, "creation_time": time.Now().UTC().Format(time.RFC3339)}}
+		answer = s.wrap(req, answer)
 	}
 	return answer, err
 }
 
 // open tells what needs no token.
 func (s *Server) open(r *request) bool {
-	return strings.HasPrefix(r.path, "auth/") && strings.HasSuffix(r.path, "/login") || r.path == "sys/wrapping/unwrap" ||
+	return strings.HasPrefix(r.path, "auth/") && strings.HasSuffix(r.path, "/login") || r.path == "sys/wrapping/unwrap" || r.path == "sys/wrapping/lookup" ||
 		strings.HasSuffix(r.path, "/cert/ca") || strings.HasSuffix(r.path, "/cert/crl")
 }
 

@@ -22,6 +22,8 @@ func (s *Server) sys(r *request, rest string) (map[string]any, error) {
 		return s.policy(r, strings.TrimPrefix(rest, "policies/acl/"))
 	case rest == "wrapping/unwrap":
 		return s.unwrap(r)
+	case rest == "wrapping/lookup":
+		return s.lookupWrapping(r)
 	case rest == "leases/renew":
 		return s.renewLease(r)
 	case rest == "leases/revoke":
@@ -92,13 +94,4 @@ func (s *Server) policy(r *request, name string) (map[string]any, error) {
 	}
 	s.policies[name], _ = r.data["policy"].(string)
 	return nil, nil
-}
-
-func (s *Server) unwrap(r *request) (map[string]any, error) {
-	answer, ok := s.wrapped[r.token]
-	if !ok {
-		return nil, fail(http.StatusBadRequest, "wrapping token is not valid or does not exist")
-	}
-	delete(s.wrapped, r.token)
-	return answer, nil
 }

@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/foggrid/fogd/offchain/gateway"
+	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/secrets"
+)
+
+const secretHelp = `Keep what your jobs need and nobody else may know. A job file names a secret by its path, and only the node that runs a task gets what it
+holds, while it runs it. Whoever owns that node can read it all the same: give jobs keys that open little and can be replaced.`
+
+func newSecretCmd(a *app) *cobra.Command {
+	var file string
+	put := &cobra.Command{
+		Use: "put PATH", Short: "Set a secret at the gateway to what is on standard input", Args: cobra.ExactArgs(1),
+		Long: secretHelp + `
+
+A terminal is asked for one line, which is not shown; otherwise all of standard input is taken, without the last line end.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.putSecret(cmd.Context(), args[0], file) },
+	}
+	put.Flags().StringVar(&file, "file", "", "take the content of this file as it is")
+	g := group("secret", "Keep secrets of your jobs at the gateway",
+		put,
+		&cobra.Command{
+			Use: "list", Short: "List the paths of your secrets", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return a.listSecrets(cmd.Context()) },
+		},
+		&cobra.Command{
+			Use: "rm PATH", Short: "Forget a secret", Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return a.changeSecret(cmd.Context(), http.MethodDelete, args[0], nil, "forgotten")
+			},
+		},
+	)
+	g.Long = secretHelp
+	return g
+}
+
+func (a *app) putSecret(ctx context.Context, path, file string) error {
+	if err := secrets.CheckJobPath(path); err != nil {
+		return usagef("path %w", err)
+	}
+	value, err := a.readSecret(ctx, file)
+	if err != nil {
+		return err
+	}
+	if len(value) == 0 || len(value) > secrets.MaxJobValue {
+		return fmt.Errorf("the secret has %d bytes; it must have 1 to %d", len(value), secrets.MaxJobValue)
+	}
+	return a.changeSecret(ctx, http.MethodPut, path, gateway.NewSecret{Value: value}, "set")
+}
+
+func (a *app) readSecret(ctx context.Context, file string) ([]byte, error) {
+	if file != "" {
+		return os.ReadFile(file)
+	}
+	if fd := int(a.stdin.Fd()); term.IsTerminal(fd) {
+		a.say("The secret:")
+		line, err := interruptible(ctx, a.stdin, func() (string, error) {
+			raw, err := term.ReadPassword(fd)
+			return string(raw), err
+		})
+		return []byte(line), err
+	}
+	raw, err := io.ReadAll(io.LimitReader(a.stdin, secrets.MaxJobValue+3))
+	return []byte(strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")), err
+}
+
+func (a *app) changeSecret(ctx context.Context, method, path string, in any, done string) error {
+	if err := secrets.CheckJobPath(path); err != nil {
+		return usagef("path %w", err)
+	}
+	var out gateway.SecretPaths
+	if err := a.call(ctx, method, "/v1/secrets/"+secrets.JobFile(path), in, &out); err != nil {
+		return err
+	}
+	return a.print(out, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s is %s\n", path, done)
+		return err
+	})
+}
+
+func (a *app) listSecrets(ctx context.Context) error {
+	var out gateway.SecretPaths
+	if err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &out); err != nil {
+		return err
+	}
+	return a.print(out, func(w io.Writer) error {
+		if len(out.Paths) == 0 {
+			a.say("you keep no secrets here; set one with `fog secret put PATH`")
+		}
+		for _, path := range out.Paths {
+			if _, err := fmt.Fprintln(w, path); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// checkSecrets refuses a job whose secrets no node could get.
+func (a *app) checkSecrets(ctx context.Context, refs []jobfile.SecretRef) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	if a.profile.Gateway == "" {
+		return hint(errors.New("the job needs secrets, which nodes get from a gateway, and none is known here"), "log in with `fog gateway login --gateway URL`")
+	}
+	var have gateway.SecretPaths
+	if err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &have); err != nil {
+		return fmt.Errorf("the job needs secrets: %w", err)
+	}
+	for _, ref := range refs {
+		if !slices.Contains(have.Paths, ref.Path) {
+			return hint(fmt.Errorf("the job needs the secret %s, which the gateway does not have", ref.Path), "set it with `fog secret put %s`", ref.Path)
+		}
+	}
+	return nil
+}

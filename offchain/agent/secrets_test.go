@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/handover"
+	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/secrets"
+)
+
+type secretFunc func(owner string, paths []string) ([][]byte, error)
+
+func (f secretFunc) JobSecrets(_ context.Context, _ dispatch.AttemptID, owner string, paths []string) ([][]byte, error) {
+	return f(owner, paths)
+}
+
+func TestFillSecrets(t *testing.T) {
+	refs := []jobfile.SecretRef{{Name: "A", Path: "x/a"}, {Name: "B", Path: "b"}}
+	fill := func(source SecretSource, refs []jobfile.SecretRef) (dispatch.Assignment, error) {
+		out := dispatch.Assignment{Secrets: []dispatch.Secret{{Name: "A"}, {Name: "B"}}}
+		err := (&Agent{cfg: Config{Secrets: source}}).fillSecrets(t.Context(), &out, "fog1alice", refs)
+		return out, err
+	}
+	out, err := fill(secretFunc(func(owner string, paths []string) ([][]byte, error) {
+		require.Equal(t, "fog1alice", owner)
+		require.Equal(t, []string{"x/a", "b"}, paths)
+		return [][]byte{[]byte("of a"), []byte("of b")}, nil
+	}), refs)
+	require.NoError(t, err)
+	require.Equal(t, "of a", string(out.Secrets[0].Value))
+	require.Equal(t, "of b", string(out.Secrets[1].Value))
+
+	_, err = fill(nil, nil)
+	require.NoError(t, err, "a job without secrets needs no gateway")
+	_, err = fill(nil, refs)
+	require.ErrorIs(t, err, dispatch.ErrInvalidAssignment)
+	require.ErrorContains(t, err, "--gateway")
+	failing := func(failure error) error {
+		_, err := fill(secretFunc(func(string, []string) ([][]byte, error) { return nil, failure }), refs)
+		require.ErrorIs(t, err, failure)
+		return err
+	}
+	require.ErrorIs(t, failing(secrets.ErrNoStore), dispatch.ErrInvalidAssignment, "no waiting helps")
+	var fault *handover.JobError
+	require.ErrorAs(t, failing(client.ErrNotFound), &fault, "the owner's to set")
+	require.False(t, errors.As(failing(secrets.ErrNoLoan), &fault), "it is asked for again")
+}

@@ -83,7 +83,7 @@ func TestInterruptEachCommandThatWaits(t *testing.T) {
 		"node resume " + node, "node retire " + node, "node withdraw 1FOG", "node update-price " + node + " --price-cpu 1FOG",
 		"node grant-pricing " + address, "node revoke-pricing " + address, "agent run --node " + node,
 		"agent run --node " + node + " --pricing auto --price-cost 1FOG --price-ceiling 2FOG --cpus 1 --memory 1GiB --key main",
-		"oracle replay --round 3",
+		"oracle replay --round 3", "doctor tls --oracles https://127.0.0.1:1",
 	} {
 		t.Run(strings.ReplaceAll(strings.Fields(line)[0]+" "+strings.Fields(line)[1], " ", "_"), func(t *testing.T) {
 			addr, heard := mute(t)

@@ -125,7 +125,7 @@ func echo(t *testing.T, config *tls.Config) string {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer io.Closer(conn).Close()
 				if _, err := io.Copy(conn, conn); err != nil { // a handshake that failed, or the end of the test
 					return
 				}

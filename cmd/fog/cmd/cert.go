@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/foggrid/fogd/offchain/gateway"
+	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/secrets"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
@@ -60,10 +61,24 @@ key stays.`,
 	for _, c := range []*cobra.Command{request, enrol} {
 		c.Flags().StringVar(&nonce, "nonce", "", "at least 16 bytes in hex, chosen by whoever enrols, for one request")
 	}
+	var t trustFlags
 	trust := &cobra.Command{
 		Use: "trust", Short: "Write the authority (ca.pem) and the list of revoked certificates (crl.pem)", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.writeTrust(cmd.Context(), out) },
+		Long: `Write the authority (ca.pem) and the list of revoked certificates (crl.pem). With --keep the command goes on until it is interrupted: it looks every 20
+seconds, writes both anew when a certificate was revoked, and every hour, and then runs what --run says, such as "nginx -s reload".`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t.out = out
+			if t.keep {
+				return a.keepTrust(cmd.Context(), t)
+			}
+			if t.run != "" {
+				return usagef("--run goes with --keep")
+			}
+			return a.writeTrust(cmd.Context(), out)
+		},
 	}
+	trust.Flags().BoolVar(&t.keep, "keep", false, "go on, and write the files anew when they change")
+	trust.Flags().StringVar(&t.run, "run", "", "program with arguments to run after that, without a shell")
 	for _, c := range []*cobra.Command{server, request, enrol, trust} {
 		c.Flags().StringVar(&out, "out", ".", "folder for the files")
 	}
@@ -117,17 +132,17 @@ func (a *app) serverCert(ctx context.Context, identity string, hosts []string, o
 	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error { return writeChain(out, chain) })
 }
 
-// writeChain replaces the certificate as a whole, since a server may read it at any time.
 func writeChain(out string, chain []*x509.Certificate) error {
-	var text []byte
-	for _, c := range chain {
-		text = append(text, pemBlock("CERTIFICATE", c.Raw)...)
-	}
-	temp := filepath.Join(out, "."+certFile+".new")
+	return replaceFile(filepath.Join(out, certFile), mtls.PEM(chain))
+}
+
+// replaceFile writes it as a whole, since a server may read it at any time.
+func replaceFile(path string, text []byte) error {
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
 	if err := os.WriteFile(temp, text, 0o644); err != nil {
 		return err
 	}
-	return os.Rename(temp, filepath.Join(out, certFile))
+	return os.Rename(temp, path)
 }
 
 // issued is a certificate as it is shown.
@@ -243,14 +258,7 @@ func (a *app) writeTrust(ctx context.Context, out string) error {
 	if err != nil {
 		return err
 	}
-	var roots []byte
-	for _, c := range trust.Roots {
-		roots = append(roots, pemBlock("CERTIFICATE", c.Raw)...)
-	}
-	if err := os.WriteFile(filepath.Join(out, rootFile), roots, 0o644); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(out, crlFile), pemBlock("X509 CRL", trust.Revoked.Raw), 0o644); err != nil {
+	if err := writeTrustFiles(out, trust); err != nil {
 		return err
 	}
 	v := struct {

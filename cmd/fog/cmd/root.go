@@ -22,7 +22,7 @@ func Run(ctx context.Context, args []string) error {
 func newRoot(a *app) *cobra.Command {
 	root := group("fog", "Rent machines to others, or run jobs on theirs",
 		newJobCmd(a), newNodeCmd(a), newAgentCmd(a), newOracleCmd(a), newRegistryCmd(a), newGatewayCmd(a), newACLCmd(a), newAuditCmd(a), newKeysCmd(a),
-		newSecretCmd(a), newVaultCmd(a), newCertCmd(a),
+		newSecretCmd(a), newVaultCmd(a), newCertCmd(a), newDoctorCmd(a),
 		newDevnetCmd(a), newDemoCmd(a), newClassifyCmd(a), newSimCmd(a), newBenchCmd(a),
 	)
 	root.Long = `fog is everything off chain in one tool: the developer's jobs, the provider's node and agent, the oracle's worker, the registry,

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/mtls"
@@ -80,8 +81,10 @@ func TestNginx(t *testing.T) {
 	list(9)
 	require.Empty(t, examine(address), "not before it is told")
 	reload()
-	require.Eventually(t, func() bool { return len(examine(address)) > 0 }, time.Minute, 100*time.Millisecond)
-	require.Equal(t, map[string]tlscheck.Level{"own certificate": tlscheck.Error}, examine(address), "revoked")
+	// For a moment workers of before and after the reload answer.
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, map[string]tlscheck.Level{"own certificate": tlscheck.Error}, examine(address), "revoked")
+	}, time.Minute, 100*time.Millisecond)
 
 	list()
 	loose, _ := nginx(t, dir, fmt.Sprintf(good+"ssl_verify_client optional;", dir))

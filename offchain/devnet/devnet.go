@@ -23,6 +23,7 @@ import (
 	"path/filepath"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
 )
@@ -36,8 +37,9 @@ type Options struct {
 	// SnapshotInterval is how many blocks lie between two snapshots for state sync, zero: as many as fogd's configuration says; only
 	// asked when the devnet is made.
 	SnapshotInterval uint64
-	// NodesParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
+	// NodesParams, JobsParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
 	NodesParams  func(*nodestypes.Params)
+	JobsParams   func(*jobstypes.Params)
 	OracleParams func(*oracletypes.Params)
 	// OracleArgs makes further arguments of the oracles, once the registry serves at a URL; nil: those that it made last.
 	OracleArgs func(ctx context.Context, registry string) ([]string, error)

@@ -132,6 +132,9 @@ func (d *Devnet) tune(cdc codec.JSONCodec, state map[string]json.RawMessage) err
 		g.Params.AcceptWindow = 60
 		g.Params.ServiceEpoch, g.Params.ServiceWindow, g.Params.ServiceStart = 20, 8, 120
 		g.Params.AbsenceMargin, g.Params.ServiceHandover, g.Params.ServiceStay = 20, 60, 240
+		if d.opts.JobsParams != nil {
+			d.opts.JobsParams(&g.Params)
+		}
 		return g.Params.Validate()
 	}); err != nil {
 		return err

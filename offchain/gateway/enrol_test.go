@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -165,9 +166,29 @@ func TestEnrol(t *testing.T) {
 	require.LessOrEqual(t, certs[0].NotAfter.Sub(certs[0].NotBefore), 24*time.Hour+10*time.Minute)
 
 	pair := mtls.Pair(certs, e.nodeKey)
-	status, body, err := e.call(e.machine(&pair), e.nodeLogin(), "/v1/whoami")
+	machine := e.machine(&pair)
+	status, body, err := e.call(machine, e.nodeLogin(), "/v1/whoami")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status, body)
+
+	// At the machines' door the node logs in for that door, whose name its client compares.
+	post := func(path string, in, out any) {
+		raw, err := json.Marshal(in)
+		require.NoError(t, err)
+		resp, err := machine.Post(e.machines+path, "application/json", bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.NoError(t, json.NewDecoder(resp.Body).Decode(out))
+		require.NoError(t, resp.Body.Close())
+		require.Less(t, resp.StatusCode, 300)
+	}
+	var challenge Challenge
+	post("/v1/login/challenge", map[string]string{"node": e.nodeID}, &challenge)
+	domain, err := ChallengeDomain(challenge.Challenge)
+	require.NoError(t, err)
+	require.Equal(t, e.machines, "https://"+domain)
+	var issued Issued
+	post("/v1/login", LoginRequest{Challenge: challenge.Challenge, Signature: ed25519.Sign(e.nodeKey, NodeSigningBytes(challenge.Challenge))}, &issued)
+	require.Equal(t, e.nodeID, issued.Token.Node)
 }
 
 func TestEnrolRefuses(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,13 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 		ticker := time.NewTicker(s.cfg.GCInterval)
 		defer ticker.Stop()
 		collect = ticker.C
+	}
+	if s.registry != nil {
+		keep, stopKeeping := context.WithCancel(ctx)
+		var keeping sync.WaitGroup
+		keeping.Go(func() { s.registry.Keep(keep, s.cfg.ScrubEvery, s.cfg.Scrub) })
+		defer keeping.Wait()
+		defer stopKeeping()
 	}
 	for {
 		select {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
@@ -21,6 +23,7 @@ import (
 	"github.com/foggrid/fogd/offchain/registry"
 	"github.com/foggrid/fogd/offchain/registry/auth"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/registry/copies"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -40,8 +43,14 @@ type Config struct {
 	RegistryService string
 	RegistryDir     string
 	QuotaBytes      int64
-	// GCInterval is how often the registry's garbage is collected (0: never), GCAge how long content stays that no open job needs.
+	// GCInterval is how often the registry's garbage is collected (0: never), GCAge how long inputs and results stay that no open job needs
+	// and nobody asks for, 30 days by default.
 	GCInterval, GCAge time.Duration
+	// Copies keep the embedded registry's content a second time and repair it; all content is compared with its digests every ScrubEvery
+	// (0: never), as Scrub says.
+	Copies     []copies.Store
+	ScrubEvery time.Duration
+	Scrub      registry.ScrubOptions
 	// Secrets keeps the secrets of jobs; nil: none are kept. VaultURL is where nodes reach its Vault, if not by the address that it has itself.
 	Secrets  secrets.JobLender
 	VaultURL string
@@ -90,7 +99,7 @@ func (c *Config) setDefaults() {
 		c.DefaultRoles = []string{access.Developer, access.Provider}
 	}
 	if c.GCAge <= 0 {
-		c.GCAge = 7 * 24 * time.Hour
+		c.GCAge = Retention
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -99,6 +108,9 @@ func (c *Config) setDefaults() {
 		c.Now = time.Now
 	}
 }
+
+// Retention is how long inputs and results stay by default after anybody has asked for them.
+const Retention = 30 * 24 * time.Hour
 
 // Server is a gateway; New opens it, Close ends it.
 type Server struct {
@@ -186,7 +198,7 @@ func (s *Server) openRegistry() (*client.Client, error) {
 		return nil, err
 	}
 	s.registry, err = registry.Open(s.cfg.RegistryDir, registry.Options{
-		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now, MaxUploads: uploadsAll, MaxUploadsEach: uploadsEach,
+		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Copies: s.cfg.Copies, Now: s.cfg.Now, MaxUploads: uploadsAll, MaxUploadsEach: uploadsEach,
 	})
 	if err != nil {
 		return nil, err
@@ -244,6 +256,14 @@ func (t selfTokens) RegistryToken(_ context.Context, _ string, scopes []string) 
 
 // TokenCertificate is the file that an external registry needs to know this gateway's tokens.
 func (s *Server) TokenCertificate() string { return auth.CertPath(s.cfg.Dir) }
+
+// Collectors tell the metrics of the embedded registry, if there is one.
+func (s *Server) Collectors() []prometheus.Collector {
+	if s.registry == nil {
+		return nil
+	}
+	return []prometheus.Collector{s.registry}
+}
 
 // Close ends what New opened; requests that are still running fail.
 func (s *Server) Close() error {

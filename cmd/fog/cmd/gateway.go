@@ -32,6 +32,7 @@ type gatewayFlags struct {
 	proxies            []string
 	jobSecrets         bool
 	vaultURL           string
+	copyFlags
 }
 
 const gatewayRunHelp = `Serve the gateway: logins, tokens, policies, the read-only API of nodes, jobs, results and logs, and the registry with its tokens.
@@ -59,7 +60,10 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.StringVar(&f.content, "registry-data", "", "folder of the registry's content (default: registry in the gateway's folder)")
 	fs.StringVar(&f.quota, "quota", "10GiB", "what each developer may hold in the embedded registry; 0: no limit")
 	fs.DurationVar(&f.gc, "gc-interval", time.Hour, "how often the embedded registry removes what no open job needs; 0: never")
-	fs.DurationVar(&f.gcAge, "gc-age", 7*24*time.Hour, "how long such content, and results of closed jobs, stay")
+	fs.DurationVar(&f.gcAge, "retention", gateway.Retention, "how long inputs, and results of closed jobs, stay after anybody has asked for them; what open jobs need always stays")
+	fs.DurationVar(&f.gcAge, "gc-age", gateway.Retention, "the same as --retention")
+	deprecate(run, "gc-age", "retention")
+	f.register(run)
 	fs.DurationVar(&f.session, "session", time.Hour, "how long a login lasts")
 	fs.Float64Var(&f.perToken, "rate-token", 50, "requests a second of one token")
 	fs.Float64Var(&f.perAddr, "rate-address", 200, "requests a second from one address")
@@ -122,10 +126,21 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 	if cfg.RegistryDir == "" {
 		cfg.RegistryDir = filepath.Join(cfg.Dir, "registry")
 	}
+	if err := f.check(); err != nil {
+		return cfg, err
+	}
+	if f.gcAge <= 0 {
+		return cfg, usagef("--retention is %s; it must be above zero, or leave collection off with --gc-interval 0", f.gcAge)
+	}
+	cfg.ScrubEvery, cfg.Scrub = f.scrubInterval, f.scrub()
 	if f.external {
+		if len(f.copies) > 0 {
+			return cfg, usagef("--copy is for the embedded registry; with --external-registry, that one keeps its own")
+		}
 		cfg.RegistryURL = a.profile.Registry
 	}
-	return cfg, nil
+	cfg.Copies, err = f.open()
+	return cfg, err
 }
 
 // jobSecrets opens what keeps the secrets of jobs, if this gateway is to.
@@ -179,6 +194,13 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
 		return errors.Join(err, lis.Close())
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
+	if f.metrics != "" {
+		serving, stop := context.WithCancel(ctx)
+		defer stop()
+		if err := a.serveMetrics(serving, f.metrics, server.Collectors()...); err != nil {
+			return errors.Join(err, lis.Close())
+		}
+	}
 	v := struct {
 		URL         string `json:"url"`
 		Listen      string `json:"listen"`

@@ -9,10 +9,25 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
 )
 
-// serveMetrics answers /metrics with what the collectors tell, and nothing else, until ctx ends. flag names the address's.
-func (a *app) serveMetrics(ctx context.Context, flag, address string, collectors ...prometheus.Collector) error {
+// flagMetrics is the flag of all programs that serve metrics.
+const flagMetrics = "metrics-listen"
+
+func addMetricsFlag(cmd *cobra.Command, address *string) {
+	cmd.Flags().StringVar(address, flagMetrics, "", "host:port to serve /metrics on in Prometheus' format, without access control (default: none)")
+}
+
+// deprecate keeps an old name of a flag working, and says what to write.
+func deprecate(cmd *cobra.Command, old, name string) {
+	if err := cmd.Flags().MarkDeprecated(old, "write --"+name); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
+// serveMetrics answers /metrics with what the collectors tell, and nothing else, until ctx ends.
+func (a *app) serveMetrics(ctx context.Context, address string, collectors ...prometheus.Collector) error {
 	registry := prometheus.NewRegistry()
 	for _, c := range collectors {
 		if err := registry.Register(c); err != nil {
@@ -21,7 +36,7 @@ func (a *app) serveMetrics(ctx context.Context, flag, address string, collectors
 	}
 	lis, err := net.Listen("tcp", address)
 	if err != nil {
-		return hint(err, "choose another %s; port 0 takes a free one", flag)
+		return hint(err, "choose another --%s; port 0 takes a free one", flagMetrics)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -65,7 +65,9 @@ them there. It needs access to every such region, or its votes are outnumbered.`
 	run.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherNone, "none: agents run all tasks; nomad: those of nodes with a Nomad region run there")
 	f.nomad.addAccess(run)
 	run.Flags().StringVar(&f.tokenLease, "nomad-token-lease", "", "lease of the secrets that gives the ACL token, such as nomad; it is renewed and replaced while the oracle runs")
-	run.Flags().StringVar(&f.metrics, "metrics", "", "host:port for /metrics in Prometheus' format, without access control: of how Vault is reached (default: none)")
+	addMetricsFlag(run, &f.metrics)
+	run.Flags().StringVar(&f.metrics, "metrics", "", "the same as --metrics-listen")
+	deprecate(run, "metrics", flagMetrics)
 	f.nomad.addRunner(run)
 	f.nomad.addPull(run)
 
@@ -106,7 +108,7 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 		if c, ok := store.(prometheus.Collector); ok {
 			collectors = append(collectors, c)
 		}
-		if err := a.serveMetrics(ctx, "--metrics", f.metrics, collectors...); err != nil {
+		if err := a.serveMetrics(ctx, f.metrics, collectors...); err != nil {
 			return err
 		}
 	}

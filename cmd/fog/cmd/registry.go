@@ -99,7 +99,7 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 	}()
 	keeping.Go(func() { f.keep(keepCtx, r) })
 	if f.metrics != "" {
-		if err := a.serveMetrics(keepCtx, "--metrics-listen", f.metrics, r); err != nil {
+		if err := a.serveMetrics(keepCtx, f.metrics, r); err != nil {
 			return errors.Join(err, lis.Close())
 		}
 	}

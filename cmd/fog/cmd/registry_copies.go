@@ -34,7 +34,7 @@ func (f *copyFlags) register(cmd *cobra.Command) {
 	flags.DurationVar(&f.scrubInterval, "scrub-interval", 24*time.Hour, "how often all content is read and compared with its digest; 0: never")
 	flags.IntVar(&f.scrubRate, "scrub-rate", 32, "MiB that scrubbing reads a second at most; 0: as fast as it can")
 	flags.BoolVar(&f.scrubCopies, "scrub-copies", false, "read the copies too when scrubbing")
-	flags.StringVar(&f.metrics, "metrics-listen", "", "host:port to serve Prometheus metrics on (default: none)")
+	addMetricsFlag(cmd, &f.metrics)
 }
 
 func (f *copyFlags) check() error {
@@ -58,7 +58,11 @@ func (f *copyFlags) open() ([]copies.Store, error) {
 
 // keep mirrors and scrubs until the context ends.
 func (f *copyFlags) keep(ctx context.Context, r *registry.Registry) {
-	r.Keep(ctx, f.scrubInterval, registry.ScrubOptions{BytesPerSecond: f.scrubRate << 20, Copies: f.scrubCopies})
+	r.Keep(ctx, f.scrubInterval, f.scrub())
+}
+
+func (f *copyFlags) scrub() registry.ScrubOptions {
+	return registry.ScrubOptions{BytesPerSecond: f.scrubRate << 20, Copies: f.scrubCopies}
 }
 
 func newRegistryRestoreCmd(a *app) *cobra.Command {

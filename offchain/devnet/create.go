@@ -54,11 +54,17 @@ func (d *Devnet) create(ctx context.Context) error {
 			P2P: next(), GRPC: next(), API: next(),
 		})
 	}
-	s.Registry = Service{Name: "registry", Address: next()}
+	s.Registry, s.Gateway = Service{Name: "registry", Address: next()}, d.opts.Gateway
 	s.Agent = Service{Name: "agent"}
 	base := profile.Profile{
 		GRPC: s.Validators[0].GRPC, RPC: "http://" + s.Validators[0].Address, Registry: "http://" + s.Registry.Address,
 		Keyring: string(file.Test), Key: KeyMain, GasPrice: gasPrice,
+	}
+	if s.Gateway {
+		s.Registry.Name, base.Gateway = "gateway", base.Registry
+		if err := base.Save(d.path("gateway")); err != nil {
+			return err
+		}
 	}
 	var funds []fund
 	for i := range d.opts.Oracles {
@@ -91,7 +97,7 @@ func (d *Devnet) create(ctx context.Context) error {
 // discard removes what a creation that failed has left, so that the next one starts afresh.
 func (d *Devnet) discard() error {
 	var err error
-	for _, part := range []string{"validators", "oracles", "developer", "provider"} {
+	for _, part := range []string{"validators", "oracles", "developer", "provider", "gateway"} {
 		err = errors.Join(err, os.RemoveAll(d.path(part)))
 	}
 	return err

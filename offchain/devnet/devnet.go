@@ -37,6 +37,8 @@ type Options struct {
 	// SnapshotInterval is how many blocks lie between two snapshots for state sync, zero: as many as fogd's configuration says; only
 	// asked when the devnet is made.
 	SnapshotInterval uint64
+	// Gateway puts a gateway, which keeps secrets of jobs, in the place of the registry; only asked when the devnet is made.
+	Gateway bool
 	// NodesParams, JobsParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
 	NodesParams  func(*nodestypes.Params)
 	JobsParams   func(*jobstypes.Params)
@@ -71,6 +73,9 @@ type State struct {
 
 	// OracleArgs are further arguments of every oracle.
 	OracleArgs []string `json:"oracle_args,omitempty"`
+
+	// Gateway says that Registry is a gateway with its embedded registry.
+	Gateway bool `json:"gateway,omitempty"`
 
 	Validators []Validator `json:"validators"`
 	Oracles    []Oracle    `json:"oracles"`

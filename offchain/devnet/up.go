@@ -37,6 +37,9 @@ func (d *Devnet) Up(ctx context.Context) error {
 			return fmt.Errorf("make the devnet in %s: %w", d.opts.Home, errors.Join(err, d.discard()))
 		}
 	}
+	if d.opts.Gateway && !d.state.Gateway {
+		return errors.New("this devnet was made without a gateway; remove it with `fog devnet reset`, or take another --dir")
+	}
 	if err := d.startChain(ctx); err != nil {
 		return err
 	}
@@ -108,8 +111,14 @@ func (d *Devnet) StartValidator(i int) error {
 func (d *Devnet) startRegistry(ctx context.Context) error {
 	r := &d.state.Registry
 	if !d.alive(r.PID) {
-		pid, err := d.start(r.Name, d.opts.Fog, "registry", "serve", "--home", d.path("registry"), "--listen", r.Address,
-			"--data", d.path("registry", "data"))
+		args := []string{"registry", "serve", "--home", d.path("registry"), "--listen", r.Address, "--data", d.path("registry", "data")}
+		if d.state.Gateway {
+			args = []string{
+				"gateway", "run", "--home", d.path("gateway"), "--listen", r.Address, "--registry-data", d.path("registry", "data"),
+				"--operator", d.state.Developer, "--job-secrets", "--session", devnetSession.String(),
+			}
+		}
+		pid, err := d.start(r.Name, d.opts.Fog, args...)
 		if err != nil {
 			return err
 		}
@@ -121,9 +130,19 @@ func (d *Devnet) startRegistry(ctx context.Context) error {
 	if err := d.waitListening(ctx, *r); err != nil {
 		return err
 	}
-	d.opts.Step("registry serves on %s", d.RegistryURL())
+	d.opts.Step("%s serves on %s", r.Name, d.RegistryURL())
+	if !d.state.Gateway {
+		return nil
+	}
+	if _, err := d.run(ctx, d.opts.Fog, "gateway", "login", "--home", d.DeveloperHome(), "--output", "json"); err != nil {
+		return fmt.Errorf("log the developer in: %w", err)
+	}
+	d.opts.Step("the developer is logged in at the gateway, whose operator it is")
 	return nil
 }
+
+// devnetSession is how long the developer of a devnet with a gateway is logged in.
+const devnetSession = 30 * 24 * time.Hour
 
 // enrolOracles bonds the operators that are not bonded yet and names their feeders.
 func (d *Devnet) enrolOracles(ctx context.Context) error {

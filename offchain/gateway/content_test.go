@@ -14,6 +14,7 @@ import (
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/registry/copies"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
 
@@ -110,6 +111,25 @@ func TestQuotaOfAResult(t *testing.T) {
 	err = node.PushBlob(t.Context(), client.OwnedResultRepo(id, 0, 1), client.BytesBlob("", append(piece, 1)))
 	require.ErrorIs(t, err, client.ErrDenied)
 	require.ErrorContains(t, err, "quota")
+}
+
+// The embedded registry keeps copies, and what is damaged here comes back from them.
+func TestContentIsRepaired(t *testing.T) {
+	kept, err := copies.Open(t.TempDir())
+	require.NoError(t, err)
+	w := newWorld(t, func(c *Config) { c.Copies = []copies.Store{kept} })
+	p := w.pushed(w.alice, "kept")
+	require.NoError(t, w.server.registry.Mirror(t.Context()))
+	blob := filepath.Join(w.cfg.RegistryDir, "blobs", "sha256", p.Inputs.Hex()[:2], p.Inputs.Hex())
+	require.FileExists(t, blob)
+	require.NoError(t, os.WriteFile(blob, []byte("damaged"), 0o600))
+	report, err := w.server.registry.Scrub(t.Context(), w.server.cfg.Scrub)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, report.Repaired)
+	alice := w.registry(w.login(w.alice))
+	raw, err := alice.ReadBlob(t.Context(), alice.ContentRepo(p.Owner, client.RepoInputs, p.Inputs), p.Inputs, 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, p.Inputs, artifact.DigestOf(raw))
 }
 
 // Garbage collection takes what closed jobs left and nothing that an open one needs, and nothing at all if the chain does not answer.

@@ -11,10 +11,14 @@ import (
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/gateway/store"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
+
+// codeNoDatabase is that of a database that is away.
+const codeNoDatabase = "no_database"
 
 // problem is an answer that is no success; everything else that a handler returns is explained by explain.
 type problem struct {
@@ -76,7 +80,7 @@ func explain(err error) *problem {
 		{credential.ErrNotFound, http.StatusNotFound, "not_found"}, {access.ErrInvalid, http.StatusBadRequest, "invalid_policy"},
 		{secrets.ErrNotFound, http.StatusNotFound, codeNoSecret}, {secrets.ErrJobPath, http.StatusBadRequest, "bad_request"},
 		{secrets.ErrTooMany, http.StatusConflict, "too_many_secrets"}, {secrets.ErrNoLoan, http.StatusConflict, "ended"},
-		{secrets.ErrUnavailable, http.StatusServiceUnavailable, "no_secrets"},
+		{store.ErrUnavailable, http.StatusServiceUnavailable, codeNoDatabase}, {secrets.ErrUnavailable, http.StatusServiceUnavailable, "no_secrets"},
 		{client.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"}, {chain.ErrUnavailable, http.StatusServiceUnavailable, "no_chain"},
 	} {
 		if errors.Is(err, c.when) {
@@ -87,6 +91,8 @@ func explain(err error) *problem {
 	var mismatch *jobclient.MismatchError
 	switch {
 	case errors.As(err, &p):
+	case p != nil && p.code == codeNoDatabase:
+		p.detail = "the gateway's database does not answer; try again later"
 	case p != nil && p.code == "no_secrets":
 		p.detail = "the gateway's store of secrets does not answer; try again later"
 	case p != nil && errors.As(err, &query): // no names of methods

@@ -31,6 +31,8 @@ import (
 type Config struct {
 	// Dir holds what the gateway must not forget: see the names below.
 	Dir string
+	// Store keeps tokens, grants and versions of policies, and is closed with the gateway; nil: a file in Dir.
+	Store store.Store
 	// URL is where clients reach it, such as https://grid.example; the host is the domain of its challenges.
 	URL string
 	// Operators are addresses with the role operator; DefaultRoles is what every wallet has.
@@ -158,15 +160,18 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	db, err := store.Open(StorePath(cfg.Dir), false)
-	if err != nil {
-		return nil, err
+	if s.store = cfg.Store; s.store == nil {
+		db, err := store.Open(StorePath(cfg.Dir), false)
+		if err != nil {
+			return nil, err
+		}
+		s.store = db
 	}
-	s.store, s.book = db, credential.NewBook(db, cfg.Now)
+	s.book = credential.NewBook(s.store, cfg.Now)
 	if s.audit, err = audit.Open(AuditPath(cfg.Dir), cfg.Now); err != nil {
 		return nil, err
 	}
-	if s.rules, err = OpenRules(ctx, PoliciesDir(cfg.Dir), db, cfg.Now); err != nil {
+	if s.rules, err = OpenRules(ctx, PoliciesDir(cfg.Dir), s.store, cfg.Now); err != nil {
 		return nil, err
 	}
 	if s.challenges, err = newChallenges(base.Host, cfg.Now); err != nil {

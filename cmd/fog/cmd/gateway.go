@@ -33,6 +33,7 @@ type gatewayFlags struct {
 	jobSecrets         bool
 	vaultURL           string
 	copyFlags
+	database databaseFlags
 }
 
 const gatewayRunHelp = `Serve the gateway: logins, tokens, policies, the read-only API of nodes, jobs, results and logs, and the registry with its tokens.
@@ -64,6 +65,9 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.DurationVar(&f.gcAge, "gc-age", gateway.Retention, "the same as --retention")
 	deprecate(run, "gc-age", "retention")
 	f.register(run)
+	fs.StringVar(&f.database.url, "database-url", "", "keep tokens, grants and versions of policies in this PostgreSQL, such as postgres://db.example/fog?sslmode=verify-full (default: a file)")
+	fs.StringVar(&f.database.lease, "database-lease", "", "name of the lease that lends the database's user, such as postgres (default: the user of the URL, or of PostgreSQL's variables)")
+	fs.StringVar(&f.database.role, "database-role", "fog_gateway", "role that owns the table, which users that are lent take on; empty: none")
 	fs.DurationVar(&f.session, "session", time.Hour, "how long a login lasts")
 	fs.Float64Var(&f.perToken, "rate-token", 50, "requests a second of one token")
 	fs.Float64Var(&f.perAddr, "rate-address", 200, "requests a second from one address")
@@ -189,6 +193,12 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) (err error) {
 	if cfg.URL == "" {
 		cfg.URL = "http://" + lis.Addr().String()
 	}
+	kept, giveBack, err := a.database(ctx, f.database)
+	defer func() { err = errors.Join(err, giveBack()) }()
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	cfg.Store = kept
 	server, err := gateway.New(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, lis.Close())

@@ -101,6 +101,8 @@ func (v *village) containers(t *testing.T, slice uint32) int {
 
 // update goes to the next revision and back, and looks each time what is left of the one before.
 func (v *village) update(t *testing.T) {
+	// A node without an outcome is given one task at a time, so that the other service could not come here yet; a slice that was paid an epoch is one.
+	until(t, "the node's first outcome", func() bool { return v.nodeNow(t).Rating.Trials > 0 })
 	for i, word := range []string{"two", "one"} {
 		before := v.keeper.endpoints(t)[0]
 		var out struct {
@@ -124,7 +126,7 @@ func (v *village) update(t *testing.T) {
 func (v *village) handOver(t *testing.T) {
 	defer func() {
 		events, err := v.command(v.net.DeveloperHome(), "job", "events", v.web.id).Output()
-		t.Logf("what happened to the service, error %v:\n%s\nnodes: %s %s", err, events, v.nodeNow(t).Grade, v.neighbour.now(t).Grade)
+		t.Logf("what happened to the service, which was to leave before %s; error %v:\n%s", v.leaves, err, events)
 	}()
 	until(t, "the service to have left the neighbour", func() bool {
 		node := v.neighbour.now(t)

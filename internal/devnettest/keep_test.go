@@ -141,7 +141,7 @@ func (v *village) service(t *testing.T, name, word string, more ...string) strin
 }
 
 // handOverSeconds before a node goes services leave it: several epochs, so that a busy machine has the time too.
-const handOverSeconds = 120
+const handOverSeconds = 90
 
 // keeping is the line of a service with a volume, next that of one that is drawn to the neighbour.
 const (

@@ -73,10 +73,16 @@ func (n *neighbour) stop() error {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		return err
 	}
-	kill := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }) // Wait tells
-	defer kill.Stop()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-time.After(30 * time.Second):
+		err = errors.Join(cmd.Process.Kill(), <-ended)
+	}
 	var exit *exec.ExitError
-	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
+	if err != nil && !errors.As(err, &exit) {
 		return err
 	}
 	if code := cmd.ProcessState.ExitCode(); code != 0 && code != 130 {

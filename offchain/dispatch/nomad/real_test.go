@@ -189,9 +189,10 @@ func TestRealHCL(t *testing.T) {
 	for name, job := range map[string]struct {
 		a       dispatch.Assignment
 		content nomad.Content
-	}{"module": {goldenAssignment(), module}, "service": {service, picture}} {
+		disk    bool
+	}{"module": {goldenAssignment(), module, false}, "service": {service, picture, false}, "service with volumes on disk": {service, picture, true}} {
 		t.Run(name, func(t *testing.T) {
-			job, err := nomad.Job(job.a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, job.content, runner)
+			job, err := nomad.Job(job.a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096, Disk: job.disk}, job.content, runner)
 			require.NoError(t, err)
 			var text bytes.Buffer
 			require.NoError(t, nomad.WriteHCL(&text, job))

@@ -275,6 +275,9 @@ func TestRealTokenOfAnOracle(t *testing.T) {
 	ended, err := d.Sweep(t.Context(), func(context.Context, dispatch.AttemptID) (bool, error) { return false, nil })
 	require.NoError(t, err)
 	require.Equal(t, 1, ended)
+	kept, err := d.KeptVolumes(t.Context())
+	require.NoError(t, err, "without volumes nothing more is needed")
+	require.Empty(t, kept)
 	require.ErrorContains(t, nomad.Claim(t.Context(), o.Regions[0], "node1other"), "Permission denied", "an oracle cannot say who serves a node")
 
 	o.Dir, o.Regions[0].Token = t.TempDir(), token(`node { policy = "read" }`)

@@ -3,9 +3,12 @@ package nomad
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -113,11 +116,20 @@ func fit(have map[string]*api.HostVolumeStub, want []hostvolume.Volume) error {
 	return nil
 }
 
-// volumes lists those of the plugin, of all clients if nomadNode is empty.
-func (c *client) volumes(ctx context.Context, namespace, nomadNode string) ([]*api.HostVolumeStub, error) {
-	list, _, err := c.api.HostVolumes().List(&api.HostVolumeListRequest{NodeID: nomadNode}, c.query(ctx, namespace))
+// volumes lists those of the plugin, of all clients if nomadNode is empty. Nomad before 1.10 has none and answers with nothing, which its client takes for
+// an error.
+func (c *client) volumes(ctx context.Context, namespace, nomadNode string) (list []*api.HostVolumeStub, err error) {
+	doing := "list volumes"
+	r, err := c.api.Raw().Response("/v1/volumes?type=host&node_id="+url.QueryEscape(nomadNode), c.query(ctx, namespace))
+	if err != nil {
+		return nil, c.wrap(doing, err)
+	}
+	raw, err := io.ReadAll(r)
+	if err = errors.Join(err, r.Close()); err == nil && len(raw) > 0 {
+		err = json.Unmarshal(raw, &list)
+	}
 	list = slices.DeleteFunc(list, func(v *api.HostVolumeStub) bool { return v.PluginID != hostvolume.Name })
-	return list, c.wrap("list volumes", err)
+	return list, c.wrap(doing, err)
 }
 
 // volumesOn are those of the plugin on a client, by name.
@@ -174,10 +186,7 @@ func (d *Dispatcher) KeptVolumes(ctx context.Context) (all []KeptVolume, err err
 	for _, name := range slices.Sorted(maps.Keys(d.regions)) {
 		c := d.regions[name].client
 		list, listErr := c.volumes(ctx, api.AllNamespacesNamespace, "")
-		if listErr != nil && !errors.Is(listErr, errNotFound) {
-			err = errors.Join(err, listErr)
-			continue
-		}
+		err = errors.Join(err, listErr)
 		for _, stub := range list {
 			v, readErr := c.keptVolume(ctx, stub)
 			switch {

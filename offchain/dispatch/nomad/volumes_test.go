@@ -104,6 +104,9 @@ func TestVolumesInMemory(t *testing.T) {
 	require.NoError(t, s.d.Start(t.Context(), a))
 	s.running(t, 1)
 	require.Empty(t, server.Volumes())
+	kept, err := s.d.KeptVolumes(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, kept)
 }
 
 // TestVolumesOfOthersAreLeft: what was not asked for by a dispatcher is none of the grid's, whatever it is called.

@@ -116,6 +116,9 @@ func (s *Server) readVolume(w http.ResponseWriter, r *http.Request) {
 func (s *Server) listVolumes(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.plugin { // as Nomad 1.8
+		return
+	}
 	list := []*api.HostVolumeStub{}
 	q := r.URL.Query()
 	for _, v := range s.volumes {

@@ -23,8 +23,8 @@ import (
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
-// realNomad starts a server with a client on the loopback, without ACLs, or skips the test and says so loudly.
-func realNomad(t *testing.T) nomad.Region {
+// realNomad starts a server with a client on the loopback, without ACLs, and with the plugin for volumes, or skips the test and says so loudly.
+func realNomad(t *testing.T) (region nomad.Region, dir string) {
 	t.Helper()
 	why := ""
 	if _, err := exec.LookPath("nomad"); err != nil {
@@ -38,7 +38,8 @@ func realNomad(t *testing.T) nomad.Region {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED %s: not tested against a real Nomad, since %s ***\n\n", t.Name(), why)
 		t.Skip(why)
 	}
-	dir, err := os.MkdirTemp("", "nomad-") // short, for the sockets in it
+	var err error
+	dir, err = os.MkdirTemp("", "nomad-") // short, for the sockets in it
 	require.NoError(t, err)
 	var ports [3]int
 	for i := range ports {
@@ -77,6 +78,7 @@ client {
   }
 }
 `, filepath.Join(dir, "data"), ports[0], ports[1], ports[2], ports[1]), 0o600))
+	installPlugin(t, dir)
 	log, err := os.Create(filepath.Join(dir, "nomad.log"))
 	require.NoError(t, err)
 	cmd := exec.Command("nomad", "agent", "-config", config)
@@ -92,7 +94,7 @@ client {
 		}
 		return err == nil && json.Unmarshal(out, &node) == nil && node.Status == "ready" && node.Drivers["docker"].Healthy
 	})
-	return r
+	return r, dir
 }
 
 // endNomad ends the agent and takes away the folders that it leaves mounted.
@@ -114,6 +116,7 @@ func endNomad(t *testing.T, cmd *exec.Cmd, log *os.File, dir string) {
 			require.NoError(t, syscall.Unmount(fields[1], 0))
 		}
 	}
+	giveBack(t, dir)
 	require.NoError(t, os.RemoveAll(dir))
 }
 
@@ -135,7 +138,7 @@ func realGrid(t *testing.T, region nomad.Region) *grid {
 
 // TestRealNomadService: a service runs on a real Nomad from its submission to its end; it is reached, scaled, updated, watched by its owner, and paid.
 func TestRealNomadService(t *testing.T) {
-	region := realNomad(t)
+	region, dir := realNomad(t)
 	e, err := docker.New(docker.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, e.Close()) }()
@@ -147,7 +150,7 @@ func TestRealNomadService(t *testing.T) {
 			}
 		})
 	}
-	h := &host{grid: realGrid(t, region)}
+	h := &host{grid: realGrid(t, region), inside: 8080}
 	h.left = func() (n int) {
 		for port := range hostPorts {
 			out, err := exec.Command("docker", "ps", "-q", "--filter", fmt.Sprintf("publish=%d", h.first+port)).Output()
@@ -187,10 +190,12 @@ func TestRealNomadService(t *testing.T) {
 		{"a node with ports registers for Nomad", register},
 		{"a service starts and is reached", h.start},
 		{"its owner sees what it takes", watch},
+		{"and what happened to it", h.tells},
 		{"it is scaled to two", h.scale},
 		{"it goes over to the next revision", h.update},
 		{"its node is paid, and more money makes it last", h.pay},
 		{"it ends, and nothing is left", h.end},
+		{"a volume is kept over an update, and wiped with its service", func(t *testing.T) { h.keeps(t, dir) }},
 	} {
 		if !t.Run(step.name, step.do) {
 			return
@@ -200,7 +205,7 @@ func TestRealNomadService(t *testing.T) {
 
 // TestRealNomad: a node's tasks run in containers of a real Nomad, while oracles are killed, and are paid.
 func TestRealNomad(t *testing.T) {
-	region := realNomad(t)
+	region, _ := realNomad(t)
 	g := realGrid(t, region)
 	var out struct {
 		NodeID string `json:"node_id"`

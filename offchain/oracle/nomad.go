@@ -7,7 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cosmos/cosmos-sdk/types/query"
+
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/link"
 	"github.com/foggrid/fogd/offchain/oracle/nomaddesk"
@@ -48,6 +51,41 @@ func (c nomadChain) NodeAt(ctx context.Context, id string, height int64) (nodest
 		return nodestypes.Node{}, fmt.Errorf("node %s: %w", id, err)
 	}
 	return resp.Node, nil
+}
+
+// wipeFresh is how old the newest block may be for volumes to be wiped by it.
+const wipeFresh = 5 * time.Minute
+
+// OnNode implements nomaddesk.Chain.
+func (c nomadChain) OnNode(ctx context.Context, id string) (nomaddesk.Holding, error) {
+	status, err := c.chain.Status(ctx)
+	if err != nil {
+		return nomaddesk.Holding{}, err
+	}
+	if status.CatchingUp || time.Since(status.Time) > wipeFresh {
+		return nomaddesk.Holding{}, fmt.Errorf("this oracle's node of the chain is behind: its newest block is of %s", status.Time.Format(time.RFC3339))
+	}
+	height, err := c.chain.Height(ctx)
+	if err != nil {
+		return nomaddesk.Holding{}, err
+	}
+	if _, err := nodestypes.NewQueryClient(c.chain.Latest()).Node(ctx, &nodestypes.QueryNodeRequest{Id: id}); err != nil {
+		return nomaddesk.Holding{}, err
+	}
+	queries := jobstypes.NewQueryClient(c.chain.Latest())
+	all, err := chain.Collect(ctx, func(ctx context.Context, page *query.PageRequest) (*jobstypes.QuerySlicesResponse, error) {
+		return queries.Slices(ctx, &jobstypes.QuerySlicesRequest{NodeId: id, Pagination: page})
+	}, func(r *jobstypes.QuerySlicesResponse) []jobstypes.Slice { return r.Slices })
+	if err != nil {
+		return nomaddesk.Holding{}, fmt.Errorf("slices: %w", err)
+	}
+	held := nomaddesk.Holding{Height: height, Replicas: map[dispatch.Replica]bool{}}
+	for _, s := range all {
+		if s.Status == jobstypes.SLICE_STATUS_MATCHED && s.NodeId == id {
+			held.Replicas[dispatch.Replica{Job: s.JobId, Task: s.FirstTask}] = true
+		}
+	}
+	return held, nil
 }
 
 // openNomad opens the desk, if this oracle has a cluster.

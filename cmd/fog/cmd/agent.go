@@ -104,7 +104,7 @@ func newAgentCmd(a *app) *cobra.Command {
 			return a.print(inv, func(w io.Writer) error { return printInventory(w, inv) })
 		},
 	}
-	g := group("agent", "Serve a node with this machine", run, measure, look, newAgentInstallCmd(a), newAgentSelftestCmd(a, &f))
+	g := group("agent", "Serve a node with this machine", run, measure, look, newAgentInstallCmd(a), newAgentSelftestCmd(a, &f), newAgentVolumePluginCmd(a))
 	g.PersistentFlags().StringVar(&f.dir, "dir", "", "folder in which the agent works (default: agent in the home)")
 	return g
 }
@@ -220,6 +220,9 @@ func (a *app) runAgent(ctx context.Context, f agentFlags) (err error) {
 	}
 	var nomadClient *nomadclient.Client
 	if f.client.supervise {
+		if nomadOpts.VolumePlugin, err = a.clientVolumes(ctx, client, f); err != nil {
+			return err
+		}
 		if nomadClient, err = a.openClient(ctx, client, a.agentDir(f), nomadOpts); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ const (
 	volumesUsage = "where volumes of services are: disk needs root and e2fsprogs, memory is lost with the Docker Engine; auto is disk if that works, and must " +
 		"be if the node is registered with it"
 	registerVolumesUsage = "where the agent will have the volumes of services: disk, which those need that keep files over updates, or memory; auto is disk " +
-		"if this user could, and for Nomad memory"
+		"if this user could, and for Nomad, whose client may run elsewhere, memory"
 )
 
 var volumesWhere = []string{volumesAuto, volumesDisk, volumesMemory}
@@ -73,9 +73,6 @@ func loopDisk(where string) (*volume.Loop, error) {
 func (f registerFlags) checkVolumes(r agent.Registration) error {
 	if !slices.Contains(volumesWhere, f.volumes) {
 		return usagef("--volumes is %q; it must be %s", f.volumes, strings.Join(volumesWhere, ", "))
-	}
-	if f.volumes == volumesDisk && f.nomad.place.Region != "" {
-		return usagef("--volumes %s is not for Nomad, where volumes are memory", volumesDisk)
 	}
 	if _, given := r.Attributes[nodestypes.AttributeVolumes]; given {
 		return usagef("--attribute %s says what --volumes is for; use that", nodestypes.AttributeVolumes)

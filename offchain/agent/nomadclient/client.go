@@ -51,6 +51,11 @@ func New(opts Options) (*Client, error) {
 	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("nomad client: make its folder: %w", err)
 	}
+	if len(opts.VolumePlugin) > 0 {
+		if err := WritePlugin(filepath.Join(opts.dataDir(), pluginDir), opts.VolumePlugin); err != nil {
+			return nil, err
+		}
+	}
 	return c, os.WriteFile(c.file, append(raw, '\n'), 0o600)
 }
 

@@ -176,6 +176,30 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// TestPlugin runs what was written as a client does: without any environment.
+func TestPlugin(t *testing.T) {
+	s := newScene(t)
+	s.write("it's a plugin", "#!/bin/sh\necho \"$# $1 $2 $3 $DHV_OPERATION\"\n", 0o700)
+	s.opts.VolumePlugin = []string{filepath.Join(s.dir, "it's a plugin"), "--home", "/a b"}
+	for range 2 {
+		_, err := New(s.opts)
+		require.NoError(t, err)
+		dir := filepath.Join(s.opts.Dir, "data", "host_volume_plugins")
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		cmd := exec.Command(filepath.Join(dir, "fog"), "create")
+		cmd.Env = []string{"DHV_OPERATION=create"}
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		require.Equal(t, "2 --home /a b  create\n", string(out))
+	}
+	s.opts.VolumePlugin = nil
+	_, err := New(s.opts)
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(s.opts.Dir, "data/host_volume_plugins/fog"), "a client does not start without the plugin of its volumes")
+}
+
 // TestNomadTakesTheConfig has a real Nomad check the configuration, if there is one.
 func TestNomadTakesTheConfig(t *testing.T) {
 	nomad, err := exec.LookPath("nomad")

@@ -38,6 +38,8 @@ type Options struct {
 	ReservedCores string
 	// Token is an ACL token with node:write, by which the client is drained; may be empty without ACLs.
 	Token string
+	// VolumePlugin is the command that is the plugin for volumes of services on disk; with none they are memory, unless there is one from before.
+	VolumePlugin []string
 	// RetryMin and RetryMax bound the pause before a client that ended is started again; 1 s and 1 min.
 	RetryMin, RetryMax time.Duration
 	// StopTimeout is how long it may take to end; 30 s.
@@ -83,6 +85,8 @@ func (o *Options) validate() error {
 	return nil
 }
 
+func (o Options) dataDir() string { return filepath.Join(o.Dir, "data") }
+
 type object = map[string]any
 
 // config is the client's configuration as Nomad reads it: hardened, and with nothing on but what the grid needs.
@@ -109,7 +113,7 @@ func (o Options) config() ([]byte, error) {
 		}
 	}
 	c := object{
-		"name": o.Node, "region": o.Place.Region, "datacenter": cmp.Or(o.Place.Datacenter, "dc1"), "data_dir": filepath.Join(o.Dir, "data"),
+		"name": o.Node, "region": o.Place.Region, "datacenter": cmp.Or(o.Place.Datacenter, "dc1"), "data_dir": o.dataDir(),
 		"bind_addr": host, "ports": object{"http": json.Number(port)}, "advertise": object{"http": o.HTTP, "rpc": host, "serf": host},
 		"disable_update_check": true, "leave_on_interrupt": false, "leave_on_terminate": false,
 		"client": client,

@@ -66,6 +66,12 @@ func RunDaemonRestart(t *testing.T, open Open, restart func(testing.TB)) {
 	s.testDaemonRestarts(t)
 }
 
+// RunVolumes checks that volumes on disk are a replica's, and not an attempt's.
+func RunVolumes(t *testing.T, open Open) {
+	s := &serviceSuite{open: open, guest: BuildGuestImage(t), opts: ServiceOptions{Disk: true}}
+	s.testVolumes(t)
+}
+
 type serviceSuite struct {
 	open  Open
 	guest Module

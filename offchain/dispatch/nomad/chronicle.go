@@ -50,15 +50,16 @@ func (c *chronicle) take(number uint32, a *api.AllocationListStub) {
 		from := source{a.ID, name}
 		known := c.newest[from]
 		for _, e := range state.Events {
-			if e != nil && e.Time > known {
-				add(e.Type, e.Time, eventOf(name, e))
-				c.newest[from] = max(c.newest[from], e.Time)
+			if e == nil || streamed(e.Time) <= known {
+				continue
 			}
+			add(e.Type, streamed(e.Time), eventOf(name, e))
+			c.newest[from] = max(c.newest[from], streamed(e.Time))
 		}
 	}
 	if from := (source{alloc: a.ID}); a.ClientStatus == api.AllocClientStatusLost && c.newest[from] == 0 {
 		c.newest[from] = a.ModifyTime
-		add(lostEvent, a.ModifyTime, dispatch.Event{Reason: string(dispatch.ReasonNode), Message: oneLine(describe(a))})
+		add(lostEvent, streamed(a.ModifyTime), dispatch.Event{Reason: string(dispatch.ReasonNode), Message: oneLine(describe(a))})
 	}
 	slices.SortStableFunc(fresh, func(a, b dispatch.Event) int { return a.Time.Compare(b.Time) })
 	c.told = append(c.told, fresh...)
@@ -66,6 +67,9 @@ func (c *chronicle) take(number uint32, a *api.AllocationListStub) {
 		c.first, c.told = c.first+over, slices.Clone(c.told[over:])
 	}
 }
+
+// streamed is a time as the event stream has it, which Nomad's client reads through a float: a list has it to the nanosecond.
+func streamed(nanos int64) int64 { return int64(float64(nanos)) }
 
 // eventOf is an event of Nomad's without its time and kind.
 func eventOf(task string, n *api.TaskEvent) (e dispatch.Event) {

@@ -136,10 +136,15 @@ func (c *client) machine(ctx context.Context, node string) (Machine, error) {
 		return Machine{}, fmt.Errorf("nomad region %q has %d clients with meta %s = %q; exactly one must say so", c.region, len(list), metaNode, node)
 	}
 	res := list[0].NodeResources
-	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB}
+	m := Machine{MHz: res.Cpu.CpuShares, Cores: int64(res.Cpu.TotalCpuCores), MemoryMiB: res.Memory.MemoryMB, Client: list[0].ID}
 	if reserved := list[0].ReservedResources; reserved != nil {
 		m.MemoryMiB -= int64(reserved.Memory.MemoryMB)
 	}
+	info, _, err := c.api.Nodes().Info(m.Client, c.query(ctx, ""))
+	if err != nil {
+		return Machine{}, c.wrap("read the client of node "+node, err)
+	}
+	m.Disk = info.Attributes[pluginAttribute] != ""
 	return m, nil
 }
 

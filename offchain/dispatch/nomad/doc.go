@@ -19,6 +19,9 @@
 // The image of a job runs with the runner as its first process, which a task before it brought into the allocation's shared folder (ADR 0020); what it
 // leaves lies there.
 //
+// Volumes of services are Nomad's dynamic host volumes where the client has the plugin (package hostvolume), made before the job is registered (ADR 0024);
+// else they are memory.
+//
 // # What is told
 //
 // The event stream only brings news sooner: its buffer is short, so all allocations are listed again after each reconnect, change of leader or

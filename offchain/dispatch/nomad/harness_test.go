@@ -19,6 +19,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/hostvolume"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/nomadtest"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
 )
@@ -33,6 +34,9 @@ const (
 var sharedCache string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(hostvolume.EnvOperation) != "" { // a client of Nomad runs this program as its plugin
+		pluginMain()
+	}
 	dir, err := os.MkdirTemp("", "fog-nomad-")
 	if err != nil {
 		panic(err)

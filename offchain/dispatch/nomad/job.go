@@ -58,6 +58,9 @@ type Machine struct {
 	// MHz is the compute of all Cores together.
 	MHz, Cores int64
 	MemoryMiB  int64
+	// Client is its id in Nomad. Disk says that it makes volumes of services on its disk; else they are memory.
+	Client string
+	Disk   bool
 }
 
 // mhz translates thousandths of a processor.
@@ -66,10 +69,15 @@ func (m Machine) mhz(cpuMilli uint32) int64 {
 	return max((int64(cpuMilli)*m.MHz+per-1)/per, 1)
 }
 
-// beside is what a container has beside the task's own memory: for the runner, and for the volumes of a service.
-func beside(a dispatch.Assignment) int64 {
+// keeps reports whether the volumes of a service are on the client's disk: those that belong to the attempt are memory.
+func (m Machine) keeps(a dispatch.Assignment) bool {
+	return m.Disk && a.Service != nil && len(a.Service.Volumes) > 0 && !a.Service.InMemory
+}
+
+// beside is what a container has beside the task's own memory: for the runner, and for the volumes of a service that are memory.
+func (m Machine) beside(a dispatch.Assignment) int64 {
 	switch {
-	case a.Service != nil:
+	case a.Service != nil && !m.keeps(a):
 		return inside.MemoryMiB + int64(a.Service.Volume())
 	case a.Engine == dispatch.EngineDocker:
 		return inside.MemoryMiB
@@ -79,15 +87,15 @@ func beside(a dispatch.Assignment) int64 {
 
 // fits reports whether one task can ever run there.
 func (m Machine) fits(a dispatch.Assignment) error {
-	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+beside(a) > m.MemoryMiB {
+	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+m.beside(a) > m.MemoryMiB {
 		return fmt.Errorf("%w: a task needs %d cpu_milli and %d+%d MiB of memory; this node gives %d and %d",
-			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, beside(a), 1000*m.Cores, m.MemoryMiB)
+			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, m.beside(a), 1000*m.Cores, m.MemoryMiB)
 	}
 	return nil
 }
 
 func (m Machine) resources(a dispatch.Assignment) *api.Resources {
-	return &api.Resources{CPU: new(int(m.mhz(a.CPUMilli))), MemoryMB: new(int(int64(a.MemoryMiB) + beside(a)))}
+	return &api.Resources{CPU: new(int(m.mhz(a.CPUMilli))), MemoryMB: new(int(int64(a.MemoryMiB) + m.beside(a)))}
 }
 
 // Job is the Nomad job of an attempt: a function of its arguments only.

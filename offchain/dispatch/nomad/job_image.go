@@ -3,6 +3,7 @@ package nomad
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -41,10 +42,13 @@ func imageTasks(g *api.TaskGroup, a dispatch.Assignment, m Machine, c Content, i
 		return err
 	}
 	g.Tasks = []*api.Task{prepareTask(a, m, c, image, args), imageTask(a, m, c, args)}
-	if a.Service != nil {
-		return serve(g, a)
+	if a.Service == nil {
+		return nil
 	}
-	return nil
+	if m.keeps(a) {
+		giveVolumes(g, a)
+	}
+	return serve(g, a)
 }
 
 // prepareTask brings the runner and the inputs to where the other task finds them.
@@ -70,7 +74,7 @@ func imageTask(a dispatch.Assignment, m Machine, c Content, args []string) *api.
 	config["entrypoint"], config["args"] = []string{path.Join(allocPath, runner.ProgramFile)}, args
 	config["cap_add"], config["hostname"], config["pids_limit"] = insideCaps, hostname, imagePIDs
 	config["ulimit"] = []map[string]any{{"nofile": fmt.Sprint(imageFiles), "core": "0"}}
-	config["mount"] = mounts(a, c)
+	config["mount"] = mounts(a, m, c)
 	timeout := killTimeout
 	if a.Service != nil {
 		timeout = serviceStop
@@ -85,9 +89,12 @@ func imageTask(a dispatch.Assignment, m Machine, c Content, args []string) *api.
 	}
 }
 
-// mounts are the folders of a container beside its image.
-func mounts(a dispatch.Assignment, c Content) (list []map[string]any) {
+// mounts are the folders of a container beside its image and its volumes on disk.
+func mounts(a dispatch.Assignment, m Machine, c Content) (list []map[string]any) {
 	for _, f := range (&inside.Container{Image: c.Image.Defaults}).Folders(a) {
+		if m.keeps(a) && slices.ContainsFunc(a.Service.Volumes, func(v dispatch.Volume) bool { return v.Path == f.Path }) {
+			continue
+		}
 		list = append(list, map[string]any{
 			"type": "tmpfs", "target": f.Path, "tmpfs_options": []map[string]any{{"size": f.Bytes, "mode": openMode}},
 		})

@@ -94,21 +94,24 @@ func goldenService() (dispatch.Assignment, nomad.Content) {
 	}
 }
 
-// TestServiceGolden: the same for a container of the job's image.
+// TestServiceGolden: the same for a container of the job's image, with volumes in memory and on disk.
 func TestServiceGolden(t *testing.T) {
 	a, content := goldenService()
 	place := nomad.Placement{Node: "node1golden", Region: "eu"}
-	job, err := nomad.Job(a, place, nomad.Machine{MHz: 10_000, Cores: 4, MemoryMiB: 8192}, content, nomad.Image{Ref: "registry/fog-runner@" + artifact.EmptyDigest.String()})
-	require.NoError(t, err)
-	raw, err := json.MarshalIndent(job, "", "  ")
-	require.NoError(t, err)
-	golden(t, "service.json", append(raw, '\n'))
-	var hcl bytes.Buffer
-	require.NoError(t, nomad.WriteHCL(&hcl, job))
-	golden(t, "service.hcl", hcl.Bytes())
+	for name, disk := range map[string]bool{"service": false, "service_disk": true} {
+		m := nomad.Machine{MHz: 10_000, Cores: 4, MemoryMiB: 8192, Disk: disk}
+		job, err := nomad.Job(a, place, m, content, nomad.Image{Ref: "registry/fog-runner@" + artifact.EmptyDigest.String()})
+		require.NoError(t, err)
+		raw, err := json.MarshalIndent(job, "", "  ")
+		require.NoError(t, err)
+		golden(t, name+".json", append(raw, '\n'))
+		var hcl bytes.Buffer
+		require.NoError(t, nomad.WriteHCL(&hcl, job))
+		golden(t, name+".hcl", hcl.Bytes())
+	}
 
 	a.Service.Ports[2].Container = 1
-	_, err = nomad.Job(a, place, nomad.Machine{}, content, nomad.Image{})
+	_, err := nomad.Job(a, place, nomad.Machine{}, content, nomad.Image{})
 	require.ErrorIs(t, err, dispatch.ErrInvalidAssignment, "Docker publishes a number of the node to one of the container")
 }
 

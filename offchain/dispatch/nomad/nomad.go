@@ -238,6 +238,9 @@ func (d *Dispatcher) create(ctx context.Context, t *attempt) error {
 	if err := t.makeDir(); err != nil {
 		return err
 	}
+	if err := d.bringVolumes(ctx, t); err != nil {
+		return err
+	}
 	index, err := t.region.client.register(ctx, job)
 	if err == nil {
 		t.created(index)

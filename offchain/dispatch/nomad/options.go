@@ -22,6 +22,8 @@ type Placement struct {
 	Datacenter string `json:"datacenter"`
 	Pool       string `json:"pool"`
 	Class      string `json:"class"`
+	// Height is that of the match: volumes that are made for it are known to whoever has seen that block.
+	Height int64 `json:"height"`
 	// Deadline is when the attempt is over on the chain; zero is never. It is not registered later, nor left running.
 	Deadline time.Time `json:"deadline"`
 }

@@ -189,9 +189,10 @@ func TestRealHCL(t *testing.T) {
 	for name, job := range map[string]struct {
 		a       dispatch.Assignment
 		content nomad.Content
-	}{"module": {goldenAssignment(), module}, "service": {service, picture}} {
+		disk    bool
+	}{"module": {goldenAssignment(), module, false}, "service": {service, picture, false}, "service with volumes on disk": {service, picture, true}} {
 		t.Run(name, func(t *testing.T) {
-			job, err := nomad.Job(job.a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096}, job.content, runner)
+			job, err := nomad.Job(job.a, place, nomad.Machine{MHz: 1000, Cores: 2, MemoryMiB: 4096, Disk: job.disk}, job.content, runner)
 			require.NoError(t, err)
 			var text bytes.Buffer
 			require.NoError(t, nomad.WriteHCL(&text, job))
@@ -274,6 +275,9 @@ func TestRealTokenOfAnOracle(t *testing.T) {
 	ended, err := d.Sweep(t.Context(), func(context.Context, dispatch.AttemptID) (bool, error) { return false, nil })
 	require.NoError(t, err)
 	require.Equal(t, 1, ended)
+	kept, err := d.KeptVolumes(t.Context())
+	require.NoError(t, err, "without volumes nothing more is needed")
+	require.Empty(t, kept)
 	require.ErrorContains(t, nomad.Claim(t.Context(), o.Regions[0], "node1other"), "Permission denied", "an oracle cannot say who serves a node")
 
 	o.Dir, o.Regions[0].Token = t.TempDir(), token(`node { policy = "read" }`)

@@ -101,7 +101,7 @@ func (s *Store) Attach(ctx context.Context, r dispatch.Replica, volumes []dispat
 	}
 	devices := map[string]string{}
 	for _, v := range volumes {
-		file := filepath.Join(dir, v.Name+fileSuffix)
+		file := s.file(r, v.Name)
 		if err := s.bring(ctx, file, v.SizeMiB); err != nil {
 			return nil, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
@@ -189,6 +189,41 @@ func (s *Store) Wipe(r dispatch.Replica) error {
 		return err
 	}
 	return os.RemoveAll(s.folder(r))
+}
+
+// Size is that of a volume; the error is fs.ErrNotExist if there is none.
+func (s *Store) Size(r dispatch.Replica, name string) (mib uint32, err error) {
+	info, err := os.Stat(s.file(r, name))
+	if err != nil {
+		return 0, err
+	}
+	return uint32(info.Size() >> 20), nil
+}
+
+// Remove is Wipe for one volume, which nobody has mounted. What is not there is removed.
+func (s *Store) Remove(r dispatch.Replica, name string) error {
+	release, _ := s.tryClaim(r)
+	if release == nil {
+		return fmt.Errorf("%s, task %d: %w", r.Job, r.Task, ErrInUse)
+	}
+	defer release()
+	file := s.file(r, name)
+	if err := s.disk.Detach(file); err != nil {
+		return err
+	}
+	for _, leftover := range []string{file, strings.TrimSuffix(file, fileSuffix) + newSuffix} {
+		if err := os.RemoveAll(leftover); err != nil {
+			return err
+		}
+	}
+	if left, err := os.ReadDir(s.folder(r)); err == nil && len(left) == 0 {
+		return os.Remove(s.folder(r))
+	}
+	return nil
+}
+
+func (s *Store) file(r dispatch.Replica, name string) string {
+	return filepath.Join(s.folder(r), name+fileSuffix)
 }
 
 // Kept are the replicas that have volumes here, in order.

@@ -179,6 +179,10 @@ func (r remote) NodeAt(ctx context.Context, id string, height int64) (n nodestyp
 	return n, r.get(ctx, "/node", url.Values{"id": {id}, "height": {fmt.Sprint(height)}}, &n)
 }
 
+func (r remote) OnNode(context.Context, string) (Holding, error) {
+	return Holding{}, errors.New("there are no volumes in this court")
+}
+
 func (r remote) open(ctx context.Context, oracle int) (list []jobstypes.Slice, err error) {
 	return list, r.get(ctx, "/open", url.Values{"oracle": {strconv.Itoa(oracle)}}, &list)
 }

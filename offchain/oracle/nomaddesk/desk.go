@@ -24,6 +24,8 @@ type Chain interface {
 	Slice(ctx context.Context, job string, number uint32) (jobstypes.Slice, error)
 	// NodeAt is a node as it was at a height, or now if that state is not kept any more.
 	NodeAt(ctx context.Context, id string, height int64) (nodestypes.Node, error)
+	// OnNode is what is on a node now; an error if the chain is not up to date.
+	OnNode(ctx context.Context, id string) (Holding, error)
 }
 
 // Options of a Desk; fields without a default must be set.
@@ -156,10 +158,13 @@ func (d *Desk) place(ctx context.Context, id dispatch.AttemptID) (nomad.Placemen
 	if err != nil {
 		return nomad.Placement{}, err
 	}
+	deadline := d.times(slice).deadline
 	if slice.Serving != nil { // for how long it holds money is no limit of its service
-		return placement(node, time.Time{})
+		deadline = time.Time{}
 	}
-	return placement(node, d.times(slice).deadline)
+	p, err := placement(node, deadline)
+	p.Height = slice.MatchedHeight
+	return p, err
 }
 
 // placement is a node's place in Nomad's terms.

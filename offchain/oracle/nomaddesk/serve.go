@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad"
 	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/link"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
@@ -96,7 +97,11 @@ func (w *work) takeService(ctx context.Context, a dispatch.Assignment) error {
 			return err
 		}
 	}
-	return w.desk.nomad.Start(ctx, a)
+	err := w.desk.nomad.Start(ctx, a)
+	if errors.Is(err, nomad.ErrVolumesFull) {
+		return handover.JobFault("%w; give back their sizes, or submit another service", err)
+	}
+	return err
 }
 
 var (

@@ -26,6 +26,9 @@ func (d *Desk) Run(ctx context.Context) error {
 			if _, err := d.nomad.Sweep(ctx, d.wanted); err != nil && ctx.Err() == nil {
 				d.opts.Log.Warn("jobs that nobody wants cannot all be ended; trying again", "error", err)
 			}
+			if err := d.wipeVolumes(ctx); err != nil && ctx.Err() == nil {
+				d.opts.Log.Warn("volumes that nobody wants cannot all be wiped yet; trying again", "error", err)
+			}
 		}
 		select {
 		case <-ctx.Done():

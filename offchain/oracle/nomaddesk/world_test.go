@@ -69,12 +69,13 @@ type world struct {
 	labels map[string]string
 	pulled []string // images, with who pulled them
 	broken error    // what the chain answers in place of facts
+	height int64    // which the chain has reached
 }
 
 func newWorld(t *testing.T) *world {
 	w := &world{
 		t: t, guest: dispatchtest.BuildGuest(t), jobs: map[string]jobstypes.Job{}, slices: map[dispatch.AttemptID]jobstypes.Slice{},
-		labels: map[string]string{handover.AttributeRegion: testRegion},
+		labels: map[string]string{handover.AttributeRegion: testRegion}, height: 7,
 	}
 	w.nomad = nomadtest.New(t, nomadtest.Options{
 		Region: testRegion, Nodes: []string{testNode}, Image: testImage, MHz: 10_000, Cores: 4, MemoryMiB: 16_384, Cache: sharedCache,
@@ -181,6 +182,24 @@ func (w *world) NodeAt(_ context.Context, id string, height int64) (nodestypes.N
 		n.Attributes = append(n.Attributes, nodestypes.Attribute{Key: key, Value: value})
 	}
 	return n, nil
+}
+
+func (w *world) OnNode(_ context.Context, id string) (Holding, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.broken != nil {
+		return Holding{}, w.broken
+	}
+	if id != testNode {
+		return Holding{}, fmt.Errorf("node %s: %w", id, chain.ErrNotFound)
+	}
+	held := Holding{Height: w.height, Replicas: map[dispatch.Replica]bool{}}
+	for _, s := range w.slices {
+		if s.Status == jobstypes.SLICE_STATUS_MATCHED && s.NodeId == id {
+			held.Replicas[dispatch.Replica{Job: s.JobId, Task: s.FirstTask}] = true
+		}
+	}
+	return held, nil
 }
 
 // options are those of one oracle's desk with short times.

@@ -100,6 +100,10 @@ func (s *Server) choose(job *api.Job) (*node, *api.AllocationMetric) {
 		if !pinned {
 			continue
 		}
+		if !s.hasVolumes(n, job) {
+			why.ConstraintFiltered["missing compatible host volumes"]++
+			continue
+		}
 		want := job.TaskGroups[0].Tasks[0].Resources
 		mhz, memory := s.opts.MHz, s.opts.MemoryMiB
 		for _, a := range s.allocs {

@@ -53,12 +53,14 @@ type Server struct {
 	allocs  []*allocation // in the order of their creation
 	evals   map[jobKey]*api.Evaluation
 	nodes   []*node
+	volumes map[string]*api.HostVolume // by id
 	streams map[*stream]bool
 	leader  string
 	failing int
 	token   string // the one that is accepted; all are if it is empty
 	muted   bool
 	checked map[jobKey]api.AllocCheckStatus
+	plugin  bool // for volumes
 	// unreachable says that clients have no connection for files.
 	unreachable bool
 
@@ -82,7 +84,7 @@ func New(t testing.TB, opts Options) *Server {
 	s := &Server{
 		opts: opts, dir: t.TempDir(), shapes: shapes, index: 10, leader: "127.0.0.1:4647",
 		jobs: map[jobKey]*api.Job{}, evals: map[jobKey]*api.Evaluation{}, streams: map[*stream]bool{},
-		checked: map[jobKey]api.AllocCheckStatus{},
+		checked: map[jobKey]api.AllocCheckStatus{}, volumes: map[string]*api.HostVolume{},
 	}
 	s.base, s.end = context.WithCancel(context.Background())
 	for _, name := range opts.Nodes {

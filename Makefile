@@ -62,7 +62,7 @@ test-security: test-gateway test-attacks
 	@command -v bao >/dev/null || command -v vault >/dev/null || echo "*** NOT TESTED against a real Vault or OpenBao: only the stand-in is ***"
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
 		echo "*** NOT TESTED with a real PostgreSQL: there is no initdb on PATH or where Debian has it ***"
-	go test -timeout 30m -count 1 -v ./offchain/secrets/... ./offchain/gateway/store 2>&1 | scripts/verdicts.sh
+	go test -timeout 30m -count 1 -v ./offchain/secrets/... ./offchain/gateway ./offchain/gateway/store 2>&1 | scripts/verdicts.sh
 
 ## test-gateway: the gateway's tokens against docker, crane, oras and Debian's docker-registry, and nginx; what is missing is skipped, and said so
 .PHONY: test-gateway

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,12 +61,40 @@ func (System) Mount(device, dir string) error {
 	return nil
 }
 
-// Unmount implements Mounter.
-func (System) Unmount(dir string) error {
+const (
+	// releasePatience is how long a file system may stay mounted elsewhere, as in the namespace of a container that is just ending.
+	releasePatience = 15 * time.Second
+	releasePause    = 100 * time.Millisecond
+)
+
+// Unmount implements Mounter. When it returns nil nothing of the file system is under way to the device any more: what is mounted elsewhere too would be
+// written to later, over whatever was done to it meanwhile.
+func (s System) Unmount(dir string) error {
+	device, err := s.Mounted(dir)
+	if err != nil {
+		return err
+	}
 	if err := unix.Unmount(dir, 0); err != nil {
 		return fmt.Errorf("unmount %s: %w", dir, err)
 	}
-	return nil
+	for deadline := time.Now().Add(releasePatience); ; time.Sleep(releasePause) {
+		err := released(device)
+		if err == nil || !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("%s is still mounted elsewhere: %w", device, err), s.Mount(device, dir))
+		}
+	}
+}
+
+// released reports whether nobody has a device mounted, in whatever namespace: then it can be had alone.
+func released(device string) error {
+	fd, err := unix.Open(device, unix.O_RDONLY|unix.O_EXCL|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: device, Err: err}
+	}
+	return unix.Close(fd)
 }
 
 // lock waits until no other process has the file.

@@ -84,7 +84,7 @@ func (a *app) publish(ctx context.Context, f trustFlags, trust secrets.Trust) er
 	if len(words) == 0 {
 		return nil
 	}
-	out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput() //nolint:gosec // it is the operator's own command
 	if err != nil {
 		return fmt.Errorf("--run %s: %w: %s", f.run, err, bytes.TrimSpace(out))
 	}

@@ -46,7 +46,7 @@ demo: build
 ## test: run all tests
 .PHONY: test
 test:
-	go test -timeout 30m ./...
+	go test -timeout 45m ./...
 
 ## test-nomad: run the tests that need a real Nomad (nomad on PATH, root, a docker daemon); they are skipped without
 .PHONY: test-nomad

@@ -155,11 +155,11 @@ func (x examiner) config(p probe, s *seen) *tls.Config {
 	if x.endpoint.HTTP {
 		next = "http/1.1"
 	}
-	return &tls.Config{ //nolint:gosec // old versions are offered to see whether they are taken; without a cache no session is resumed
+	return &tls.Config{
 		ServerName: x.endpoint.Host, NextProtos: []string{next},
 		MinVersion: max(p.least, tls.VersionTLS10), MaxVersion: p.most, CipherSuites: p.suites,
-		InsecureSkipVerify: true, // what is wrong with the certificate is to be found, not to end the look
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+		InsecureSkipVerify: true, //nolint:gosec // what is wrong with the certificate is to be found, not to end the look
+		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error { //nolint:gosec // without a cache no session is resumed
 			for _, der := range raw {
 				c, err := x509.ParseCertificate(der)
 				if err != nil {

@@ -25,7 +25,7 @@ func WritePlugin(dir string, command []string) error {
 	if err := os.WriteFile(fresh, []byte("#!/bin/sh\nexec "+strings.Join(words, " ")+"\n"), 0o600); err != nil {
 		return err
 	}
-	if err := os.Chmod(fresh, 0o700); err != nil {
+	if err := os.Chmod(fresh, 0o700); err != nil { //nolint:gosec // it is a program
 		return err
 	}
 	return os.Rename(fresh, filepath.Join(dir, hostvolume.Name))

@@ -48,6 +48,11 @@ demo: build
 test:
 	go test -timeout 45m ./...
 
+## test-joint: two nodes that are one machine are found out by the oracles of a devnet; by itself, since its verdicts depend on how fast the machine is
+.PHONY: test-joint
+test-joint:
+	FOG_TEST_TIMED=1 go test -timeout 30m -count 1 -v -run TestJointBenchmark ./internal/devnettest
+
 ## test-nomad: run the tests that need a real Nomad (nomad on PATH, root, a docker daemon); they are skipped without
 .PHONY: test-nomad
 test-nomad:

@@ -55,7 +55,7 @@ func MsgRegisterNodeFactory(k keeper.Keeper) simsx.SimMsgFactoryFn[*types.MsgReg
 			},
 			Prices:         randomPrices(r),
 			Engines:        simsx.OneOf(r, engines),
-			Attributes:     types.Node{}.WithVolumes(r.Intn(2) == 0),
+			Attributes:     types.Node{}.WithVolumes(r.Intn(4) > 0),
 			Address:        salt + ".example",
 			Ports:          types.PortRange{From: 20_000, To: 20_000 + r.Uint32InRange(1, 100)},
 			Deposit:        p.MinDeposit,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,6 +49,24 @@ func CheckJobSecret(owner, path string) error {
 		return fmt.Errorf("%.100q is no address of an owner", owner)
 	}
 	return CheckJobPath(path)
+}
+
+// CheckNewJobSecret returns an error if a store must not take a value: the wrong owner or path, too large, or ErrTooMany.
+func CheckNewJobSecret(ctx context.Context, s JobKeeper, owner, path string, value []byte) error {
+	if err := CheckJobSecret(owner, path); err != nil {
+		return err
+	}
+	if len(value) > MaxJobValue {
+		return fmt.Errorf("secret %q: %d bytes; use at most %d", path, len(value), MaxJobValue)
+	}
+	have, err := s.JobSecrets(ctx, owner)
+	if err != nil {
+		return err
+	}
+	if len(have) >= MaxJobSecrets && !slices.Contains(have, path) {
+		return ErrTooMany
+	}
+	return nil
 }
 
 // JobKeeper keeps what jobs need and only their tasks may know, each secret below its owner's address. It never shows a value.

@@ -20,14 +20,14 @@ const (
 
 // Keep has use told of a credential and of each later one that takes its place, until ctx ends; then it gives the last one back. It
 // renews at two thirds of a lease's life. A store that cannot be reached is asked again and again; meanwhile the credential is used to its end.
-// An error of use ends it.
+// An error of use ends it, and so does a store that lends none by that name at the first time (ErrNotFound).
 func Keep(ctx context.Context, from Leases, name string, log *slog.Logger, use func(Credential) error) error {
 	k := keeper{from: from, name: name, log: log.With("lease", name)}
 	var old Lease
 	var retiring sync.WaitGroup
 	defer retiring.Wait()
 	for {
-		lease, err := k.acquire(ctx)
+		lease, err := k.acquire(ctx, old == nil)
 		if err != nil {
 			return errors.Join(err, giveBack(ctx, old))
 		}
@@ -50,8 +50,8 @@ type keeper struct {
 	log  *slog.Logger
 }
 
-// acquire asks until the store answers.
-func (k keeper) acquire(ctx context.Context) (Lease, error) {
+// acquire asks until the store answers. What the store does not lend at the first time is a wrong name; later it may be there again.
+func (k keeper) acquire(ctx context.Context, first bool) (Lease, error) {
 	for pause := keepPause; ; pause = min(2*pause, keepMaxPause) {
 		lease, err := k.from.Lease(ctx, k.name)
 		if err == nil {
@@ -59,6 +59,9 @@ func (k keeper) acquire(ctx context.Context) (Lease, error) {
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if first && errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("lease %q: %w", k.name, err)
 		}
 		k.log.Warn("no credential yet; asking again", "error", err, "pause", pause)
 		if err := sleep(ctx, pause, nil); err != nil {

@@ -265,3 +265,18 @@ func TestKeepAlways(t *testing.T) {
 		})
 	})
 }
+
+// A name that the store does not know is said at once, and not asked for again and again.
+func TestKeepEndsAtAnUnknownName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		err := Keep(t.Context(), lendsNothing{}, "nope", slog.New(slog.DiscardHandler), func(Credential) error { return errors.New("nothing was lent") })
+		require.ErrorIs(t, err, ErrNotFound)
+		require.ErrorContains(t, err, `"nope"`)
+		require.Zero(t, time.Since(began))
+	})
+}
+
+type lendsNothing struct{}
+
+func (lendsNothing) Lease(context.Context, string) (Lease, error) { return nil, ErrNotFound }

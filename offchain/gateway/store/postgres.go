@@ -216,7 +216,7 @@ func (p *Postgres) Delete(ctx context.Context, table, key string) error {
 }
 
 // List implements Store.
-func (p *Postgres) List(ctx context.Context, table string, visit func(key string, value []byte) error) error {
+func (p *Postgres) List(ctx context.Context, table string, visit func(key string, value []byte) error) (err error) {
 	if err := p.usable(); err != nil {
 		return err
 	}

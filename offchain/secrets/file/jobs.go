@@ -21,18 +21,8 @@ func (s *Store) jobFile(owner, path string) string {
 
 // PutJobSecret writes jobs/OWNER/NAME.age, where ~ stands for the / of the path.
 func (s *Store) PutJobSecret(ctx context.Context, owner, path string, value []byte) error {
-	if err := secrets.CheckJobSecret(owner, path); err != nil {
+	if err := secrets.CheckNewJobSecret(ctx, s, owner, path, value); err != nil {
 		return err
-	}
-	if len(value) > secrets.MaxJobValue {
-		return fmt.Errorf("secret %q: %d bytes; use at most %d", path, len(value), secrets.MaxJobValue)
-	}
-	have, err := s.JobSecrets(ctx, owner)
-	if err != nil {
-		return err
-	}
-	if len(have) >= secrets.MaxJobSecrets && !slices.Contains(have, path) {
-		return secrets.ErrTooMany
 	}
 	if err := os.MkdirAll(s.jobDir(owner), 0o700); err != nil {
 		return err

@@ -28,6 +28,18 @@ func (s *Store) Lease(ctx context.Context, name string) (secrets.Lease, error) {
 	return l, nil
 }
 
+// SetLease writes what is lent by a name, in place of what was.
+func (s *Store) SetLease(ctx context.Context, name string, fields map[string]string) error {
+	if err := secrets.CheckName(name); err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	return s.Write(ctx, leasePrefix+name, raw)
+}
+
 type lease struct {
 	fields map[string]string
 

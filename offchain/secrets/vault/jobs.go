@@ -42,18 +42,8 @@ func (s *Store) wrapping(current *session, life time.Duration) (*api.Client, err
 
 // PutJobSecret writes the only version that KV keeps of a secret.
 func (s *Store) PutJobSecret(ctx context.Context, owner, path string, value []byte) error {
-	if err := secrets.CheckJobSecret(owner, path); err != nil {
+	if err := secrets.CheckNewJobSecret(ctx, s, owner, path, value); err != nil {
 		return err
-	}
-	if len(value) > secrets.MaxJobValue {
-		return fmt.Errorf("secret %q: %d bytes; use at most %d", path, len(value), secrets.MaxJobValue)
-	}
-	have, err := s.JobSecrets(ctx, owner)
-	if err != nil {
-		return err
-	}
-	if len(have) >= secrets.MaxJobSecrets && !slices.Contains(have, path) {
-		return secrets.ErrTooMany
 	}
 	at := jobPath(owner, path)
 	return s.do(ctx, "write "+at, func(ctx context.Context, current *session) error {

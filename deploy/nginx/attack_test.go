@@ -7,18 +7,16 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/deploy/nginx/nginxtest"
 )
 
 // served is nginx with the configuration, in front of a handler.
@@ -30,43 +28,18 @@ type served struct {
 // serveNginx starts nginx for as long as the test runs, with old and new texts exchanged in its configuration; without one, it is skipped, and said so.
 func serveNginx(t *testing.T, handler http.Handler, exchange ...string) served {
 	t.Helper()
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("SKIPPED: no nginx on PATH; install Debian's nginx-light to attack the configuration")
-	}
+	nginxtest.Program(t)
 	upstream := httptest.NewServer(handler)
 	t.Cleanup(upstream.Close)
 	dir := t.TempDir()
-	port := func() uint16 {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { require.NoError(t, lis.Close()) }()
-		return uint16(lis.Addr().(*net.TCPAddr).Port)
-	}
 	g := Gateway{
 		Host: "grid.example", Upstream: strings.TrimPrefix(upstream.URL, "http://"), Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
-		HTTPPort: port(), HTTPSPort: port(),
+		HTTPPort: nginxtest.Port(t), HTTPSPort: nginxtest.Port(t),
 	}
 	writeCertificate(t, g)
 	var conf bytes.Buffer
 	require.NoError(t, g.Write(&conf))
-	// On the loopback only, and in the foreground, as a child of the test.
-	exchange = append(exchange, fmt.Sprintf("listen %d", g.HTTPPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPPort),
-		fmt.Sprintf("listen %d", g.HTTPSPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPSPort))
-	text := strings.NewReplacer(exchange...).Replace(conf.String())
-	whole := fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\n"+
-		"client_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\nfastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\n%[2]s}\n", dir, text)
-	file := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(file, []byte(whole), 0o600))
-	cmd := exec.Command(program, "-q", "-p", dir, "-c", file)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(dir, "error.log")) //nolint:errcheck // it may not have come that far
-			t.Logf("%v\n%s", err, log)
-		}
-	})
+	nginxtest.Start(t, strings.NewReplacer(exchange...).Replace(conf.String()))
 	s := served{fmt.Sprintf("127.0.0.1:%d", g.HTTPSPort), x509.NewCertPool()}
 	raw, err := os.ReadFile(g.Certificate)
 	require.NoError(t, err)
@@ -74,10 +47,6 @@ func serveNginx(t *testing.T, handler http.Handler, exchange ...string) served {
 	cert, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)
 	s.roots.AddCert(cert)
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", s.addr)
-		return err == nil && conn.Close() == nil
-	}, time.Minute, 20*time.Millisecond)
 	return s
 }
 
@@ -110,8 +79,7 @@ func TestNginxRefusesOldTLS(t *testing.T) {
 	require.Equal(t, []bool{true, true, true, true}, taken("ssl_protocols TLSv1.2", "ssl_protocols TLSv1 TLSv1.1 TLSv1.2"))
 }
 
-// What a client says of itself does not reach the gateway as what the proxy says, nor does a body over the limit, and a session that is taken up again
-// says of nobody who it is.
+// What a client says of itself does not reach the gateway as what the proxy says, nor does a body over the limit, and no session is taken up again.
 func TestNginxForgeries(t *testing.T) {
 	seen := make(chan http.Header, 1)
 	s := serveNginx(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,25 +91,24 @@ func TestNginxForgeries(t *testing.T) {
 	}))
 	config := s.config()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-	resumed := false
 	for range 2 {
 		req, err := http.NewRequest("GET", "https://"+s.addr+"/v1/nodes", nil)
 		require.NoError(t, err)
 		req.Host = "grid.example"
-		req.Header = http.Header{"X-Forwarded-For": {"198.51.100.1", "198.51.100.2"}, "X-Forwarded-Proto": {"http"}}
+		req.Header = http.Header{"X-Forwarded-For": {"198.51.100.1", "198.51.100.2"}, "X-Forwarded-Proto": {"http"}, "X-Fog-Client-Certificate": {"forged"}}
 		resp, err := s.client(config).Do(req)
 		require.NoError(t, err)
-		resumed = resumed || resp.TLS.DidResume
+		require.False(t, resp.TLS.DidResume, "neither tickets nor a cache of sessions")
 		require.NoError(t, resp.Body.Close())
 		header := <-seen
 		require.Equal(t, []string{"127.0.0.1"}, header.Values("X-Forwarded-For"))
 		require.Equal(t, []string{"https"}, header.Values("X-Forwarded-Proto"))
 		require.Empty(t, header.Values("Authorization"))
+		require.Empty(t, header.Values("X-Fog-Client-Certificate"))
 		for name := range header {
 			require.NotContains(t, strings.ToLower(name), "ssl", "the proxy passes no identity on")
 		}
 	}
-	t.Logf("resumed: %v", resumed)
 	resp, err := s.client(config).Post("https://"+s.addr+"/v1/tokens", "application/json", bytes.NewReader(make([]byte, 513<<10)))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())

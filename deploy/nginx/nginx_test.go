@@ -7,38 +7,44 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/deploy/nginx/nginxtest"
+	"github.com/foggrid/fogd/offchain/mtls/mtlstest"
 )
 
-// The configuration is taken by nginx itself; skipped, and said so, where there is none.
+// The configuration is taken by nginx itself, with and without the port for machines; skipped, and said so, where there is none.
 func TestNginxTakesTheConfiguration(t *testing.T) {
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("SKIPPED: no nginx on PATH; install Debian's nginx-light to check the template against it")
-	}
-	dir := t.TempDir()
+	program, dir, tlsDir := nginxtest.Program(t), t.TempDir(), t.TempDir()
 	g := Gateway{Host: "grid.example", Upstream: "127.0.0.1:8080", Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), HTTPPort: 18080, HTTPSPort: 18443}
 	writeCertificate(t, g)
-	var conf bytes.Buffer
-	require.NoError(t, g.Write(&conf))
-	whole := fmt.Sprintf("pid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\n%[2]s}\n", dir, conf.String())
-	path := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(path, []byte(whole), 0o600))
-	out, err := exec.Command(program, "-t", "-q", "-p", dir, "-c", path).CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.NotContains(t, string(out), "[warn] conflicting")
+	authority := mtlstest.New(t)
+	authority.WritePair(tlsDir, "", authority.Issue(nil))
+	authority.WriteTrust(tlsDir)
+	for _, machines := range []*Machines{nil, {Upstream: "127.0.0.1:8081", Dir: tlsDir, Port: 18444}} {
+		g.Machines = machines
+		var conf bytes.Buffer
+		require.NoError(t, g.Write(&conf))
+		try := func(text string) ([]byte, error) {
+			path := nginxtest.Write(t, text)
+			return exec.Command(program, "-t", "-q", "-p", filepath.Dir(path), "-c", path).CombinedOutput()
+		}
+		out, err := try(conf.String())
+		require.NoError(t, err, string(out))
+		require.Empty(t, string(out))
 
-	// nginx does notice what is wrong.
-	require.NoError(t, os.WriteFile(path, bytes.Replace([]byte(whole), []byte("proxy_pass http://fog_gateway"), []byte("proxy_pas http://x"), 1), 0o600))
-	require.Error(t, exec.Command(program, "-t", "-q", "-p", dir, "-c", path).Run())
+		// nginx does notice what is wrong.
+		_, err = try(strings.Replace(conf.String(), "proxy_pass http://fog_gateway", "proxy_pas http://x", 1))
+		require.Error(t, err)
+	}
 }
 
 func writeCertificate(t *testing.T, g Gateway) {
@@ -61,5 +67,12 @@ func TestWriteRefusesWhatNeedsQuoting(t *testing.T) {
 		g := good
 		g.Host = bad
 		require.Error(t, g.Write(&bytes.Buffer{}), bad)
+		g = good
+		g.Machines = &Machines{Upstream: "127.0.0.1:8081", Dir: bad, Port: 8443}
+		require.Error(t, g.Write(&bytes.Buffer{}), bad)
 	}
+	good.Machines = &Machines{Upstream: "127.0.0.1:8081", Dir: "/etc/nginx/fog", Port: 8443}
+	require.NoError(t, good.Write(&bytes.Buffer{}))
+	good.Host = "192.0.2.1"
+	require.ErrorContains(t, good.Write(&bytes.Buffer{}), "must be a name")
 }

@@ -58,17 +58,21 @@ type enrolling struct {
 	authority *file.Store
 	blocks    blocks
 	machines  string
+	door      net.Addr
 }
 
-func newEnrolling(t testing.TB) *enrolling {
+func newEnrolling(t testing.TB, change ...func(*Config)) *enrolling {
 	t.Helper()
 	e := &enrolling{authority: authority(t), blocks: blocks{make(chan chain.Block)}}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	e.machines = "https://" + lis.Addr().String()
+	e.machines, e.door = "https://"+lis.Addr().String(), lis.Addr()
 	e.world = newWorld(t, func(c *Config) {
 		c.Authority, c.Blocks = e.authority, e.blocks
 		c.Machines = Machines{URL: e.machines, Identity: "fog://gateway/test"}
+		for _, f := range change {
+			f(c)
+		}
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

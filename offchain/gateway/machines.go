@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,9 @@ import (
 )
 
 type machineKey struct{}
+
+// ProxiedCertificate is the header in which a proxy says whose certificate it has seen: PEM, percent-encoded, as nginx writes it.
+const ProxiedCertificate = "X-Fog-Client-Certificate"
 
 // machineOf is whom the certificate of a connection at the machines' door names.
 func machineOf(req *http.Request) string {
@@ -66,13 +70,36 @@ func (s *Server) ServeMachines(ctx context.Context, lis net.Listener) error {
 
 // serveMachine looks at the certificate again: the connection may be older than its revocation.
 func (s *Server) serveMachine(w http.ResponseWriter, req *http.Request) {
-	identity, err := s.verifier.Identity(req.TLS.PeerCertificates)
+	identity, err := s.machine(req)
 	if err != nil {
 		w.Header().Set("Connection", "close")
 		s.fail(w, req, refuse(http.StatusForbidden, "certificate", "the certificate of this connection: %v", err))
 		return
 	}
 	s.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), machineKey{}, identity)))
+}
+
+// machine is whom the certificate of a connection names. A proxy of this gateway shows the gateway's own, and in a header that of who called it; the proxy has seen that
+// its holder has the key, and whether it is good is looked at here.
+func (s *Server) machine(req *http.Request) (string, error) {
+	identity, err := s.verifier.Identity(req.TLS.PeerCertificates)
+	proxied := req.Header.Values(ProxiedCertificate)
+	req.Header.Del(ProxiedCertificate)
+	if err != nil || identity != s.cfg.Machines.Identity || len(proxied) == 0 {
+		return identity, err
+	}
+	if len(proxied) > 1 {
+		return "", fmt.Errorf("the proxy passed on %d of the header %s; it must replace what clients send", len(proxied), ProxiedCertificate)
+	}
+	text, err := url.PathUnescape(proxied[0])
+	if err != nil {
+		return "", fmt.Errorf("the header %s of the proxy: %w", ProxiedCertificate, err)
+	}
+	certs, err := mtls.ParsePEM([]byte(text))
+	if err != nil {
+		return "", fmt.Errorf("the header %s of the proxy: %w", ProxiedCertificate, err)
+	}
+	return s.verifier.Identity(certs)
 }
 
 // keepCertificate has the authority sign certificates for a key of this process, one after the other, and says when the first one is there.

@@ -1,20 +1,16 @@
 package tlscheck_test
 
 import (
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"io"
 	"log"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -22,69 +18,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/mtls"
-	"github.com/foggrid/fogd/offchain/secrets"
+	"github.com/foggrid/fogd/offchain/mtls/mtlstest"
 	"github.com/foggrid/fogd/offchain/tlscheck"
 )
 
-// authority signs what a test asks for.
-type authority struct {
-	t    *testing.T
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(240 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, Subject: pkix.Name{CommonName: t.Name()},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	return &authority{t, cert, key}
-}
-
-func (a *authority) issue(change func(*x509.Certificate)) tls.Certificate {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(a.t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(7), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(71 * time.Hour),
-		URIs: []*url.URL{{Scheme: "fog", Host: "gateway", Path: "/main"}}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
-	}
-	change(template)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	require.NoError(a.t, err)
-	leaf, err := x509.ParseCertificate(der)
-	require.NoError(a.t, err)
-	return mtls.Pair([]*x509.Certificate{leaf, a.cert}, key)
-}
-
-func (a *authority) list(age, next time.Duration, revoked ...int64) *x509.RevocationList {
-	a.t.Helper()
-	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-age), NextUpdate: time.Now().Add(next)}
-	for _, serial := range revoked {
-		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: big.NewInt(serial), RevocationTime: time.Now()})
-	}
-	der, err := x509.CreateRevocationList(rand.Reader, list, a.cert, a.key)
-	require.NoError(a.t, err)
-	parsed, err := x509.ParseRevocationList(der)
-	require.NoError(a.t, err)
-	return parsed
-}
-
-func unchanged(*x509.Certificate) {}
-
 // door is how our gateways serve machines.
-func (a *authority) door(cert tls.Certificate, revoked ...int64) *tls.Config {
+func door(a *mtlstest.Authority, cert tls.Certificate, revoked ...int64) *tls.Config {
 	holder, verifier := &mtls.Holder{}, mtls.NewVerifier(time.Now)
 	holder.Set(cert)
-	verifier.Set(secrets.Trust{Roots: []*x509.Certificate{a.cert}, Revoked: a.list(0, time.Hour, revoked...)})
+	verifier.Set(a.Trust(revoked...))
 	return holder.Server(verifier)
 }
 
@@ -121,8 +63,8 @@ func bad(findings []tlscheck.Finding) map[string]tlscheck.Level {
 }
 
 func TestExamine(t *testing.T) {
-	ours, other := newAuthority(t), newAuthority(t)
-	good := ours.issue(unchanged)
+	ours, other := mtlstest.New(t), mtlstest.New(t)
+	good := ours.Issue(nil)
 	none := map[string]tlscheck.Level{}
 	one := func(check string, level tlscheck.Level) map[string]tlscheck.Level {
 		return map[string]tlscheck.Level{check: level}
@@ -136,14 +78,14 @@ func TestExamine(t *testing.T) {
 		client tls.Certificate
 		want   map[string]tlscheck.Level
 	}{
-		"the machines' door":     {ours.door(good), false, ours.issue(unchanged), none},
+		"the machines' door":     {door(ours, good), false, ours.Issue(nil), none},
 		"everybody's door":       {plainWith(good), true, good, none},
 		"asks for none":          {plainWith(good), false, good, one("client certificate", tlscheck.Error)},
 		"serves without":         {&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequestClientCert}, false, good, one("client certificate", tlscheck.Error)},
 		"serves without, openly": {&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequestClientCert}, true, good, one("client certificate", tlscheck.Warning)},
 		"takes any":              {&tls.Config{Certificates: []tls.Certificate{good}, ClientAuth: tls.RequireAnyClientCert}, false, good, one("stranger's certificate", tlscheck.Error)},
-		"our own is revoked":     {ours.door(good, 7), false, ours.issue(unchanged), one("own certificate", tlscheck.Error)},
-		"our own is another's":   {ours.door(good), false, other.issue(unchanged), one("own certificate", tlscheck.Error)},
+		"our own is revoked":     {door(ours, good, 7), false, ours.Issue(nil), one("own certificate", tlscheck.Error)},
+		"our own is another's":   {door(ours, good), false, other.Issue(nil), one("own certificate", tlscheck.Error)},
 		"TLS 1.1": {
 			&tls.Config{Certificates: []tls.Certificate{good}, MinVersion: tls.VersionTLS11, CipherSuites: weak}, true, good,
 			map[string]tlscheck.Level{"old protocols": tlscheck.Error, "suites": tlscheck.Error},
@@ -156,28 +98,28 @@ func TestExamine(t *testing.T) {
 		"a weak suite": {
 			&tls.Config{Certificates: []tls.Certificate{good}, CipherSuites: weak}, true, good, one("suites", tlscheck.Error),
 		},
-		"another authority's": {plainWith(other.issue(unchanged)), true, good, one("chain", tlscheck.Error)},
-		"another name's":      {plainWith(ours.issue(func(c *x509.Certificate) { c.IPAddresses = nil })), true, good, one("chain", tlscheck.Error)},
-		"nobody's":            {plainWith(ours.issue(func(c *x509.Certificate) { c.URIs = nil })), true, good, one("identity", tlscheck.Warning)},
+		"another authority's": {plainWith(other.Issue(nil)), true, good, one("chain", tlscheck.Error)},
+		"another name's":      {plainWith(ours.Issue(func(c *x509.Certificate) { c.IPAddresses = nil })), true, good, one("chain", tlscheck.Error)},
+		"nobody's":            {plainWith(ours.Issue(func(c *x509.Certificate) { c.URIs = nil })), true, good, one("identity", tlscheck.Warning)},
 		"expired": {
-			plainWith(ours.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })), true, good, one("expiry", tlscheck.Error),
+			plainWith(ours.Issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })), true, good, one("expiry", tlscheck.Error),
 		},
 		"of tomorrow": {
-			plainWith(ours.issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })), true, good, one("expiry", tlscheck.Error),
+			plainWith(ours.Issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) })), true, good, one("expiry", tlscheck.Error),
 		},
 		"not renewed": {
-			plainWith(ours.issue(func(c *x509.Certificate) {
+			plainWith(ours.Issue(func(c *x509.Certificate) {
 				c.NotBefore, c.NotAfter = time.Now().Add(-70*time.Hour), time.Now().Add(2*time.Hour)
 			})), true, good,
 			one("expiry", tlscheck.Warning),
 		},
 		"lives too long": {
-			plainWith(ours.issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(200 * time.Hour) })), true, good, one("expiry", tlscheck.Warning),
+			plainWith(ours.Issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(200 * time.Hour) })), true, good, one("expiry", tlscheck.Warning),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := tlscheck.Options{Roots: x509.NewCertPool(), Client: &c.client, Patience: 20 * time.Second, Now: time.Now}
-			o.Roots.AddCert(ours.cert)
+			o.Roots.AddCert(ours.Cert)
 			findings := tlscheck.Examine(t.Context(), tlscheck.Endpoint{Address: serve(t, c.config), Host: "127.0.0.1", HTTP: true, Demands: !c.open}, o)
 			require.Equal(t, c.want, bad(findings), "%+v", findings)
 			for _, f := range findings {
@@ -221,20 +163,20 @@ func TestExaminePinned(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	ours, other := newAuthority(t), newAuthority(t)
-	own := ours.issue(unchanged)
-	certs := []*x509.Certificate{other.cert, ours.cert}
+	ours, other := mtlstest.New(t), mtlstest.New(t)
+	own := ours.Issue(nil)
+	certs := []*x509.Certificate{other.Cert, ours.Cert}
 	for name, c := range map[string]struct {
 		list  *x509.RevocationList
 		certs []*x509.Certificate
 		want  tlscheck.Level
 	}{
-		"fresh":            {ours.list(5*time.Minute, time.Hour), certs, tlscheck.OK},
-		"forgotten":        {ours.list(2*time.Hour, time.Hour), certs, tlscheck.Warning},
-		"over":             {ours.list(2*time.Hour, -time.Second), certs, tlscheck.Error},
-		"the own is on it": {ours.list(time.Minute, time.Hour, 3, 7), certs, tlscheck.Error},
-		"another's":        {other.list(time.Minute, time.Hour), certs[1:], tlscheck.Error},
-		"nobody to ask":    {ours.list(time.Minute, time.Hour), nil, tlscheck.Error},
+		"fresh":            {ours.List(5*time.Minute, time.Hour), certs, tlscheck.OK},
+		"forgotten":        {ours.List(2*time.Hour, time.Hour), certs, tlscheck.Warning},
+		"over":             {ours.List(2*time.Hour, -time.Second), certs, tlscheck.Error},
+		"the own is on it": {ours.List(time.Minute, time.Hour, 3, 7), certs, tlscheck.Error},
+		"another's":        {other.List(time.Minute, time.Hour), certs[1:], tlscheck.Error},
+		"nobody to ask":    {ours.List(time.Minute, time.Hour), nil, tlscheck.Error},
 	} {
 		f := tlscheck.List(c.list, c.certs, own.Leaf, time.Now())
 		require.Equal(t, c.want, f.Level, "%s: %+v", name, f)

@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -31,7 +33,16 @@ makes it the plugin "fog", in the folder that the client looks for plugins in; s
 			if err != nil {
 				return err
 			}
-			return nomadclient.WritePlugin(dir, command)
+			if err := nomadclient.WritePlugin(dir, command); err != nil {
+				return err
+			}
+			v := struct {
+				File string `json:"file"`
+			}{filepath.Join(dir, hostvolume.Name)}
+			return a.print(v, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "plugin %s written; start the Nomad client again\n", v.File)
+				return err
+			})
 		},
 	}
 	cmd.Flags().StringVar(&dir, "install", "", "make this program the plugin in a folder: host_volume_plugins in the client's data_dir, unless its configuration names another")

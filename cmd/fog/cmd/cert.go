@@ -119,27 +119,40 @@ func (a *app) serverCert(ctx context.Context, identity string, hosts []string, o
 		return err
 	}
 	r := secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: identity, Hosts: hosts}
+	text := pemBlock("PRIVATE KEY", der)
 	if !keep {
-		return a.issueCert(ctx, r, out, pemBlock("PRIVATE KEY", der))
+		return a.issueCert(ctx, r, out, text)
 	}
 	authority, err := a.issuer()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(out, keyFile), pemBlock("PRIVATE KEY", der), 0o600); err != nil {
+	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error {
+		if err := writePair(out, text, chain); err != nil {
+			return err
+		}
+		text = nil // the key stays
+		return nil
+	})
+}
+
+// writePair writes a certificate, those above it, and its key if there is a new one: not before the certificate is there, since a server may read both at any time.
+func writePair(out string, key []byte, chain []*x509.Certificate) error {
+	if key != nil {
+		if err := replaceFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
+			return err
+		}
+	}
+	return replaceFile(filepath.Join(out, certFile), mtls.PEM(chain), 0o644)
+}
+
+// replaceFile writes it as a whole, into a folder that is made if there is none.
+func replaceFile(path string, text []byte, mode os.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error { return writeChain(out, chain) })
-}
-
-func writeChain(out string, chain []*x509.Certificate) error {
-	return replaceFile(filepath.Join(out, certFile), mtls.PEM(chain))
-}
-
-// replaceFile writes it as a whole, since a server may read it at any time.
-func replaceFile(path string, text []byte) error {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temp, text, 0o644); err != nil {
+	if err := os.WriteFile(temp, text, mode); err != nil {
 		return err
 	}
 	return os.Rename(temp, path)
@@ -163,13 +176,8 @@ func (a *app) issueCert(ctx context.Context, r secrets.CertificateRequest, out s
 	if err != nil {
 		return err
 	}
-	if key != nil {
-		if err := os.WriteFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
-			return err
-		}
-	}
 	v := issued{r.Identity, chain[0].SerialNumber.Text(16), chain[0].NotAfter.UTC().Format(time.RFC3339), filepath.Join(out, certFile)}
-	if err := writeChain(out, chain); err != nil {
+	if err := writePair(out, key, chain); err != nil {
 		return err
 	}
 	return a.print(v, func(w io.Writer) error {
@@ -209,7 +217,7 @@ func (a *app) requestCert(ctx context.Context, text, out string) error {
 	v := struct {
 		File string `json:"file"`
 	}{filepath.Join(out, "request.pem")}
-	if err := os.WriteFile(v.File, pemBlock("CERTIFICATE REQUEST", der), 0o644); err != nil {
+	if err := replaceFile(v.File, pemBlock("CERTIFICATE REQUEST", der), 0o644); err != nil {
 		return err
 	}
 	return a.print(v, func(w io.Writer) error { return fields(w, "file", v.File) })

@@ -17,6 +17,8 @@ var gatewayText string
 type Gateway struct {
 	// Host is the public name, Upstream the host:port of the gateway.
 	Host, Upstream string
+	// Registry is the host:port of a registry beside the gateway; "" if it is the gateway's own.
+	Registry string
 	// Certificate and Key are paths of PEM files.
 	Certificate, Key    string
 	HTTPPort, HTTPSPort uint16
@@ -33,12 +35,25 @@ type Machines struct {
 	Port uint16
 }
 
+// upstreams are where requests of a port go.
+type upstreams struct{ Gateway, Registry string }
+
+func (g Gateway) upstreams(gateway string) upstreams {
+	if g.Registry != "" {
+		return upstreams{gateway, "http://fog_registry"}
+	}
+	return upstreams{gateway, gateway}
+}
+
 // words are what may stand in the configuration without quoting.
 var words = regexp.MustCompile(`^[A-Za-z0-9._:/\[\]*-]+$`)
 
 // Write writes the configuration. A value that would need quoting is refused.
 func (g Gateway) Write(w io.Writer) error {
 	values := map[string]string{"host": g.Host, "upstream": g.Upstream, "certificate": g.Certificate, "key": g.Key}
+	if g.Registry != "" {
+		values["registry"] = g.Registry
+	}
 	if g.Machines != nil {
 		values["machines' upstream"], values["machines' folder"] = g.Machines.Upstream, g.Machines.Dir
 	}
@@ -54,5 +69,8 @@ func (g Gateway) Write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return t.Execute(w, g)
+	return t.Execute(w, struct {
+		Gateway
+		ForPeople, ForMachines upstreams
+	}{g, g.upstreams("http://fog_gateway"), g.upstreams("https://fog_machines")})
 }

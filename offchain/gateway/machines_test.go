@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -25,20 +26,45 @@ import (
 	"github.com/foggrid/fogd/deploy/nginx/nginxtest"
 	"github.com/foggrid/fogd/offchain/chain"
 	"github.com/foggrid/fogd/offchain/mtls"
+	"github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/secrets"
+	"github.com/foggrid/fogd/offchain/secrets/file"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
-// server72 gets a certificate as fog cert server does.
-func (e *enrolling) server72(identity string, hosts ...string) tls.Certificate {
-	e.t.Helper()
+// server gets a certificate as fog cert server does.
+func server(t testing.TB, authority *file.Store, identity string, hosts ...string) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(e.t, err)
+	require.NoError(t, err)
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
-	require.NoError(e.t, err)
-	chain, err := e.authority.Issue(e.t.Context(), secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: identity, Hosts: hosts})
-	require.NoError(e.t, err)
+	require.NoError(t, err)
+	chain, err := authority.Issue(t.Context(), secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: identity, Hosts: hosts})
+	require.NoError(t, err)
 	return mtls.Pair(chain, key)
+}
+
+// front is a real nginx with our configuration, as https://localhost, with certificates of the authority.
+func front(t testing.TB, authority *file.Store, g nginx.Gateway) {
+	t.Helper()
+	dir, pair := t.TempDir(), server(t, authority, "fog://gateway/test", "localhost")
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	require.NoError(t, err)
+	trust, err := authority.Trust(t.Context())
+	require.NoError(t, err)
+	for name, text := range map[string][]byte{
+		"cert.pem": mtls.PEM([]*x509.Certificate{pair.Leaf}), "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		"ca.pem": mtls.PEM(trust.Roots), "crl.pem": pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: trust.Revoked.Raw}),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
+	}
+	g.Host, g.Certificate, g.Key, g.HTTPPort = "localhost", filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), nginxtest.Port(t)
+	if g.Machines != nil {
+		g.Machines.Dir = dir
+	}
+	var conf bytes.Buffer
+	require.NoError(t, g.Write(&conf))
+	nginxtest.Start(t, conf.String())
 }
 
 func escaped(certs ...*x509.Certificate) string { return url.PathEscape(string(mtls.PEM(certs))) }
@@ -75,7 +101,7 @@ func (e *enrolling) jail() {
 // A certificate in a header counts if the gateway's own proxy passes it on, and then as if it had come by itself.
 func TestProxiedCertificates(t *testing.T) {
 	e := newEnrolling(t)
-	proxy, oracle := e.server72("fog://gateway/test", "127.0.0.1"), e.server72("fog://oracle/test", "127.0.0.1")
+	proxy, oracle := server(t, e.authority, "fog://gateway/test", "127.0.0.1"), server(t, e.authority, "fog://oracle/test", "127.0.0.1")
 	node := e.enrol()
 	token := e.nodeLogin()
 	_, key, err := ed25519.GenerateKey(nil)
@@ -125,26 +151,9 @@ func TestProxiedCertificates(t *testing.T) {
 // A real nginx with our configuration between machines and gateway: the gateway hears of a jailed node before nginx does.
 func TestNginxBeforeTheMachinesDoor(t *testing.T) {
 	nginxtest.Program(t)
-	port, dir := nginxtest.Port(t), t.TempDir()
+	port := nginxtest.Port(t)
 	e := newEnrolling(t, func(c *Config) { c.Machines.URL = fmt.Sprintf("https://localhost:%d", port) })
-	pair := e.server72("fog://gateway/test", "localhost")
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	require.NoError(t, err)
-	trust, err := e.authority.Trust(t.Context())
-	require.NoError(t, err)
-	for name, text := range map[string][]byte{
-		"cert.pem": mtls.PEM([]*x509.Certificate{pair.Leaf}), "key.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
-		"ca.pem": mtls.PEM(trust.Roots), "crl.pem": pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: trust.Revoked.Raw}),
-	} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
-	}
-	g := nginx.Gateway{
-		Host: "localhost", Upstream: "127.0.0.1:9", Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
-		HTTPPort: nginxtest.Port(t), HTTPSPort: nginxtest.Port(t), Machines: &nginx.Machines{Upstream: e.door.String(), Dir: dir, Port: port},
-	}
-	var conf bytes.Buffer
-	require.NoError(t, g.Write(&conf))
-	nginxtest.Start(t, conf.String())
+	front(t, e.authority, nginx.Gateway{Upstream: "127.0.0.1:9", HTTPSPort: nginxtest.Port(t), Machines: &nginx.Machines{Upstream: e.door.String(), Port: port}})
 
 	e.machines = fmt.Sprintf("https://localhost:%d", port)
 	node := mtls.Pair(e.enrol(), e.nodeKey)
@@ -162,4 +171,32 @@ func TestNginxBeforeTheMachinesDoor(t *testing.T) {
 	status, body = e.proxied(node, token)
 	require.Equal(t, http.StatusForbidden, status, "nginx has not been told yet")
 	require.Contains(t, body, "revoked")
+}
+
+// A registry beside the gateway is behind the same nginx: the addresses that it hands out lead through it, and what it is sent may be larger than what the gateway is.
+func TestNginxBeforeDebiansRegistry(t *testing.T) {
+	nginxtest.Program(t)
+	w, url := debian(t)
+	store, port := authority(t), nginxtest.Port(t)
+	front(t, store, nginx.Gateway{Upstream: strings.TrimPrefix(w.url, "http://"), Registry: strings.TrimPrefix(url, "http://"), HTTPSPort: port})
+	trust, err := store.Trust(t.Context())
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(trust.Roots[0])
+	through := &http.Client{Transport: &http.Transport{TLSClientConfig: new(mtls.Holder).Client(roots)}}
+	t.Cleanup(through.CloseIdleConnections)
+	alice, err := client.New(fmt.Sprintf("https://localhost:%d", port), client.WithOwnedRepos(), client.WithHTTPClient(through),
+		client.WithTokens(gatewayTokens{w, w.login(w.alice)}), client.WithRetry(1, 0))
+	require.NoError(t, err)
+	layer := client.BytesBlob("", bytes.Repeat([]byte("layer"), 1<<20))
+	digest, err := alice.PushArtifact(t.Context(), "dev/"+w.alice.address+"/app", "v1", client.Module(layer))
+	require.NoError(t, err)
+	_, err = alice.PullManifest(t.Context(), "dev/"+w.alice.address+"/app", digest.String())
+	require.NoError(t, err)
+	_, err = alice.PushArtifact(t.Context(), "dev/"+w.bob.address+"/app", "v1", client.Module(layer))
+	require.ErrorIs(t, err, client.ErrDenied)
+	resp, err := through.Get(fmt.Sprintf("https://localhost:%d/healthz", port))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusOK, resp.StatusCode, "the gateway is there too")
 }

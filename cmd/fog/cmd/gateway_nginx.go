@@ -36,6 +36,7 @@ each other's, and the gateway looks at the client's again.`,
 	}
 	write.Flags().StringVar(&g.Host, "host", "", "public name of the gateway")
 	write.Flags().StringVar(&g.Upstream, "upstream", "127.0.0.1:8080", "host:port on which the gateway listens")
+	write.Flags().StringVar(&g.Registry, "registry-upstream", "", "host:port of a registry beside the gateway (fog gateway run --external-registry); \"\" for the gateway's own")
 	write.Flags().StringVar(&g.Certificate, "certificate", "", "PEM file of the certificate (default: where certbot puts it)")
 	write.Flags().StringVar(&g.Key, "certificate-key", "", "PEM file of its key (default: where certbot puts it)")
 	write.Flags().Uint16Var(&g.HTTPPort, "http-port", 80, "port that redirects to TLS")

@@ -52,7 +52,7 @@ func (s *Server) ServeMachines(ctx context.Context, lis net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug), // handshakes that fail
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.ServeTLS(newBoundedListener(lis, maxConnections), "", "") }()
+	go func() { served <- server.ServeTLS(s.listener(lis, perMachineAddress, anybody), "", "") }()
 	select {
 	case err := <-served:
 		return err

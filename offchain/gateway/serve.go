@@ -7,17 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
+	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -31,11 +32,8 @@ const (
 	pullTime = 6 * time.Hour
 	idle     = 2 * time.Minute
 
-	maxBody   = 512 << 10
-	maxHeader = 64 << 10
-	// maxConnections bounds what slow clients can hold.
-	maxConnections = 4096
-
+	maxBody      = 512 << 10
+	maxHeader    = 64 << 10
 	flushEvery   = 10 * time.Second
 	sweepEvery   = time.Hour
 	recallEvery  = 5 * time.Second
@@ -52,7 +50,13 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newBoundedListener(lis, maxConnections)) }()
+	if s.cfg.Certificate == nil {
+		go func() { served <- server.Serve(s.listener(lis, perAddress, s.nearby)) }()
+	} else {
+		server.Handler, server.TLSConfig = http.HandlerFunc(s.serveSecurely), mtls.Server(s.cfg.Certificate)
+		server.ErrorLog = slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug) // handshakes that fail
+		go func() { served <- server.ServeTLS(s.listener(lis, perAddress, anybody), "", "") }()
+	}
 	flush, sweep, recall := time.NewTicker(flushEvery), time.NewTicker(sweepEvery), time.NewTicker(recallEvery)
 	defer flush.Stop()
 	defer recall.Stop()
@@ -102,6 +106,12 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// serveSecurely tells browsers never to come without TLS.
+func (s *Server) serveSecurely(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	s.ServeHTTP(w, req)
 }
 
 // caller is who sent a request.
@@ -299,39 +309,4 @@ func readBody(req *http.Request) ([]byte, error) {
 		return nil, badRequest("the body ended early")
 	}
 	return raw, nil
-}
-
-// boundedListener lets no more connections in than slots are free; the others wait in the system's queue.
-type boundedListener struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func newBoundedListener(l net.Listener, most int) net.Listener {
-	return &boundedListener{l, make(chan struct{}, most)}
-}
-
-// Accept implements net.Listener.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &boundedConn{Conn: c, free: l.slots}, nil
-}
-
-type boundedConn struct {
-	net.Conn
-	free   chan struct{}
-	closed atomic.Bool
-}
-
-// Close implements net.Conn.
-func (c *boundedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		<-c.free
-	}
-	return c.Conn.Close()
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -64,6 +65,9 @@ type Config struct {
 	Blocks    Blocks
 	// Machines is the door that demands such certificates; without a URL there is none.
 	Machines Machines
+	// Certificate has the door for people end TLS itself, with what it returns for each connection. Without one it speaks plain HTTP, and with nobody but this machine
+	// and TrustedProxies.
+	Certificate func() (*tls.Certificate, error)
 	// TrustedProxies may say in X-Forwarded-For where a request comes from.
 	TrustedProxies []netip.Prefix
 	Log            *slog.Logger

@@ -1,6 +1,7 @@
 package mtls
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 )
 
 // PEM writes certificates one after the other.
@@ -76,6 +78,52 @@ func FromFiles(cert, key, ca string) (*tls.Config, error) {
 		return &c, err
 	}
 	return config, nil
+}
+
+// Files are a certificate and its key, which may be replaced while they are in use.
+type Files struct {
+	cert, key string
+
+	mu   sync.Mutex
+	held tls.Certificate
+	text []byte
+}
+
+// OpenFiles reads them, which must be a pair.
+func OpenFiles(cert, key string) (*Files, error) {
+	f := &Files{cert: cert, key: key}
+	return f, f.read()
+}
+
+func (f *Files) read() error {
+	text, err := os.ReadFile(f.cert)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(text, f.text) {
+		return nil
+	}
+	key, err := os.ReadFile(f.key)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(text, key)
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", f.cert, f.key, err)
+	}
+	f.held, f.text = pair, text
+	return nil
+}
+
+// Certificate is the pair as it is on disk; while that cannot be read, or is being replaced, the one that was there before.
+func (f *Files) Certificate() (*tls.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.read(); err != nil && f.text == nil {
+		return nil, err
+	}
+	held := f.held
+	return &held, nil
 }
 
 // Pair is a certificate, with those above it, and its key.

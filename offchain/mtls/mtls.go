@@ -65,15 +65,22 @@ func (h *Holder) Client(roots *x509.CertPool) *tls.Config {
 
 // Server is the configuration of a side that is dialled and lets in whom the verifier lets in, and nobody else.
 func (h *Holder) Server(v *Verifier) *tls.Config {
+	config := Server(h.Certificate)
+	config.ClientAuth = tls.RequireAnyClientCert
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		_, err := v.Identity(state.PeerCertificates)
+		return err
+	}
+	return config
+}
+
+// Server is the configuration of a side that is dialled and lets everybody in, with the certificate that it is given for each connection.
+func Server(certificate func() (*tls.Certificate, error)) *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12, CipherSuites: suites, ClientAuth: tls.RequireAnyClientCert,
+		MinVersion: tls.VersionTLS12, CipherSuites: suites,
 		// A resumed session would be that of a certificate that has run out since.
 		SessionTicketsDisabled: true,
-		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return h.Certificate() },
-		VerifyConnection: func(state tls.ConnectionState) error {
-			_, err := v.Identity(state.PeerCertificates)
-			return err
-		},
+		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate() },
 	}
 }
 

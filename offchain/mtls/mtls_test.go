@@ -203,3 +203,31 @@ func FuzzParsePEM(f *testing.F) {
 		}
 	})
 }
+
+// Whoever replaces a pair writes two files, one after the other: meanwhile the pair of before is shown.
+func TestFilesAreReplaced(t *testing.T) {
+	authority, dir := mtlstest.New(t), t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	_, err := mtls.OpenFiles(cert, key)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	first, second := authority.Node(3, "a"), authority.Node(4, "b")
+	authority.WritePair(dir, "", first)
+	files, err := mtls.OpenFiles(cert, key)
+	require.NoError(t, err)
+	shows := func(serial int64) {
+		t.Helper()
+		c, err := files.Certificate()
+		require.NoError(t, err)
+		require.Equal(t, serial, c.Leaf.SerialNumber.Int64())
+	}
+	shows(3)
+	authority.WritePair(dir, "next-", second)
+	require.NoError(t, os.Rename(filepath.Join(dir, "next-cert.pem"), cert))
+	shows(3)
+	_, err = mtls.OpenFiles(cert, key)
+	require.ErrorContains(t, err, "private key does not match")
+	require.NoError(t, os.Rename(filepath.Join(dir, "next-key.pem"), key))
+	shows(4)
+	require.NoError(t, os.Remove(cert))
+	shows(4)
+}

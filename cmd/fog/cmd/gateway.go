@@ -17,12 +17,14 @@ import (
 
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/access"
+	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // gatewayFlags of `fog gateway run`.
 type gatewayFlags struct {
 	listen, url string
+	cert, key   string
 	kept        gatewayStore
 	operators   []string
 	roles       []string
@@ -48,7 +50,8 @@ Without --external-registry the gateway serves the registry itself, below /v2/ o
 set up to take this gateway's tokens: its certificate is token-cert.pem in the gateway's folder, its issuer is "fog-gateway", its realm is
 URL/registry/token, its service is --registry-service.
 
-It speaks plain HTTP. Off this machine, put a proxy with TLS in front (see "fog gateway nginx"), and name it with --trusted-proxy.`
+With --certificate and --certificate-key it ends TLS itself; the files may be replaced at any time. Without, it speaks plain HTTP, and with nobody but
+this machine and the proxies of --trusted-proxy: put one with TLS in front (see "fog gateway nginx").`
 
 func newGatewayCmd(a *app) *cobra.Command {
 	var f gatewayFlags
@@ -58,7 +61,9 @@ func newGatewayCmd(a *app) *cobra.Command {
 	}
 	fs := run.Flags()
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:8080", "host:port to listen on; port 0 takes a free one")
-	fs.StringVar(&f.url, "url", "", "where clients reach the gateway, such as https://grid.example (default: http and the address listened on)")
+	fs.StringVar(&f.url, "url", "", "where clients reach the gateway, such as https://grid.example (default: the address listened on)")
+	fs.StringVar(&f.cert, "certificate", "", "PEM file of the certificate, to end TLS here; it may be replaced at any time")
+	fs.StringVar(&f.key, "certificate-key", "", "PEM file of its key")
 	f.kept.add(fs, "folder of tokens, policies, keys and the audit log (default: gateway in the home)")
 	fs.StringSliceVar(&f.operators, "operator", nil, "address with the role operator; may be repeated")
 	fs.StringSliceVar(&f.roles, "default-role", []string{access.Developer, access.Provider}, "role that every wallet has; may be repeated")
@@ -125,8 +130,8 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 		}
 		cfg.TrustedProxies = append(cfg.TrustedProxies, prefix)
 	}
-	if !gateway.IsLoopback(f.listen) && len(f.proxies) == 0 {
-		return cfg, usagef("--listen %s would take tokens in the clear; listen on this machine and put a proxy with TLS in front, or name that proxy with --trusted-proxy", f.listen)
+	if err := f.certificate(&cfg); err != nil {
+		return cfg, err
 	}
 	if err := f.copyFlags.check(); err != nil {
 		return cfg, err
@@ -146,6 +151,23 @@ func (f gatewayFlags) config(a *app) (gateway.Config, error) {
 		cfg.RegistryURL = a.profile.Registry
 	}
 	return cfg, nil
+}
+
+// certificate has the gateway end TLS, or makes sure that something before it does.
+func (f gatewayFlags) certificate(cfg *gateway.Config) error {
+	switch {
+	case f.cert != "" && f.key != "":
+		files, err := mtls.OpenFiles(f.cert, f.key)
+		if err != nil {
+			return usagef("--certificate, --certificate-key: %w", err)
+		}
+		cfg.Certificate = files.Certificate
+	case f.cert != "" || f.key != "":
+		return usagef("--certificate and --certificate-key go together")
+	case !gateway.IsLoopback(f.listen) && len(f.proxies) == 0:
+		return usagef("--listen %s would take tokens in the clear; give --certificate and --certificate-key, or listen on this machine and put a proxy with TLS in front, or name that proxy with --trusted-proxy", f.listen)
+	}
+	return nil
 }
 
 // jobSecrets opens what keeps the secrets of jobs, if this gateway is to.
@@ -237,6 +259,9 @@ func (f gatewayFlags) listenOn(cfg *gateway.Config) (on doors, err error) {
 	}
 	if cfg.URL == "" {
 		cfg.URL = "http://" + on.people.Addr().String()
+		if cfg.Certificate != nil {
+			cfg.URL = "https://" + on.people.Addr().String()
+		}
 	}
 	return on, nil
 }

@@ -64,8 +64,11 @@ func (h *Holder) Client(roots *x509.CertPool) *tls.Config {
 }
 
 // Server is the configuration of a side that is dialled and lets in whom the verifier lets in, and nobody else.
-func (h *Holder) Server(v *Verifier) *tls.Config {
-	config := Server(h.Certificate)
+func (h *Holder) Server(v *Verifier) *tls.Config { return Demand(h.Certificate, v) }
+
+// Demand is the configuration of a side that is dialled and lets in whom the verifier lets in, with the certificate that it is given for each connection.
+func Demand(certificate func() (*tls.Certificate, error), v *Verifier) *tls.Config {
+	config := Server(certificate)
 	config.ClientAuth = tls.RequireAnyClientCert
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		_, err := v.Identity(state.PeerCertificates)

@@ -2,11 +2,13 @@ package mtls_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -230,4 +232,52 @@ func TestFilesAreReplaced(t *testing.T) {
 	shows(4)
 	require.NoError(t, os.Remove(cert))
 	shows(4)
+}
+
+// Whoever serves by files sees a revocation with the next look, and is not put off by files that are no good.
+func TestTrustIsFollowed(t *testing.T) {
+	authority, other, dir := mtlstest.New(t), mtlstest.New(t), t.TempDir()
+	v, ticks, ended := mtls.NewVerifier(time.Now), make(chan time.Time), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := mtls.ReadTrust(dir)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	authority.WriteTrust(dir)
+	go func() {
+		defer close(ended)
+		v.Follow(ctx, dir, ticks, slog.New(slog.DiscardHandler))
+	}()
+	look := func() { // the second is taken when the first has been looked at
+		ticks <- time.Time{}
+		ticks <- time.Time{}
+	}
+	node := authority.Node(21, "node1x")
+	identity := func() error {
+		_, err := v.Identity([]*x509.Certificate{node.Leaf})
+		return err
+	}
+	look()
+	require.NoError(t, identity())
+	authority.WriteTrust(dir, 21)
+	look()
+	require.ErrorIs(t, identity(), mtls.ErrRevoked)
+
+	// Another authority's list with our authority, a list that is none, and no list.
+	elsewhere := t.TempDir()
+	other.WriteTrust(elsewhere)
+	require.NoError(t, os.Rename(filepath.Join(elsewhere, mtls.ListFile), filepath.Join(dir, mtls.ListFile)))
+	_, err = mtls.ReadTrust(dir)
+	require.ErrorContains(t, err, "crl.pem is not the list of ca.pem")
+	look()
+	require.ErrorIs(t, identity(), mtls.ErrRevoked)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, mtls.ListFile), []byte("x"), 0o600))
+	_, err = mtls.ReadTrust(dir)
+	require.ErrorContains(t, err, "no list in PEM")
+	require.NoError(t, os.Remove(filepath.Join(dir, mtls.ListFile)))
+	look()
+	require.ErrorIs(t, identity(), mtls.ErrRevoked)
+	authority.WriteTrust(dir)
+	look()
+	require.NoError(t, identity())
+	cancel()
+	<-ended
 }

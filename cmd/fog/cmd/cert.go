@@ -28,8 +28,6 @@ import (
 const (
 	certFile = "cert.pem"
 	keyFile  = "key.pem"
-	rootFile = "ca.pem"
-	crlFile  = "crl.pem"
 )
 
 func newCertCmd(a *app) *cobra.Command {

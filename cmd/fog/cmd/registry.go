@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -24,6 +25,7 @@ type registryFlags struct {
 	gc           time.Duration
 	gcAge        time.Duration
 	copyFlags
+	serverFiles
 	// Of a registry that takes tokens of a gateway.
 	tokenCert, tokenRealm, tokenService string
 }
@@ -38,7 +40,8 @@ func newRegistryCmd(a *app) *cobra.Command {
 	serve.Flags().StringVar(&f.data, "data", "", "folder of the content (default: registry in the home)")
 	serve.Flags().DurationVar(&f.gc, "gc-interval", 0, "how often content that no manifest needs is removed; 0: never")
 	serve.Flags().DurationVar(&f.gcAge, "gc-age", time.Hour, "how old such content must be")
-	f.register(serve)
+	f.copyFlags.register(serve)
+	f.serverFiles.register(serve.Flags())
 	serve.Flags().StringVar(&f.tokenCert, "token-cert", "", "token-cert.pem of a gateway: take its tokens, and nobody without one")
 	serve.Flags().StringVar(&f.tokenRealm, "token-realm", "", "URL of that gateway's token service, such as https://gateway.example/registry/token")
 	serve.Flags().StringVar(&f.tokenService, "token-service", "", "name of this registry in the tokens (the gateway's --registry-service)")
@@ -71,7 +74,7 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 	if f.data == "" {
 		f.data = filepath.Join(a.home, "registry")
 	}
-	if err := f.check(); err != nil {
+	if err := errors.Join(f.check(), f.mayListen(a)); err != nil {
 		return err
 	}
 	kept, err := f.open()
@@ -79,6 +82,12 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 		return err
 	}
 	guard, err := f.guard()
+	if err != nil {
+		return err
+	}
+	keepCtx, stopKeeping := context.WithCancel(ctx)
+	defer stopKeeping()
+	config, err := f.config(keepCtx, a)
 	if err != nil {
 		return err
 	}
@@ -91,7 +100,6 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 		return errors.Join(err, lis.Close())
 	}
 	var keeping sync.WaitGroup
-	keepCtx, stopKeeping := context.WithCancel(ctx)
 	defer func() {
 		stopKeeping()
 		err = errors.Join(err, r.Close())
@@ -103,14 +111,18 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 			return errors.Join(err, lis.Close())
 		}
 	}
-	server := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(lis) }()
+	server, scheme := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, TLSConfig: config}, "http"
+	served, serve := make(chan error, 1), server.Serve
+	if config != nil {
+		server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // handshakes that fail
+		serve, scheme = func(l net.Listener) error { return server.ServeTLS(l, "", "") }, "https"
+	}
+	go func() { served <- serve(lis) }()
 
 	v := struct {
 		URL  string `json:"url"`
 		Data string `json:"data"`
-	}{"http://" + lis.Addr().String(), f.data}
+	}{scheme + "://" + lis.Addr().String(), f.data}
 	if err := a.print(v, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "registry at %s, content in %s\n", v.URL, v.Data)
 		return err

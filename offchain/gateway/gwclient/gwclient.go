@@ -75,17 +75,6 @@ func New(baseURL string, config *tls.Config) (*Client, error) {
 	}}, nil
 }
 
-// Transport is http.DefaultTransport, or with a configuration one that uses it.
-func Transport(config *tls.Config) http.RoundTripper {
-	if config == nil {
-		return http.DefaultTransport
-	}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second,
-	}
-}
-
 // Call sends a request with a token ("" for none). A []byte as in is sent as it is, another value as JSON; out, if not nil, gets the answer: a
 // *[]byte as it is, another pointer from JSON.
 func (c *Client) Call(ctx context.Context, token, method, path string, in, out any) error {

@@ -43,6 +43,11 @@ type certificates struct {
 	verifier  *mtls.Verifier
 	now       func() time.Time
 	log       *slog.Logger
+
+	// refreshing has one reader of the list at a time, so that none brings an older one than the one before.
+	refreshing sync.Mutex
+	mu         sync.Mutex
+	trust      secrets.Trust // as it was read last
 }
 
 // run revokes until the context ends. Whatever fails is tried again: until then the certificates run out by themselves, within a day.
@@ -82,12 +87,24 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 func (c *certificates) refresh(ctx context.Context) error {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
 	trust, err := c.authority.Trust(ctx)
 	if err != nil {
 		return err
 	}
 	c.verifier.Set(trust)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trust = trust
 	return nil
+}
+
+// trusted is what refresh has read. Whoever asks costs the authority nothing.
+func (c *certificates) trusted() secrets.Trust {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trust
 }
 
 // follow looks at all nodes that have certificates, and from then on at those of which a block says that they changed.

@@ -67,6 +67,9 @@ func (s *Server) servePutSecret(w http.ResponseWriter, req *http.Request, who ca
 	if len(in.Value) == 0 || len(in.Value) > secrets.MaxJobValue {
 		return badRequest("value: %d bytes; give 1 to %d", len(in.Value), secrets.MaxJobValue)
 	}
+	if wait := s.issues.take(who.key); wait > 0 { // sealing costs more than asking for it
+		return tooMany(wait)
+	}
 	path := secrets.JobPath(req.PathValue("name"))
 	if err := keeper.PutJobSecret(req.Context(), who.subject.Address, path, in.Value); err != nil {
 		return err
@@ -140,6 +143,9 @@ func (s *Server) serveLoan(w http.ResponseWriter, req *http.Request, who caller)
 	paths := make([]string, len(spec.Secrets))
 	for i, ref := range spec.Secrets {
 		paths[i] = ref.Path
+	}
+	if wait := s.issues.take(handover.ID(slice).String()); wait > 0 {
+		return tooMany(wait)
 	}
 	to := secrets.Borrower{Attempt: handover.ID(slice).String(), Key: node.AgentKey, Until: dueOf(slice)}
 	loan, err := keeper.LendJobSecrets(ctx, to, job.Owner, paths)

@@ -190,6 +190,34 @@ func TestLoansAreRecalled(t *testing.T) {
 	})
 }
 
+// Sealing takes a tenth of a second, so neither an owner nor a node has the gateway do nothing else.
+func TestSecretsAreLimited(t *testing.T) {
+	s, err := file.Open(filepath.Join(t.TempDir(), "s"), file.Test, nil)
+	require.NoError(t, err)
+	w := newWorld(t, func(c *Config) { c.Secrets, c.PerIssue = s, Rate{1, 10} })
+	alice := w.login(w.alice)
+	job, node := w.secretJob(w.alice, "job"), w.nodeLogin()
+	count := func(ask func() int) (done int) {
+		for range 20 {
+			if status := ask(); status == http.StatusOK {
+				done++
+			} else {
+				require.Equal(t, http.StatusTooManyRequests, status)
+			}
+		}
+		return done
+	}
+	put := func() int {
+		status, _, _ := w.send(alice, "PUT", "/v1/secrets/db~password", NewSecret{[]byte("x")})
+		return status
+	}
+	require.Equal(t, 7, count(put), "three logins came from the same address")
+	require.Equal(t, 10, count(func() int {
+		status, _ := w.borrow(node, job, 1)
+		return status
+	}))
+}
+
 func TestSecretsOfOwners(t *testing.T) {
 	s, err := file.Open(filepath.Join(t.TempDir(), "s"), file.Test, nil)
 	require.NoError(t, err)

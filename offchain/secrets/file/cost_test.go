@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
 )
 
 // Each file that is opened takes 32 MiB for a tenth of a second, so however many ask at once, few are opened at a time.
@@ -24,8 +23,8 @@ func TestFewAreOpenedAtATime(t *testing.T) {
 		read <- err
 	}()
 	select {
-	case <-read:
-		t.Fatal("one more was opened")
+	case err := <-read:
+		t.Fatal("one more was opened", err)
 	case <-time.After(300 * time.Millisecond):
 	}
 	<-s.slots

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
 // Actions of a Need, as scopes of registry tokens call them.
@@ -115,7 +114,7 @@ func (r *Registry) checkUploads(q Quota) error {
 	}
 	open := 0
 	for _, u := range r.uploads.all() {
-		if u.repo == q.Below || strings.HasPrefix(u.repo, q.Below+"/") {
+		if q.below(u.repo) {
 			open++
 		}
 	}

@@ -70,6 +70,9 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, rt
 	}
 	var d artifact.Digest
 	var m manifest
+	if err := r.leavesDisk(); err != nil {
+		return err
+	}
 	err = r.withinQuota(rt.repo, int64(len(data)), func() error {
 		d, m, err = r.putManifest(rt.repo, at, mediaType, data)
 		return err

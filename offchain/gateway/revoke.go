@@ -159,18 +159,18 @@ func (c *certificates) sweep(ctx context.Context) error {
 			return err
 		}
 	}
+	var failed error
 	for id := range nodes {
 		n, err := c.node(ctx, id)
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, chain.ErrNotFound), errors.Is(err, chain.ErrInvalidRequest), err == nil && MayEnrol(n) != nil:
+			err = c.revoke(ctx, id)
+		case errors.Is(err, chain.ErrUnavailable):
+			return errors.Join(failed, err)
 		}
-		if MayEnrol(n) != nil {
-			if err := c.revoke(ctx, id); err != nil {
-				return err
-			}
-		}
+		failed = errors.Join(failed, err) // of one node; the others are looked at all the same
 	}
-	return nil
+	return failed
 }
 
 // revoke takes all certificates of a node away, from the next request on.
@@ -189,21 +189,27 @@ func (c *certificates) revoke(ctx context.Context, node string) error {
 	if err != nil || len(serials) == 0 {
 		return err
 	}
+	var failed error
 	for _, text := range serials {
-		serial, ok := new(big.Int).SetString(text, 16)
-		if !ok {
-			return fmt.Errorf("certificate %q in the store has no serial number", text)
-		}
-		if err := c.authority.Revoke(ctx, serial); err != nil {
-			return err
-		}
-		// Forgotten only now: a failure before is made good by the next sweep.
-		if err := c.store.Delete(ctx, tableCertificates, text); err != nil {
-			return err
+		if err := c.revokeOne(ctx, text); err != nil {
+			failed = errors.Join(failed, err)
+			continue
 		}
 		c.log.Info("revoked a certificate", "node", node, "serial", text)
 	}
-	return c.refresh(ctx)
+	return errors.Join(failed, c.refresh(ctx))
+}
+
+func (c *certificates) revokeOne(ctx context.Context, text string) error {
+	serial, ok := new(big.Int).SetString(text, 16)
+	if !ok {
+		return fmt.Errorf("certificate %q in the store has no serial number", text)
+	}
+	if err := c.authority.Revoke(ctx, serial); err != nil {
+		return err
+	}
+	// Forgotten only now: a failure before is made good by the next sweep.
+	return c.store.Delete(ctx, tableCertificates, text)
 }
 
 var errNoBlocks = errors.New("to give certificates the gateway must follow the chain's blocks")

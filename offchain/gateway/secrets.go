@@ -229,9 +229,15 @@ func (s *Server) recallLoans(ctx context.Context) {
 		if assigned {
 			continue
 		}
-		s.loans.take(func(l lent) bool { return l.p == entry.p })
-		if err := s.cfg.Secrets.RecallLoan(ctx, entry.loan); err != nil {
-			s.cfg.Log.Warn("a loan cannot be recalled; it ends by itself", "attempt", attempt, "error", err)
+		s.recall(ctx, entry)
+	}
+}
+
+// recall ends the loan of an attempt: the newest, which may have taken the place of the entry since.
+func (s *Server) recall(ctx context.Context, entry lent) {
+	for _, l := range s.loans.take(func(l lent) bool { return l.p == entry.p }) {
+		if err := s.cfg.Secrets.RecallLoan(ctx, l.loan); err != nil {
+			s.cfg.Log.Warn("a loan cannot be recalled; it ends by itself", "job", l.p.job, "slice", l.p.slice, "attempt", l.p.attempt, "error", err)
 		}
 	}
 }

@@ -48,7 +48,9 @@ func (s *Server) ServeMachines(ctx context.Context, lis net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug), // handshakes that fail
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.ServeTLS(newBoundedListener(lis, maxConnections), "", "") }()
+	go func() {
+		served <- server.ServeTLS(newBoundedListener(lis, maxConnections, maxFromOne, s.cfg.TrustedProxies), "", "")
+	}()
 	select {
 	case err := <-served:
 		return err

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/gateway/access"
@@ -35,6 +34,8 @@ const (
 	maxHeader = 64 << 10
 	// maxConnections bounds what slow clients can hold.
 	maxConnections = 4096
+	// maxFromOne of them come from one address.
+	maxFromOne = 1024
 
 	flushEvery   = 10 * time.Second
 	sweepEvery   = time.Hour
@@ -52,7 +53,9 @@ func (s *Server) Serve(ctx context.Context, lis net.Listener) error {
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(newBoundedListener(lis, maxConnections)) }()
+	go func() {
+		served <- server.Serve(newBoundedListener(lis, maxConnections, maxFromOne, s.cfg.TrustedProxies))
+	}()
 	flush, sweep, recall := time.NewTicker(flushEvery), time.NewTicker(sweepEvery), time.NewTicker(recallEvery)
 	defer flush.Stop()
 	defer recall.Stop()
@@ -305,39 +308,4 @@ func readBody(req *http.Request) ([]byte, error) {
 		return nil, badRequest("the body ended early")
 	}
 	return raw, nil
-}
-
-// boundedListener lets no more connections in than slots are free; the others wait in the system's queue.
-type boundedListener struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func newBoundedListener(l net.Listener, most int) net.Listener {
-	return &boundedListener{l, make(chan struct{}, most)}
-}
-
-// Accept implements net.Listener.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &boundedConn{Conn: c, free: l.slots}, nil
-}
-
-type boundedConn struct {
-	net.Conn
-	free   chan struct{}
-	closed atomic.Bool
-}
-
-// Close implements net.Conn.
-func (c *boundedConn) Close() error {
-	if c.closed.CompareAndSwap(false, true) {
-		<-c.free
-	}
-	return c.Conn.Close()
 }

@@ -3,7 +3,9 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
+	"sync"
 )
 
 // Actions of a Need, as scopes of registry tokens call them.
@@ -145,10 +147,18 @@ func (r *Registry) withinQuota(repo string, size int64, place func() error) erro
 	if !limited {
 		return place()
 	}
-	r.quotas.Lock()
-	defer r.quotas.Unlock()
+	own := r.quotaLock(q)
+	own.Lock()
+	defer own.Unlock()
 	if err := r.checkQuota(q, size); err != nil {
 		return err
 	}
 	return place()
+}
+
+// quotaLock is the lock of those who share a quota: what they hold is measured under it, which takes the longer the more that is.
+func (r *Registry) quotaLock(q Quota) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(q.Below))
+	return &r.quotas[h.Sum32()%uint32(len(r.quotas))]
 }

@@ -26,6 +26,9 @@ type room struct {
 // diskLook is how much an upload takes between two looks at the disk.
 const diskLook = 16 << 20
 
+// keepInodes is how many files more there must be room for on a disk of which pushes leave something free.
+const keepInodes = 10_000
+
 // noRoom is why a body was not taken to its end, which was not the client's fault.
 type noRoom struct{ error }
 
@@ -102,6 +105,9 @@ func (r *Registry) leavesDisk() error {
 	}
 	if usage.Free < uint64(r.opts.KeepFree) {
 		return fmt.Errorf("the registry's disk has %d bytes left, and pushes leave %d to others: %w", usage.Free, r.opts.KeepFree, syscall.ENOSPC)
+	}
+	if usage.InodesTotal > 0 && usage.InodesFree < keepInodes { // names of repositories and tags count against no quota
+		return fmt.Errorf("the registry's disk has room for %d more files, and pushes leave %d to others: %w", usage.InodesFree, keepInodes, syscall.ENOSPC)
 	}
 	return nil
 }

@@ -166,11 +166,11 @@ func (s *Server) serveSetGrants(w http.ResponseWriter, req *http.Request, who ca
 	if err := decode(req, &in); err != nil {
 		return err
 	}
-	roles, err := s.writeGrants(req.Context(), req.PathValue("address"), in.Roles)
+	address := req.PathValue("address")
+	roles, err := s.writeGrants(req.Context(), address, in.Roles, func(roles []string) error {
+		return s.record(who, event{verb: "GRANT", path: address, allowed: true, detail: strings.Join(roles, ",")}, true)
+	})
 	if err != nil {
-		return err
-	}
-	if err := s.record(who, event{verb: "GRANT", path: req.PathValue("address"), allowed: true, detail: strings.Join(roles, ",")}, true); err != nil {
 		return err
 	}
 	return answer(w, http.StatusOK, Grants{roles})

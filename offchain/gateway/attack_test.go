@@ -349,6 +349,21 @@ func TestEveryActIsInTheLog(t *testing.T) {
 	require.NotContains(t, string(raw), strings.Split(alice, "_")[2])
 }
 
+// Who proves who they are and asks for what they may not have is in the log too.
+func TestRefusedProofsAreInTheLog(t *testing.T) {
+	e := newEnrolling(t)
+	status, _, body := e.send("", "POST", "/v1/login", e.answer(e.alice, e.challenge(map[string]string{"address": e.alice.address}), access.Operator))
+	require.Equal(t, http.StatusForbidden, status, string(body))
+	e.setStatus(nodestypes.NODE_STATUS_JAILED)
+	status, body = e.ask(e.challenge(map[string]string{"node": e.nodeID}), e.nodeKey)
+	require.Equal(t, http.StatusForbidden, status, string(body))
+	require.Contains(t, string(body), "barred")
+	raw, err := os.ReadFile(AuditPath(e.dir))
+	require.NoError(t, err)
+	require.Contains(t, string(raw), `"verb":"LOGIN","path":"`+e.alice.address+`","allowed":false`)
+	require.Contains(t, string(raw), `"verb":"ENROL","path":"`+e.nodeID+`","allowed":false`)
+}
+
 // If the log cannot be written, nothing is done.
 func TestNothingIsDoneUnseen(t *testing.T) {
 	w := newWorld(t)

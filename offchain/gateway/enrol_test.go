@@ -293,6 +293,29 @@ func TestRevokedAtTheStart(t *testing.T) {
 	require.NoError(t, e.server.store.List(t.Context(), tableCertificates, func(string, []byte) error { return errors.New("one that has run out is remembered") }))
 }
 
+// One certificate that the gateway can make nothing of, such as of a node of a chain that was begun anew, does not keep the others from being revoked.
+func TestSweepGoesOn(t *testing.T) {
+	e := newEnrolling(t)
+	e.enrol()
+	gone, err := e.authority.Issue(t.Context(), request(t, e.nodeKey, "fog://node/node1gone"))
+	require.NoError(t, err)
+	note, err := json.Marshal(held{"node1gone", gone[0].NotAfter})
+	require.NoError(t, err)
+	require.NoError(t, e.server.store.Put(t.Context(), tableCertificates, map[string][]byte{gone[0].SerialNumber.Text(16): note}))
+	e.setStatus(nodestypes.NODE_STATUS_JAILED)
+	require.NoError(t, e.server.certificates.sweep(t.Context()))
+	_, list := e.trust()
+	require.Len(t, list.RevokedCertificateEntries, 2, "a node that there is not is let in no more than one that is jailed")
+
+	e.setStatus(nodestypes.NODE_STATUS_ACTIVE)
+	e.enrol()
+	require.NoError(t, e.server.store.Put(t.Context(), tableCertificates, map[string][]byte{"0": note}))
+	e.setStatus(nodestypes.NODE_STATUS_JAILED)
+	require.Error(t, e.server.certificates.sweep(t.Context()), "no certificate has this number")
+	_, list = e.trust()
+	require.Len(t, list.RevokedCertificateEntries, 3)
+}
+
 func TestMachinesDoorRefuses(t *testing.T) {
 	e := newEnrolling(t)
 	good := mtls.Pair(e.enrol(), e.nodeKey)

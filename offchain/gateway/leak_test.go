@@ -23,7 +23,9 @@ import (
 
 // Nobody becomes somebody by a header, a cookie or a query, behind a trusted proxy either: only a token says who asks.
 func TestForgedIdentityHeaders(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	w := newWorld(t, func(c *Config) {
+		c.TrustedProxies, c.PerWrong = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Rate{1, 1000}
+	})
 	id, _ := w.finished(w.alice)
 	alice, bob := w.login(w.alice), w.login(w.bob)
 	ask := func(token, method, path string, header http.Header) int {

@@ -208,10 +208,11 @@ const (
 	verbEnrol = "ENROL"
 )
 
-// proofFailed notes a proof that failed and slows those down who try on.
+// proofFailed notes a proof that failed, or that was for what its subject may not have, and slows those down who try on.
 func (s *Server) proofFailed(who caller, e event, err error) error {
-	var down *problem
-	if errors.As(err, &down) || errors.Is(err, chain.ErrUnavailable) || errors.Is(err, store.ErrUnavailable) {
+	var told *problem
+	denied := errors.As(err, &told)
+	if denied && told.status != http.StatusForbidden || errors.Is(err, chain.ErrUnavailable) || errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	if wait := s.wrong.take(who.key); wait > 0 {
@@ -219,6 +220,9 @@ func (s *Server) proofFailed(who caller, e event, err error) error {
 	}
 	e.detail = err.Error()
 	if err := s.record(who, e, false); err != nil {
+		return err
+	}
+	if denied {
 		return err
 	}
 	return unauthorized(err.Error())

@@ -48,6 +48,11 @@ func (s *Server) serveRegistryToken(w http.ResponseWriter, req *http.Request, wh
 	if err != nil {
 		return badRequest("%v", err)
 	}
+	for range len(wanted) - 1 { // each is decided and recorded by itself
+		if wait := max(s.tokens.take(who.token.ID), s.addresses.take(who.key)); wait > 0 {
+			return tooMany(wait)
+		}
+	}
 	granted, end, chain := []auth.Access{}, who.token.Expires, s.facts.view()
 	for _, want := range wanted {
 		actions, until, err := s.grant(req.Context(), chain, who, want)

@@ -43,6 +43,11 @@ type certificates struct {
 	verifier  *mtls.Verifier
 	now       func() time.Time
 	log       *slog.Logger
+
+	// refreshing has one reader of the list at a time, so that none brings an older one than the one before.
+	refreshing sync.Mutex
+	mu         sync.Mutex
+	trust      secrets.Trust // as it was read last
 }
 
 // run revokes until the context ends. Whatever fails is tried again: until then the certificates run out by themselves, within a day.
@@ -82,12 +87,24 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 func (c *certificates) refresh(ctx context.Context) error {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
 	trust, err := c.authority.Trust(ctx)
 	if err != nil {
 		return err
 	}
 	c.verifier.Set(trust)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trust = trust
 	return nil
+}
+
+// trusted is what refresh has read. Whoever asks costs the authority nothing.
+func (c *certificates) trusted() secrets.Trust {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trust
 }
 
 // follow looks at all nodes that have certificates, and from then on at those of which a block says that they changed.
@@ -142,18 +159,18 @@ func (c *certificates) sweep(ctx context.Context) error {
 			return err
 		}
 	}
+	var failed error
 	for id := range nodes {
 		n, err := c.node(ctx, id)
-		if err != nil {
-			return err
+		switch {
+		case errors.Is(err, chain.ErrNotFound), errors.Is(err, chain.ErrInvalidRequest), err == nil && MayEnrol(n) != nil:
+			err = c.revoke(ctx, id)
+		case errors.Is(err, chain.ErrUnavailable):
+			return errors.Join(failed, err)
 		}
-		if MayEnrol(n) != nil {
-			if err := c.revoke(ctx, id); err != nil {
-				return err
-			}
-		}
+		failed = errors.Join(failed, err) // of one node; the others are looked at all the same
 	}
-	return nil
+	return failed
 }
 
 // revoke takes all certificates of a node away, from the next request on.
@@ -172,21 +189,27 @@ func (c *certificates) revoke(ctx context.Context, node string) error {
 	if err != nil || len(serials) == 0 {
 		return err
 	}
+	var failed error
 	for _, text := range serials {
-		serial, ok := new(big.Int).SetString(text, 16)
-		if !ok {
-			return fmt.Errorf("certificate %q in the store has no serial number", text)
-		}
-		if err := c.authority.Revoke(ctx, serial); err != nil {
-			return err
-		}
-		// Forgotten only now: a failure before is made good by the next sweep.
-		if err := c.store.Delete(ctx, tableCertificates, text); err != nil {
-			return err
+		if err := c.revokeOne(ctx, text); err != nil {
+			failed = errors.Join(failed, err)
+			continue
 		}
 		c.log.Info("revoked a certificate", "node", node, "serial", text)
 	}
-	return c.refresh(ctx)
+	return errors.Join(failed, c.refresh(ctx))
+}
+
+func (c *certificates) revokeOne(ctx context.Context, text string) error {
+	serial, ok := new(big.Int).SetString(text, 16)
+	if !ok {
+		return fmt.Errorf("certificate %q in the store has no serial number", text)
+	}
+	if err := c.authority.Revoke(ctx, serial); err != nil {
+		return err
+	}
+	// Forgotten only now: a failure before is made good by the next sweep.
+	return c.store.Delete(ctx, tableCertificates, text)
 }
 
 var errNoBlocks = errors.New("to give certificates the gateway must follow the chain's blocks")

@@ -32,8 +32,8 @@ func ReadGrants(ctx context.Context, s store.Store, address string) ([]string, e
 	return roles, nil
 }
 
-// writeGrants replaces the roles of an address. The role oracle is the chain's to give.
-func (s *Server) writeGrants(ctx context.Context, address string, roles []string) ([]string, error) {
+// writeGrants replaces the roles of an address, once noted says that the log has them. The role oracle is the chain's to give.
+func (s *Server) writeGrants(ctx context.Context, address string, roles []string, noted func([]string) error) ([]string, error) {
 	codec := s.cfg.Chain.Codec().Accounts()
 	raw, err := codec.StringToBytes(address)
 	if err != nil {
@@ -60,6 +60,9 @@ func (s *Server) writeGrants(ctx context.Context, address string, roles []string
 	}
 	value, err := json.Marshal(roles)
 	if err != nil {
+		return nil, err
+	}
+	if err := noted(roles); err != nil {
 		return nil, err
 	}
 	return roles, s.store.Put(ctx, tableGrants, map[string][]byte{address: value})

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -156,5 +157,17 @@ func writeFile(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temp.Name()))
 	}
-	return nil
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes a new name survive a power cut: the store knows the version from then on, and the gateway does not start without the file.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be synced there
+	}
+	d, err := os.Open(dir) //nolint:gosec // the folder that the operator chose
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

@@ -67,6 +67,9 @@ func (s *Server) servePutSecret(w http.ResponseWriter, req *http.Request, who ca
 	if len(in.Value) == 0 || len(in.Value) > secrets.MaxJobValue {
 		return badRequest("value: %d bytes; give 1 to %d", len(in.Value), secrets.MaxJobValue)
 	}
+	if wait := s.issues.take(who.key); wait > 0 { // sealing costs more than asking for it
+		return tooMany(wait)
+	}
 	path := secrets.JobPath(req.PathValue("name"))
 	if err := keeper.PutJobSecret(req.Context(), who.subject.Address, path, in.Value); err != nil {
 		return err
@@ -140,6 +143,9 @@ func (s *Server) serveLoan(w http.ResponseWriter, req *http.Request, who caller)
 	paths := make([]string, len(spec.Secrets))
 	for i, ref := range spec.Secrets {
 		paths[i] = ref.Path
+	}
+	if wait := s.issues.take(handover.ID(slice).String()); wait > 0 {
+		return tooMany(wait)
 	}
 	to := secrets.Borrower{Attempt: handover.ID(slice).String(), Key: node.AgentKey, Until: dueOf(slice)}
 	loan, err := keeper.LendJobSecrets(ctx, to, job.Owner, paths)
@@ -223,9 +229,15 @@ func (s *Server) recallLoans(ctx context.Context) {
 		if assigned {
 			continue
 		}
-		s.loans.take(func(l lent) bool { return l.p == entry.p })
-		if err := s.cfg.Secrets.RecallLoan(ctx, entry.loan); err != nil {
-			s.cfg.Log.Warn("a loan cannot be recalled; it ends by itself", "attempt", attempt, "error", err)
+		s.recall(ctx, entry)
+	}
+}
+
+// recall ends the loan of an attempt: the newest, which may have taken the place of the entry since.
+func (s *Server) recall(ctx context.Context, entry lent) {
+	for _, l := range s.loans.take(func(l lent) bool { return l.p == entry.p }) {
+		if err := s.cfg.Secrets.RecallLoan(ctx, l.loan); err != nil {
+			s.cfg.Log.Warn("a loan cannot be recalled; it ends by itself", "job", l.p.job, "slice", l.p.slice, "attempt", l.p.attempt, "error", err)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
@@ -188,6 +189,64 @@ func TestLoansAreRecalled(t *testing.T) {
 		require.ErrorIs(t, err, secrets.ErrNoLoan, "the slice has ended")
 		require.Empty(t, w.server.loans.list())
 	})
+}
+
+// recalled is a lender whose recall is watched.
+type recalled struct {
+	secrets.JobLender
+	loans []secrets.Loan
+}
+
+func (r *recalled) RecallLoan(_ context.Context, l secrets.Loan) error {
+	r.loans = append(r.loans, l)
+	return nil
+}
+
+// A loan that takes the place of another while the chain is asked about that one is recalled with it.
+func TestNewestLoanIsRecalled(t *testing.T) {
+	s, err := file.Open(filepath.Join(t.TempDir(), "s"), file.Test, nil)
+	require.NoError(t, err)
+	lender := &recalled{JobLender: s}
+	w := newWorld(t, func(c *Config) { c.Secrets = lender })
+	w.stop()
+	w.server, err = New(t.Context(), w.cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.server.Close()) })
+	at := place{job: w.job(w.alice, "job", artifact.DigestOf([]byte("spec")), artifact.DigestOf([]byte("image")), w.clock().Add(time.Hour)), attempt: 7}
+	older, newer := lent{loan: secrets.Loan{Vault: "older", Expires: w.clock().Add(time.Minute)}, p: at}, lent{loan: secrets.Loan{Vault: "newer", Expires: w.clock().Add(time.Minute)}, p: at}
+	w.server.loans.put("attempt", newer)
+	w.server.recall(t.Context(), older)
+	require.Len(t, lender.loans, 1)
+	require.Equal(t, "newer", lender.loans[0].Vault)
+	require.Empty(t, w.server.loans.list())
+}
+
+// Sealing takes a tenth of a second, so neither an owner nor a node has the gateway do nothing else.
+func TestSecretsAreLimited(t *testing.T) {
+	s, err := file.Open(filepath.Join(t.TempDir(), "s"), file.Test, nil)
+	require.NoError(t, err)
+	w := newWorld(t, func(c *Config) { c.Secrets, c.PerIssue = s, Rate{1, 10} })
+	alice := w.login(w.alice)
+	job, node := w.secretJob(w.alice, "job"), w.nodeLogin()
+	count := func(ask func() int) (done int) {
+		for range 20 {
+			if status := ask(); status == http.StatusOK {
+				done++
+			} else {
+				require.Equal(t, http.StatusTooManyRequests, status)
+			}
+		}
+		return done
+	}
+	put := func() int {
+		status, _, _ := w.send(alice, "PUT", "/v1/secrets/db~password", NewSecret{[]byte("x")})
+		return status
+	}
+	require.Equal(t, 7, count(put), "three logins came from the same address")
+	require.Equal(t, 10, count(func() int {
+		status, _ := w.borrow(node, job, 1)
+		return status
+	}))
 }
 
 func TestSecretsOfOwners(t *testing.T) {

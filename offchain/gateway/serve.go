@@ -265,6 +265,12 @@ func (s *Server) permit(who caller, r access.Request) error {
 	r.Subject = who.subject
 	policies, _ := s.rules.Current()
 	d := policies.Decide(r)
+	if !d.Allowed && who.subject.Stranger() {
+		// Like wrong tokens: a stranger's denials are told apart by nothing, and must not fill the log.
+		if wait := s.wrong.take(who.key); wait > 0 {
+			return tooMany(wait)
+		}
+	}
 	if len(d.Errors) > 0 {
 		s.cfg.Log.Error("a policy cannot be evaluated", "errors", d.Errors)
 	}

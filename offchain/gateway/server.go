@@ -249,7 +249,7 @@ func (s *Server) openRegistry() (*client.Client, error) {
 	}
 	s.registry, err = registry.Open(s.cfg.RegistryDir, registry.Options{
 		Logger: s.cfg.Log, Guard: auth.NewGuard(verifier, s.cfg.URL+tokenPath), Quota: s.quota, Now: s.cfg.Now, MaxUploads: uploadsAll, MaxUploadsEach: uploadsEach,
-		Copies: s.cfg.Copies,
+		Copies: s.cfg.Copies, KeepFree: keepFree,
 	})
 	if err != nil {
 		return nil, err
@@ -272,6 +272,8 @@ func (s *Server) openRegistry() (*client.Client, error) {
 const (
 	uploadsEach = 32
 	uploadsAll  = 2048
+	// keepFree is what pushes leave of the disk, where the audit log may be too: without it nothing is done.
+	keepFree = 1 << 30
 )
 
 // quota is a developer's for what they push, and for a result what its tasks may write by the job.

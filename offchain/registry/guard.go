@@ -3,8 +3,9 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"net/http"
-	"strings"
+	"sync"
 )
 
 // Actions of a Need, as scopes of registry tokens call them.
@@ -115,7 +116,7 @@ func (r *Registry) checkUploads(q Quota) error {
 	}
 	open := 0
 	for _, u := range r.uploads.all() {
-		if u.repo == q.Below || strings.HasPrefix(u.repo, q.Below+"/") {
+		if q.below(u.repo) {
 			open++
 		}
 	}
@@ -146,10 +147,18 @@ func (r *Registry) withinQuota(repo string, size int64, place func() error) erro
 	if !limited {
 		return place()
 	}
-	r.quotas.Lock()
-	defer r.quotas.Unlock()
+	own := r.quotaLock(q)
+	own.Lock()
+	defer own.Unlock()
 	if err := r.checkQuota(q, size); err != nil {
 		return err
 	}
 	return place()
+}
+
+// quotaLock is the lock of those who share a quota: what they hold is measured under it, which takes the longer the more that is.
+func (r *Registry) quotaLock(q Quota) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(q.Below))
+	return &r.quotas[h.Sum32()%uint32(len(r.quotas))]
 }

@@ -101,7 +101,7 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 			err = r.checkUploads(q)
 		}
 	}
-	if err != nil {
+	if err = errors.Join(err, r.leavesDisk()); err != nil {
 		return err
 	}
 	u, err := r.startUpload(rt.repo)
@@ -120,7 +120,7 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 
 // takeWhole appends the body and finishes the session; after a failure the session is gone.
 func (r *Registry) takeWhole(w http.ResponseWriter, body io.Reader, u *upload, d artifact.Digest) error {
-	if err := u.appendChunk(body, -1, r.opts.MaxBlobBytes); err != nil {
+	if err := r.appendChunk(u, body, -1); err != nil {
 		r.uploads.remove(u.id)
 		if discardErr := u.discard(); discardErr != nil {
 			r.opts.Logger.Error("registry upload", "error", discardErr)
@@ -155,7 +155,7 @@ func (r *Registry) servePatchUpload(w http.ResponseWriter, req *http.Request, rt
 		uploadHeaders(w, rt.repo, u.id, u.size)
 		return err
 	}
-	if err := u.appendChunk(req.Body, want, r.opts.MaxBlobBytes); err != nil {
+	if err := r.appendChunk(u, req.Body, want); err != nil {
 		return err
 	}
 	uploadHeaders(w, rt.repo, u.id, u.size)

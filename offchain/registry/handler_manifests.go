@@ -70,6 +70,9 @@ func (r *Registry) servePutManifest(w http.ResponseWriter, req *http.Request, rt
 	}
 	var d artifact.Digest
 	var m manifest
+	if err := r.leavesDisk(); err != nil {
+		return err
+	}
 	err = r.withinQuota(rt.repo, int64(len(data)), func() error {
 		d, m, err = r.putManifest(rt.repo, at, mediaType, data)
 		return err
@@ -142,9 +145,16 @@ func (r *Registry) serveReferrers(w http.ResponseWriter, req *http.Request, rt r
 		return digestInvalid(err)
 	}
 	artifactType := req.URL.Query().Get("artifactType")
-	found, err := r.referrers(rt.repo, subject, artifactType)
+	found, more, err := r.referrers(rt.repo, subject, artifactType, req.URL.Query().Get("last"))
 	if err != nil {
 		return err
+	}
+	if more {
+		next := url.Values{"last": {found[len(found)-1].Digest.Hex()}}
+		if artifactType != "" {
+			next.Set("artifactType", artifactType)
+		}
+		w.Header().Set("Link", fmt.Sprintf(`</v2/%s/referrers/%s?%s>; rel="next"`, rt.repo, subject, next.Encode()))
 	}
 	if artifactType != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sort"
+	"strings"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/ref"
@@ -47,6 +49,10 @@ type manifestLink struct {
 	MediaType string          `json:"mediaType"`
 	Subject   artifact.Digest `json:"subject,omitzero"`
 }
+
+// maxParts bounds what a manifest becomes in memory, where a descriptor of three bytes takes a hundred. It is counted when one is pushed, so those that
+// are held can be read.
+const maxParts = 100_000
 
 // tagLink is the file of a tag.
 type tagLink struct {
@@ -167,6 +173,9 @@ func (r *Registry) putManifest(repo string, at ref.Reference, mediaType string, 
 	d := artifact.DigestOf(data)
 	if !at.Digest.IsZero() && at.Digest != d {
 		return d, manifest{}, refuse(http.StatusBadRequest, "DIGEST_INVALID", "manifest has digest %s, not %s", d, at.Digest)
+	}
+	if n := bytes.Count(data, []byte{','}); n > maxParts {
+		return d, manifest{}, manifestInvalid("the manifest has %d commas, the most is %d; make it smaller", n, maxParts)
 	}
 	m, err := parseManifest(mediaType, data)
 	if err != nil {
@@ -330,44 +339,61 @@ func (r *Registry) unlinkManifest(repo string, d artifact.Digest, link manifestL
 	return removeIfExists(r.manifestMark(repo, d))
 }
 
-// referrers describes the manifests that name subject, in order of their digests; "" is every artifact type.
-func (r *Registry) referrers(repo string, subject artifact.Digest, artifactType string) ([]descriptor, error) {
+// referrers describes the manifests that name subject, in order of their digests, those after last and as many as fit into the size of a manifest; more
+// says that some are left. "" is every artifact type.
+func (r *Registry) referrers(repo string, subject artifact.Digest, artifactType, last string) (found []descriptor, more bool, err error) {
 	entries, err := list(r.repoPath(repo, referrersDir, subject.Hex()))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found := []descriptor{}
+	found, size := []descriptor{}, 0
 	for _, e := range entries {
+		if strings.Compare(e.Name(), last) <= 0 {
+			continue
+		}
 		d, err := digestOfName(e.Name())
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		var link manifestLink
-		if held, err := readJSON(r.manifestMark(repo, d), &link); err != nil || !held {
-			if err != nil {
-				return nil, err
-			}
+		described, held, err := r.referrer(repo, d)
+		if err != nil {
+			return nil, false, err
+		}
+		if !held || artifactType != "" && artifactType != described.ArtifactType {
 			continue
 		}
-		data, err := r.readManifest(d)
-		if errors.Is(err, errMissing) {
-			continue
-		}
+		text, err := json.Marshal(described)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		m, err := parseManifest(link.MediaType, data)
-		if err != nil {
-			return nil, err
+		if size += len(text); int64(size) > r.opts.MaxManifestBytes && len(found) > 0 {
+			return found, true, nil
 		}
-		kind := m.ArtifactType
-		if kind == "" && m.Config != nil {
-			kind = m.Config.MediaType
-		}
-		if artifactType == "" || artifactType == kind {
-			found = append(found, descriptor{
-				MediaType: link.MediaType, Digest: d, Size: int64(len(data)), ArtifactType: kind, Annotations: m.Annotations})
-		}
+		found = append(found, described)
 	}
-	return found, nil
+	return found, false, nil
+}
+
+// referrer describes one, if the repository holds it yet.
+func (r *Registry) referrer(repo string, d artifact.Digest) (found descriptor, held bool, err error) {
+	var link manifestLink
+	if held, err := readJSON(r.manifestMark(repo, d), &link); err != nil || !held {
+		return found, false, err
+	}
+	data, err := r.readManifest(d)
+	if errors.Is(err, errMissing) {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, err
+	}
+	m, err := parseManifest(link.MediaType, data)
+	if err != nil {
+		return found, false, err
+	}
+	kind := m.ArtifactType
+	if kind == "" && m.Config != nil {
+		kind = m.Config.MediaType
+	}
+	return descriptor{MediaType: link.MediaType, Digest: d, Size: int64(len(data)), ArtifactType: kind, Annotations: m.Annotations}, true, nil
 }

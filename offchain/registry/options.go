@@ -25,6 +25,8 @@ type Options struct {
 	Quota func(repo string) (q Quota, limited bool, err error)
 	// MaxUploadsEach is the number of upload sessions open at a time for the repositories of one quota; zero means MaxUploads.
 	MaxUploadsEach int
+	// KeepFree is how many bytes of the disk pushes leave free; zero means none.
+	KeepFree int64
 	// Logger receives failures of the registry itself; slog.Default by default.
 	Logger *slog.Logger
 	// Now is the clock, time.Now by default.

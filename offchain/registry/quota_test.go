@@ -137,3 +137,48 @@ func TestGCOfDeadRepositories(t *testing.T) {
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "shared", body)
 }
+
+// What is being uploaded counts too, in all sessions together: a quota of a hundred bytes is none of three hundred for those who never end an upload.
+func TestQuotaOfUnfinishedUploads(t *testing.T) {
+	_, url := limited(t, 100)
+	start := func() string {
+		status, h, _ := call(t, "POST", url+"/v2/dev/x/app/blobs/uploads/", nil)
+		require.Equal(t, http.StatusAccepted, status)
+		return url + h.Get("Location")
+	}
+	patch := func(at string, n int) int {
+		status, _, body := call(t, "PATCH", at, strings.NewReader(strings.Repeat("a", n)))
+		if status == http.StatusForbidden {
+			require.Contains(t, body, "quota")
+		}
+		return status
+	}
+	first, second := start(), start()
+	require.Equal(t, http.StatusForbidden, patch(first, 101))
+	require.Equal(t, http.StatusAccepted, patch(first, 60))
+	require.Equal(t, http.StatusForbidden, patch(second, 41))
+	require.Equal(t, http.StatusAccepted, patch(second, 40))
+	status, h, _ := call(t, "GET", second, nil)
+	require.Equal(t, http.StatusNoContent, status)
+	require.Equal(t, "0-39", h.Get("Range"), "what was refused left nothing")
+	require.Equal(t, http.StatusForbidden, upload(t, url, "dev/x/app", "b"))
+	status, _, _ = call(t, "DELETE", first, nil)
+	require.Equal(t, http.StatusNoContent, status)
+	require.Equal(t, http.StatusCreated, upload(t, url, "dev/x/app", strings.Repeat("b", 60)))
+	require.Equal(t, http.StatusCreated, upload(t, url, "dev/y/app", strings.Repeat("c", 100)), "another's is another's")
+}
+
+// Pushes leave the disk what others on it need, such as a log without which nothing is done.
+func TestPushesLeaveTheDiskSomething(t *testing.T) {
+	r, err := registry.Open(t.TempDir(), registry.Options{KeepFree: 1 << 62})
+	require.NoError(t, err)
+	srv := httptest.NewServer(r)
+	t.Cleanup(func() {
+		srv.Close()
+		require.NoError(t, r.Close())
+	})
+	for method, path := range map[string]string{"POST": "/v2/a/blobs/uploads/", "PUT": "/v2/a/manifests/v1"} {
+		status, _, body := call(t, method, srv.URL+path, strings.NewReader(`{"schemaVersion":2,"manifests":[]}`), "Content-Type", "application/vnd.oci.image.index.v1+json")
+		require.Equal(t, http.StatusInsufficientStorage, status, body)
+	}
+}

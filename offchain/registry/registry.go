@@ -23,8 +23,8 @@ type Registry struct {
 	gate sync.RWMutex
 	// placing orders a push of content against setting its corrupt predecessor aside; taken after gate.
 	placing sync.Mutex
-	// quotas orders pushes that a quota limits; taken before gate.
-	quotas   sync.Mutex
+	// quotas orders pushes that one quota limits, and some others with them; taken before gate.
+	quotas   [256]sync.Mutex
 	verified verifiedSet
 	uploads  uploadTable
 

@@ -26,6 +26,8 @@ type upload struct {
 	size int64
 	done bool
 	used time.Time
+
+	held int64 // as uploadTable.hold counts it, under the table's lock
 }
 
 type uploadTable struct {
@@ -153,6 +155,17 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// appendChunk adds a body to a session, as far as there is room for it.
+func (r *Registry) appendChunk(u *upload, body io.Reader, want int64) error {
+	body, err := r.roomFor(u, body)
+	if err != nil {
+		return err
+	}
+	err = u.appendChunk(body, want, r.opts.MaxBlobBytes)
+	r.uploads.holds(u)
+	return err
+}
+
 // appendChunk adds all of body, of which want bytes are expected (-1: unknown), or leaves the session as it was.
 func (u *upload) appendChunk(body io.Reader, want, limit int64) error {
 	before, err := cloneHash(u.hash)
@@ -161,7 +174,10 @@ func (u *upload) appendChunk(body io.Reader, want, limit int64) error {
 	}
 	src := &bodyReader{Reader: io.LimitReader(body, limit-u.size+1)}
 	n, err := io.Copy(io.MultiWriter(u.file, u.hash), src)
+	var full *noRoom
 	switch {
+	case errors.As(src.err, &full):
+		err = full.error
 	case src.err != nil:
 		err = refuse(http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "the body ended early; send the chunk again")
 	case err != nil:

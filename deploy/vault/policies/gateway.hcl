@@ -23,6 +23,11 @@ path "fog-pki/revoke" {
   capabilities = ["update"]
 }
 
+# The list of revoked certificates signed anew: the engine does so by itself only when one is revoked, and a list that has run out lets nobody in.
+path "fog-pki/crl/rotate" {
+  capabilities = ["read"]
+}
+
 # A user of the database on loan, and its return.
 path "fog-database/creds/gateway" {
   capabilities = ["read"]

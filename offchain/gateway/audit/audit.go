@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +24,9 @@ import (
 
 // ErrBroken is wrapped by errors of a log that is not what was written.
 var ErrBroken = errors.New("the audit log is broken")
+
+// ErrInUse is a log that another process writes.
+var ErrInUse = errors.New("another process writes this log: a gateway that runs; stop it")
 
 // Event is what happened.
 type Event struct {
@@ -191,6 +196,12 @@ func Open(path string, now func() time.Time) (_ *Log, err error) {
 			err = errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 		}
 	}()
+	if err := lock(f); err != nil {
+		return nil, err
+	}
+	if err := syncDir(path); err != nil { // or the name of a new log may be lost with its records
+		return nil, err
+	}
 	report := Report{Head: origin()}
 	if err := scan(f, &report, func(r Record, at int64) error {
 		if (r.Seq-1)%stride == 0 {
@@ -212,6 +223,22 @@ func Open(path string, now func() time.Time) (_ *Log, err error) {
 		return nil, err
 	}
 	return l, l.Append(Event{Actor: "gateway", Verb: "REPAIR", Path: "audit", Allowed: true, Detail: fmt.Sprintf("%d bytes of an unfinished record were cut off", report.Torn)}, true)
+}
+
+// syncDir makes the name of a file survive a power cut. Windows cannot sync a folder and journals names itself.
+func syncDir(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Append writes a record. With lasting it is on disk when Append returns; else it survives the process, not the machine. After a failed

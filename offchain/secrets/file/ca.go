@@ -36,8 +36,13 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// authority reads ca/root.age and makes it if there is none.
+// authority reads ca/root.age, makes it if there is none, and holds it in memory.
 func (s *Store) authority() (*authority, error) {
+	s.caMu.Lock()
+	defer s.caMu.Unlock()
+	if s.ca != nil {
+		return s.ca, nil
+	}
 	raw, err := s.read(caDir, rootName)
 	if errors.Is(err, secrets.ErrNotFound) {
 		if raw, err = newRoot(); err != nil {
@@ -55,6 +60,7 @@ func (s *Store) authority() (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("local authority: %w; restore ca/root.age from a backup", err)
 	}
+	s.ca = a
 	return a, nil
 }
 

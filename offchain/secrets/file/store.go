@@ -23,6 +23,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"filippo.io/age"
@@ -66,6 +67,11 @@ type Store struct {
 	passphrase string // empty until first needed
 	keys       keyring.Keyring
 	held       map[string]secrets.Key // decrypted keys of accounts
+
+	caMu sync.Mutex
+	ca   *authority // nil until first needed
+	// slots are taken while a file is sealed or opened: each takes 32 MiB for scrypt.
+	slots chan struct{}
 }
 
 var (
@@ -97,7 +103,7 @@ func Open(dir string, backend Backend, passphrase Passphrase) (*Store, error) {
 	if err := checkModes(dir); err != nil {
 		return nil, fmt.Errorf("secrets: %w", err)
 	}
-	s := &Store{dir: dir, backend: backend, source: passphrase, held: map[string]secrets.Key{}}
+	s := &Store{dir: dir, backend: backend, source: passphrase, held: map[string]secrets.Key{}, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if s.keys, err = s.openKeyring(); err != nil {
 		return nil, fmt.Errorf("secrets: keyring in %s: %w", dir, err)
 	}
@@ -171,7 +177,9 @@ func (s *Store) open(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.slots <- struct{}{}
 	r, err := age.Decrypt(bytes.NewReader(sealed), identity)
+	<-s.slots
 	var wrong *age.NoIdentityMatchError
 	if errors.As(err, &wrong) {
 		return nil, ErrPassphrase
@@ -241,7 +249,9 @@ func (s *Store) seal(value []byte) ([]byte, error) {
 		recipient.SetWorkFactor(testWorkFactor)
 	}
 	var sealed bytes.Buffer
+	s.slots <- struct{}{}
 	w, err := age.Encrypt(&sealed, recipient)
+	<-s.slots
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -33,6 +34,28 @@ func TestConformance(t *testing.T) {
 			g.apply(t, "gateway=main")
 			secretstest.RunIssuer(t, func() secrets.Issuer { return g.program(t, "gateway", "main") }, "fog://gateway/main")
 		})
+	})
+}
+
+// A grid in which nobody is jailed for a day has a good list all the same: the engine signs it only when something is revoked.
+func TestTrustOfQuietDays(t *testing.T) {
+	each(t, func(t *testing.T, g *grid) {
+		g.apply(t, "gateway=main", "oracle=main")
+		gateway, oracle := g.program(t, "gateway", "main"), g.program(t, "oracle", "main")
+		_, err := g.root.Logical().WriteWithContext(t.Context(), "fog-pki/config/crl", map[string]any{"expiry": "2s"})
+		require.NoError(t, err)
+		_, err = g.root.Logical().ReadWithContext(t.Context(), "fog-pki/crl/rotate")
+		require.NoError(t, err)
+		first, err := gateway.Trust(t.Context())
+		require.NoError(t, err)
+		for time.Now().Before(first.Revoked.NextUpdate.Add(time.Second)) {
+			time.Sleep(100 * time.Millisecond)
+		}
+		_, err = oracle.Trust(t.Context())
+		require.ErrorContains(t, err, "ran out", "who may not have it signed says that it is useless")
+		second, err := gateway.Trust(t.Context())
+		require.NoError(t, err)
+		require.True(t, second.Revoked.NextUpdate.After(first.Revoked.NextUpdate), "signed anew")
 	})
 }
 

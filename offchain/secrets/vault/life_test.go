@@ -61,12 +61,13 @@ func TestJWTLogin(t *testing.T) {
 	s := vaulttest.New(t, false)
 	g := newGrid(t, s.URL, map[string]string{"jwks_url": "http://127.0.0.1/keys"})
 	g.apply(t, "oracle=main")
-	s.AddJWT("mine", map[string]string{"nomad_job_id": "fog-oracle-main"})
-	s.AddJWT("other", map[string]string{"nomad_job_id": "fog-oracle-other"})
+	s.AddJWT("mine", map[string]string{"nomad_namespace": "default", "nomad_job_id": "fog-oracle-main"})
+	s.AddJWT("other", map[string]string{"nomad_namespace": "default", "nomad_job_id": "fog-oracle-other"})
+	s.AddJWT("a tenant's", map[string]string{"nomad_namespace": "tenant", "nomad_job_id": "fog-oracle-main"})
 	cfg := vault.Config{Address: s.URL, Role: "oracle", Name: "main", Log: slog.New(slog.DiscardHandler)}
 	cfg.Login = vault.JWT{Role: "oracle.main", File: write(t, "mine\n")}
 	require.NoError(t, open(t, cfg).Write(t.Context(), "v", []byte("x")))
-	for _, jwt := range []string{"other", "unknown"} {
+	for _, jwt := range []string{"other", "unknown", "a tenant's"} {
 		cfg.Login = vault.JWT{Role: "oracle.main", File: write(t, jwt)}
 		_, err := open(t, cfg).Read(t.Context(), "v")
 		require.ErrorContains(t, err, "error validating")

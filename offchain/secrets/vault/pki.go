@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -116,8 +117,31 @@ func colons(serial *big.Int) string {
 	return strings.Join(pairs, ":")
 }
 
-// Trust reads the authority and its list, neither of which is secret.
+// Trust reads the authority and its list, neither of which is secret. The engine signs the list when something is revoked and not by itself, so one
+// whose life is half over is signed anew.
 func (s *Store) Trust(ctx context.Context) (trust secrets.Trust, err error) {
+	if trust, err = s.readTrust(ctx); err != nil {
+		return trust, err
+	}
+	list := trust.Revoked
+	if time.Now().Before(list.ThisUpdate.Add(list.NextUpdate.Sub(list.ThisUpdate) / 2)) {
+		return trust, nil
+	}
+	err = s.do(ctx, "sign the list of revoked certificates", func(ctx context.Context, current *session) error {
+		_, err := current.client.Logical().ReadWithContext(ctx, s.cfg.Mounts.PKI+"/crl/rotate")
+		return err
+	})
+	switch {
+	case err == nil:
+		return s.readTrust(ctx)
+	case time.Now().After(list.NextUpdate):
+		return secrets.Trust{}, fmt.Errorf("the list of revoked certificates ran out %s, and a gateway that runs has it signed anew: %w", list.NextUpdate.UTC().Format(time.RFC3339), err)
+	}
+	s.cfg.Log.Debug("the list of revoked certificates is left to others", "error", err)
+	return trust, nil
+}
+
+func (s *Store) readTrust(ctx context.Context) (trust secrets.Trust, err error) {
 	err = s.do(ctx, "read the certificate authority", func(ctx context.Context, current *session) error {
 		text, err := readCertificate(ctx, current.client, s.cfg.Mounts.PKI+"/cert/ca")
 		if err != nil {

@@ -24,7 +24,7 @@ var granted = map[string][]string{
 	},
 	"gateway.main": {
 		"GET fog/data/gateway/main/keys/a", "GET fog/data/gateway/main/transport/a", "GET fog/data/gateway/main/values/a",
-		"PUT fog/data/gateway/main/values/a", "PUT fog-pki/sign/gateway.main", "PUT fog-pki/sign/agent", "PUT fog-pki/revoke",
+		"PUT fog/data/gateway/main/values/a", "PUT fog-pki/sign/gateway.main", "PUT fog-pki/sign/agent", "PUT fog-pki/revoke", "GET fog-pki/crl/rotate",
 		"GET fog-database/creds/gateway", "PUT sys/leases/revoke", "PUT auth/token/revoke-accessor",
 		"PUT fog/metadata/jobs/fog1a/a", "DELETE fog/metadata/jobs/fog1a/a", "LIST fog/metadata/jobs/fog1a", "LIST fog/metadata/jobs",
 	},
@@ -62,7 +62,7 @@ func everywhere() (paths []string) {
 	return append(paths,
 		"fog/data/jobs/fog1a/a", "fog/data/jobs/fog1a/a/b", "fog/metadata/jobs/fog1a/a", "fog/metadata/jobs/fog1a", "fog/metadata/jobs", "fog/delete/jobs/fog1a/a",
 		"fog/undelete/jobs/fog1a/a", "fog/destroy/jobs/fog1a/a", "auth/token/revoke-accessor", "auth/token/lookup-accessor", "auth/token/renew-accessor", "fog/config", "fog/metadata", "fog/metadata/oracle", "fog/metadata/agent", "fog-pki/sign/agent", "fog-pki/issue/agent", "fog-pki/roles/agent", "fog-pki/revoke",
-		"fog-pki/roles", "fog-pki/certs", "fog-pki/root", "fog-pki/root/generate/internal", "fog-pki/root/sign-intermediate", "fog-pki/root/rotate/internal",
+		"fog-pki/roles", "fog-pki/certs", "fog-pki/crl/rotate", "fog-pki/crl/rotate-delta", "fog-pki/root", "fog-pki/root/generate/internal", "fog-pki/root/sign-intermediate", "fog-pki/root/rotate/internal",
 		"fog-pki/config/ca", "fog-pki/config/urls", "fog-pki/config/crl", "fog-pki/tidy", "fog-pki/intermediate/generate/internal", "fog-pki/keys", "fog-pki/revoke-with-key",
 		"fog-database/creds/gateway", "fog-database/creds/other", "fog-database/config/postgres", "fog-database/roles/gateway", "fog-database/rotate-root/postgres",
 		"fog-nomad/creds/dispatcher", "fog-nomad/creds/other", "fog-nomad/config/access", "fog-nomad/role/dispatcher",

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -22,6 +23,8 @@ type authority struct {
 	key     *ecdsa.PrivateKey
 	issued  map[string]bool
 	revoked []x509.RevocationListEntry
+	// listed is the list as it was last signed: like the engine, this one does not sign it anew when it runs out.
+	listed []byte
 }
 
 func (s *Server) pkiCall(r *request, at, rest string) (map[string]any, error) {
@@ -38,9 +41,17 @@ func (s *Server) pkiCall(r *request, at, rest string) (map[string]any, error) {
 	case rest == "cert/ca":
 		return map[string]any{"data": map[string]any{"certificate": pemText("CERTIFICATE", ca.cert.Raw)}}, nil
 	case rest == "cert/crl":
-		return ca.list()
+		if ca.listed == nil {
+			if err := ca.rotate(s.objects[at+"/config/crl"]); err != nil {
+				return nil, err
+			}
+		}
+		return map[string]any{"data": map[string]any{"certificate": pemText("X509 CRL", ca.listed)}}, nil
+	case rest == "crl/rotate" && r.method == http.MethodGet:
+		return map[string]any{"data": map[string]any{"success": true}}, ca.rotate(s.objects[at+"/config/crl"])
 	case rest == "revoke":
-		return ca.revoke(r)
+		answer, err := ca.revoke(r)
+		return answer, errors.Join(err, ca.rotate(s.objects[at+"/config/crl"]))
 	case strings.HasPrefix(rest, "sign/"):
 		role := s.objects[at+"/roles/"+strings.TrimPrefix(rest, "sign/")]
 		if role == nil {
@@ -68,12 +79,13 @@ func newAuthority() (*authority, error) {
 	return &authority{cert: cert, key: key, issued: map[string]bool{}}, err
 }
 
-func (ca *authority) list() (map[string]any, error) {
-	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
-		Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour),
+// rotate signs the list.
+func (ca *authority) rotate(config map[string]any) (err error) {
+	ca.listed, err = x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Duration(seconds(config["expiry"])) * time.Second),
 		RevokedCertificateEntries: ca.revoked,
 	}, ca.cert, ca.key)
-	return map[string]any{"data": map[string]any{"certificate": pemText("X509 CRL", der)}}, err
+	return err
 }
 
 func (ca *authority) revoke(r *request) (map[string]any, error) {

@@ -7,18 +7,17 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/foggrid/fogd/deploy/nginx/nginxtest"
 )
 
 // served is nginx with the configuration, in front of a handler.
@@ -30,22 +29,12 @@ type served struct {
 // serveNginx starts nginx for as long as the test runs, with old and new texts exchanged in its configuration; without one, it is skipped, and said so.
 func serveNginx(t *testing.T, handler http.Handler, exchange ...string) served {
 	t.Helper()
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		t.Skip("SKIPPED: no nginx on PATH; install Debian's nginx-light to attack the configuration")
-	}
 	upstream := httptest.NewServer(handler)
 	t.Cleanup(upstream.Close)
 	dir := t.TempDir()
-	port := func() uint16 {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer func() { require.NoError(t, lis.Close()) }()
-		return uint16(lis.Addr().(*net.TCPAddr).Port)
-	}
 	g := Gateway{
 		Host: "grid.example", Upstream: strings.TrimPrefix(upstream.URL, "http://"), Certificate: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
-		HTTPPort: port(), HTTPSPort: port(),
+		HTTPPort: port(t), HTTPSPort: port(t),
 	}
 	writeCertificate(t, g)
 	var conf bytes.Buffer
@@ -54,31 +43,22 @@ func serveNginx(t *testing.T, handler http.Handler, exchange ...string) served {
 	exchange = append(exchange, fmt.Sprintf("listen %d", g.HTTPPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPPort),
 		fmt.Sprintf("listen %d", g.HTTPSPort), fmt.Sprintf("listen 127.0.0.1:%d", g.HTTPSPort))
 	text := strings.NewReplacer(exchange...).Replace(conf.String())
-	whole := fmt.Sprintf("daemon off;\nmaster_process off;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\naccess_log off;\n"+
-		"client_body_temp_path %[1]s/b;\nproxy_temp_path %[1]s/p;\nfastcgi_temp_path %[1]s/f;\nuwsgi_temp_path %[1]s/u;\nscgi_temp_path %[1]s/s;\n%[2]s}\n", dir, text)
-	file := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(file, []byte(whole), 0o600))
-	cmd := exec.Command(program, "-q", "-p", dir, "-c", file)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			log, _ := os.ReadFile(filepath.Join(dir, "error.log")) //nolint:errcheck // it may not have come that far
-			t.Logf("%v\n%s", err, log)
-		}
-	})
 	s := served{fmt.Sprintf("127.0.0.1:%d", g.HTTPSPort), x509.NewCertPool()}
+	nginxtest.Start(t, dir, s.addr, text)
 	raw, err := os.ReadFile(g.Certificate)
 	require.NoError(t, err)
 	block, _ := pem.Decode(raw)
 	cert, err := x509.ParseCertificate(block.Bytes)
 	require.NoError(t, err)
 	s.roots.AddCert(cert)
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", s.addr)
-		return err == nil && conn.Close() == nil
-	}, time.Minute, 20*time.Millisecond)
 	return s
+}
+
+func port(t *testing.T) uint16 {
+	t.Helper()
+	address, err := netip.ParseAddrPort(nginxtest.FreeAddress(t))
+	require.NoError(t, err)
+	return address.Port()
 }
 
 func (s served) config() *tls.Config {

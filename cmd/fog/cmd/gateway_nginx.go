@@ -30,6 +30,7 @@ func newGatewayNginxCmd(a *app) *cobra.Command {
 	write.Flags().StringVar(&g.Upstream, "upstream", "127.0.0.1:8080", "host:port on which the gateway listens")
 	write.Flags().StringVar(&g.Certificate, "certificate", "", "PEM file of the certificate (default: where certbot puts it)")
 	write.Flags().StringVar(&g.Key, "certificate-key", "", "PEM file of its key (default: where certbot puts it)")
+	write.Flags().StringVar(&g.Trust, "trust", "", "folder that fog cert trust --keep writes to: demand certificates of that authority (default: let everybody in, and tokens decide)")
 	write.Flags().Uint16Var(&g.HTTPPort, "http-port", 80, "port that redirects to TLS")
 	write.Flags().Uint16Var(&g.HTTPSPort, "https-port", 443, "port with TLS")
 	return write

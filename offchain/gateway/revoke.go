@@ -112,11 +112,9 @@ func (c *certificates) see(ctx context.Context, events []abci.Event) error {
 		if MayEnrol(nodestypes.Node{Id: e.NodeId, Status: e.To}) == nil {
 			continue
 		}
-		if err := c.revoke(ctx, e.NodeId); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.revoke(ctx, e.NodeId)) // each is barred at least
 	}
-	return nil
+	return err
 }
 
 // sweep forgets certificates that have run out and revokes those of nodes that are barred.
@@ -142,49 +140,52 @@ func (c *certificates) sweep(ctx context.Context) error {
 			return err
 		}
 	}
+	var failed error
 	for id := range nodes {
 		n, err := c.node(ctx, id)
 		if err != nil {
 			return err
 		}
 		if MayEnrol(n) != nil {
-			if err := c.revoke(ctx, id); err != nil {
-				return err
-			}
+			failed = errors.Join(failed, c.revoke(ctx, id))
 		}
 	}
-	return nil
+	return failed
 }
 
 // revoke takes all certificates of a node away, from the next request on.
 func (c *certificates) revoke(ctx context.Context, node string) error {
-	var serials []string
-	err := c.store.List(ctx, tableCertificates, func(serial string, raw []byte) error {
+	var serials []*big.Int
+	err := c.store.List(ctx, tableCertificates, func(text string, raw []byte) error {
 		var h held
 		if err := json.Unmarshal(raw, &h); err != nil {
-			return fmt.Errorf("certificate %s in the store: %w", serial, err)
+			return fmt.Errorf("certificate %s in the store: %w", text, err)
 		}
-		if h.Node == node {
-			serials = append(serials, serial)
+		if h.Node != node {
+			return nil
 		}
+		serial, ok := new(big.Int).SetString(text, 16)
+		if !ok {
+			return fmt.Errorf("certificate %q in the store has no serial number", text)
+		}
+		serials = append(serials, serial)
 		return nil
 	})
 	if err != nil || len(serials) == 0 {
 		return err
 	}
-	for _, text := range serials {
-		serial, ok := new(big.Int).SetString(text, 16)
-		if !ok {
-			return fmt.Errorf("certificate %q in the store has no serial number", text)
-		}
+	for _, serial := range serials { // the gateway's own door needs no authority for that, which may be away
+		c.verifier.Bar(serial)
+	}
+	for _, serial := range serials {
 		if err := c.authority.Revoke(ctx, serial); err != nil {
 			return err
 		}
 		// Forgotten only now: a failure before is made good by the next sweep.
-		if err := c.store.Delete(ctx, tableCertificates, text); err != nil {
+		if err := c.store.Delete(ctx, tableCertificates, serial.Text(16)); err != nil {
 			return err
 		}
-		c.log.Info("revoked a certificate", "node", node, "serial", text)
+		c.log.Info("revoked a certificate", "node", node, "serial", serial.Text(16))
 	}
 	return c.refresh(ctx)
 }

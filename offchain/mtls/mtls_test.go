@@ -230,9 +230,18 @@ func TestVerifierLetsInExactlyTheGood(t *testing.T) {
 				c.NotAfter = time.Now().Add(-time.Second)
 			}
 		})
+		// Some are barred before the list has them; a list never lets one in again that it does not have.
+		barred := rapid.SliceOfN(rapid.Int64Range(1, 5), 0, 2).Draw(t, "barred")
 		v := mtls.NewVerifier(time.Now)
+		for _, b := range barred {
+			v.Bar(big.NewInt(b))
+		}
+		if rapid.Bool().Draw(t, "listed before") {
+			v.Set(authority.trust(next, barred...))
+			barred = nil // from then on the newest list counts
+		}
 		v.Set(authority.trust(next, revoked...))
-		for _, r := range revoked {
+		for _, r := range append(revoked, barred...) {
 			good = good && r != serial
 		}
 		_, err := v.Identity([]*x509.Certificate{cert.Leaf, from.cert})

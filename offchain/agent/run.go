@@ -37,6 +37,7 @@ type run struct {
 	tasks  atomic.Uint32 // finished
 	kicked chan struct{} // there is progress
 	state  atomic.Uint32 // of a service, a link.ProgressState
+	waits  string        // for what, as the owner was told last
 }
 
 // start takes an attempt up. The caller holds mu.
@@ -162,8 +163,12 @@ func isChainError(err error) bool {
 	return errors.As(err, &query)
 }
 
-// complain logs a failure that may pass, and makes room if it is the disk's.
+// complain logs a failure that may pass, tells the owner if it is for want of a secret, and makes room if it is the disk's.
 func (r *run) complain(err error) {
+	if text := err.Error(); errors.Is(err, errSecrets) && text != r.waits {
+		r.note(dispatch.Event{Event: "waiting", Message: text})
+		r.waits = text
+	}
 	if !isDiskFull(err) {
 		r.log.Warn("attempt cannot start yet; trying again", "error", err)
 		return

@@ -16,6 +16,9 @@ type SecretSource interface {
 	JobSecrets(ctx context.Context, id dispatch.AttemptID, owner string, paths []string) ([][]byte, error)
 }
 
+// errSecrets is a failure to get the secrets of a job, of which the job's owner is told.
+var errSecrets = errors.New("the job's secrets")
+
 // fillSecrets gets what an assignment's secrets hold. It is in memory only, here and in what runs the task.
 func (a *Agent) fillSecrets(ctx context.Context, out *dispatch.Assignment, owner string, refs []jobfile.SecretRef) error {
 	if len(refs) == 0 {
@@ -33,7 +36,7 @@ func (a *Agent) fillSecrets(ctx context.Context, out *dispatch.Assignment, owner
 		return fmt.Errorf("%w: the job needs secrets: %w", dispatch.ErrInvalidAssignment, err)
 	}
 	if err != nil {
-		return handover.Blame(fmt.Errorf("the job's secrets: %w", err))
+		return handover.Blame(fmt.Errorf("%w: %w", errSecrets, err))
 	}
 	for i := range refs {
 		out.Secrets[i].Value = values[i]

@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +54,25 @@ func TestFillSecrets(t *testing.T) {
 	var fault *handover.JobError
 	require.ErrorAs(t, failing(client.ErrNotFound), &fault, "the owner's to set")
 	require.False(t, errors.As(failing(secrets.ErrNoLoan), &fault), "it is asked for again")
+}
+
+// The owner is told once for each reason why a job waits for its secrets, and of other failures nothing.
+func TestOwnerIsToldWhyAJobWaits(t *testing.T) {
+	a := &Agent{cfg: Config{Dir: t.TempDir()}}
+	r := &run{agent: a, log: slog.New(slog.DiscardHandler), journal: a.journalOf(dispatch.AttemptID{Job: "job1x", Attempt: 1})}
+	for _, reason := range []string{"sealed", "sealed", "denied"} {
+		r.complain(fmt.Errorf("%w: %s", errSecrets, reason))
+	}
+	r.complain(errors.New("the registry is away"))
+	var told []string
+	require.NoError(t, r.journal.follow(t.Context(), 0, true, nil, func(_ uint64, piece []byte) error {
+		for line := range bytes.Lines(piece) {
+			var e dispatch.Event
+			require.NoError(t, json.Unmarshal(line, &e))
+			require.Equal(t, "waiting", e.Event)
+			told = append(told, e.Message)
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"the job's secrets: sealed", "the job's secrets: denied"}, told)
 }

@@ -8,7 +8,7 @@ import (
 // Event is something that happened to an attempt where it runs.
 type Event struct {
 	Time time.Time `json:"time"`
-	// Event is assigned, pulled, starting, running, healthy, unhealthy, restarting, stopped, began, ended, exec or over; on Nomad it is what Nomad
+	// Event is assigned, waiting, pulled, starting, running, healthy, unhealthy, restarting, stopped, began, ended, exec or over; on Nomad it is what Nomad
 	// calls the event of an allocation's task, such as Started or Terminated.
 	Event    string  `json:"event"`
 	Task     *uint32 `json:"task,omitempty"`

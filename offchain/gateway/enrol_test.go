@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"testing"
@@ -274,6 +275,39 @@ func TestRevokedWithTheBlock(t *testing.T) {
 	status, _, err = e.call(e.machine(&again), token, "/v1/whoami")
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, status)
+}
+
+// awayAuthority can be asked for nothing but what it gave before.
+type awayAuthority struct{ secrets.Issuer }
+
+func (awayAuthority) Revoke(context.Context, *big.Int) error { return secrets.ErrUnavailable }
+
+// While the authority is away the gateway itself keeps a node out that is barred, and revokes when it is back.
+func TestBarredWhileTheAuthorityIsAway(t *testing.T) {
+	e := newEnrolling(t)
+	pair := mtls.Pair(e.enrol(), e.nodeKey)
+	open := e.machine(&pair)
+	_, _, err := e.call(open, "", "/healthz")
+	require.NoError(t, err)
+	e.setStatus(nodestypes.NODE_STATUS_JAILED)
+	kept := e.server.certificates
+	c := &certificates{
+		authority: awayAuthority{kept.authority}, store: kept.store, blocks: kept.blocks, node: kept.node, verifier: kept.verifier, now: kept.now, log: kept.log,
+	}
+	require.ErrorIs(t, c.sweep(t.Context()), secrets.ErrUnavailable)
+	_, list := e.trust()
+	require.Empty(t, list.RevokedCertificateEntries)
+	status, _, err := e.call(open, "", "/healthz")
+	require.NoError(t, err)
+	require.Equal(t, http.StatusForbidden, status, "the open connection")
+	_, _, err = e.call(e.machine(&pair), "", "/healthz")
+	require.ErrorContains(t, err, "tls: ", "a new connection")
+
+	require.NoError(t, e.server.certificates.sweep(t.Context()))
+	_, list = e.trust()
+	require.Len(t, list.RevokedCertificateEntries, 1)
+	_, _, err = e.call(e.machine(&pair), "", "/healthz")
+	require.ErrorContains(t, err, "tls: ")
 }
 
 // What happened while the gateway was down is made good when it starts.

@@ -58,6 +58,9 @@ func forbidden(r access.Request) error {
 		"%s may not %s this: no policy gives it the right to %s a %s here; it takes a token of the owner, or a role that an operator grants", who, action, action, r.Kind)
 }
 
+// CodeNoSecrets is of a gateway whose store of secrets cannot be reached now.
+const CodeNoSecrets = "no_secrets"
+
 func tooMany(wait time.Duration) error {
 	return &problem{status: http.StatusTooManyRequests, code: "too_many_requests", detail: "too many requests; wait and try again", wait: wait}
 }
@@ -77,7 +80,7 @@ func explain(err error) *problem {
 		{credential.ErrNotFound, http.StatusNotFound, "not_found"}, {access.ErrInvalid, http.StatusBadRequest, "invalid_policy"},
 		{secrets.ErrNotFound, http.StatusNotFound, codeNoSecret}, {secrets.ErrJobPath, http.StatusBadRequest, "bad_request"},
 		{secrets.ErrTooMany, http.StatusConflict, "too_many_secrets"}, {secrets.ErrNoLoan, http.StatusConflict, "ended"},
-		{secrets.ErrUnavailable, http.StatusServiceUnavailable, "no_secrets"},
+		{secrets.ErrUnavailable, http.StatusServiceUnavailable, CodeNoSecrets},
 		{client.ErrTooLarge, http.StatusRequestEntityTooLarge, "too_large"}, {chain.ErrUnavailable, http.StatusServiceUnavailable, "no_chain"},
 		{store.ErrUnavailable, http.StatusServiceUnavailable, "no_database"},
 	} {
@@ -91,7 +94,7 @@ func explain(err error) *problem {
 	case errors.As(err, &p):
 	case p != nil && p.code == "no_database": // nothing of where it is
 		p.detail = "the gateway's database does not answer; try again later"
-	case p != nil && p.code == "no_secrets":
+	case p != nil && p.code == CodeNoSecrets:
 		p.detail = "the gateway's store of secrets does not answer; try again later"
 	case p != nil && errors.As(err, &query): // no names of methods
 		p.detail = map[string]string{"not_found": "there is no such thing on this chain", "no_chain": "the chain does not answer; try again later"}[p.code]

@@ -129,11 +129,9 @@ func (c *certificates) see(ctx context.Context, events []abci.Event) error {
 		if MayEnrol(nodestypes.Node{Id: e.NodeId, Status: e.To}) == nil {
 			continue
 		}
-		if err := c.revoke(ctx, e.NodeId); err != nil {
-			return err
-		}
+		err = errors.Join(err, c.revoke(ctx, e.NodeId)) // each is barred at least
 	}
-	return nil
+	return err
 }
 
 // sweep forgets certificates that have run out and revokes those of nodes that are barred.
@@ -175,41 +173,45 @@ func (c *certificates) sweep(ctx context.Context) error {
 
 // revoke takes all certificates of a node away, from the next request on.
 func (c *certificates) revoke(ctx context.Context, node string) error {
-	var serials []string
-	err := c.store.List(ctx, tableCertificates, func(serial string, raw []byte) error {
+	var serials []*big.Int
+	err := c.store.List(ctx, tableCertificates, func(text string, raw []byte) error {
 		var h held
 		if err := json.Unmarshal(raw, &h); err != nil {
-			return fmt.Errorf("certificate %s in the store: %w", serial, err)
+			return fmt.Errorf("certificate %s in the store: %w", text, err)
 		}
-		if h.Node == node {
-			serials = append(serials, serial)
+		if h.Node != node {
+			return nil
 		}
+		serial, ok := new(big.Int).SetString(text, 16)
+		if !ok {
+			return fmt.Errorf("certificate %q in the store has no serial number", text)
+		}
+		serials = append(serials, serial)
 		return nil
 	})
 	if err != nil || len(serials) == 0 {
 		return err
 	}
+	for _, serial := range serials { // the gateway's own door needs no authority for that, which may be away
+		c.verifier.Bar(serial)
+	}
 	var failed error
-	for _, text := range serials {
-		if err := c.revokeOne(ctx, text); err != nil {
+	for _, serial := range serials {
+		if err := c.revokeOne(ctx, serial); err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		c.log.Info("revoked a certificate", "node", node, "serial", text)
+		c.log.Info("revoked a certificate", "node", node, "serial", serial.Text(16))
 	}
 	return errors.Join(failed, c.refresh(ctx))
 }
 
-func (c *certificates) revokeOne(ctx context.Context, text string) error {
-	serial, ok := new(big.Int).SetString(text, 16)
-	if !ok {
-		return fmt.Errorf("certificate %q in the store has no serial number", text)
-	}
+func (c *certificates) revokeOne(ctx context.Context, serial *big.Int) error {
 	if err := c.authority.Revoke(ctx, serial); err != nil {
 		return err
 	}
 	// Forgotten only now: a failure before is made good by the next sweep.
-	return c.store.Delete(ctx, tableCertificates, text)
+	return c.store.Delete(ctx, tableCertificates, serial.Text(16))
 }
 
 var errNoBlocks = errors.New("to give certificates the gateway must follow the chain's blocks")

@@ -10,6 +10,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -89,15 +91,27 @@ func Server(certificate func() (*tls.Certificate, error)) *tls.Config {
 
 // Verifier knows whom to let in.
 type Verifier struct {
-	now   func() time.Time
-	trust atomic.Pointer[secrets.Trust]
+	now    func() time.Time
+	trust  atomic.Pointer[secrets.Trust]
+	barred sync.Map // serial numbers that are to be on the list, and not there yet
 }
 
 // NewVerifier lets nobody in until it is told whom to trust.
 func NewVerifier(now func() time.Time) *Verifier { return &Verifier{now: now} }
 
 // Set replaces roots and list, for handshakes and requests from now on.
-func (v *Verifier) Set(t secrets.Trust) { v.trust.Store(&t) }
+func (v *Verifier) Set(t secrets.Trust) {
+	v.trust.Store(&t)
+	v.barred.Range(func(key, serial any) bool {
+		if t.Revokes(serial.(*big.Int)) {
+			v.barred.Delete(key)
+		}
+		return true
+	})
+}
+
+// Bar refuses a certificate from now on, until a list has it: the authority may be away just when it is revoked.
+func (v *Verifier) Bar(serial *big.Int) { v.barred.Store(serial.String(), serial) }
 
 // Identity returns the URI of the holder of a client's certificate, which comes first, or why it may not come in.
 func (v *Verifier) Identity(chain []*x509.Certificate) (string, error) {
@@ -114,7 +128,7 @@ func (v *Verifier) Identity(chain []*x509.Certificate) (string, error) {
 	if _, err := chain[0].Verify(options); err != nil {
 		return "", err
 	}
-	if trust.Revokes(chain[0].SerialNumber) {
+	if _, barred := v.barred.Load(chain[0].SerialNumber.String()); barred || trust.Revokes(chain[0].SerialNumber) {
 		return "", ErrRevoked
 	}
 	return secrets.IdentityOf(chain[0])

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/url"
 	"os"
@@ -177,9 +178,18 @@ func TestVerifierLetsInExactlyTheGood(t *testing.T) {
 				c.NotAfter = time.Now().Add(-time.Second)
 			}
 		})
+		// Some are barred before the list has them; a list never lets one in again that it does not have.
+		barred := rapid.SliceOfN(rapid.Int64Range(1, 5), 0, 2).Draw(t, "barred")
 		v := mtls.NewVerifier(time.Now)
+		for _, b := range barred {
+			v.Bar(big.NewInt(b))
+		}
+		if rapid.Bool().Draw(t, "listed before") {
+			v.Set(secrets.Trust{Roots: []*x509.Certificate{authority.Cert}, Revoked: authority.List(48*time.Hour, next, barred...)})
+			barred = nil // from then on the newest list counts
+		}
 		v.Set(secrets.Trust{Roots: []*x509.Certificate{authority.Cert}, Revoked: authority.List(48*time.Hour, next, revoked...)})
-		for _, r := range revoked {
+		for _, r := range append(revoked, barred...) {
 			good = good && r != serial
 		}
 		_, err := v.Identity([]*x509.Certificate{cert.Leaf, from.Cert})

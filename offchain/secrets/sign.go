@@ -14,11 +14,12 @@ type Signer interface {
 	CreateSigningKey(ctx context.Context, name string) (Key, error)
 }
 
-// AnyKey returns the key of that name which signs in the store, or else the one of an account.
+// AnyKey returns the key of that name which signs in the store, or else the one of an account. A program that may have none of the first kind,
+// such as an agent in Vault, has the second.
 func AnyKey(ctx context.Context, s Store, name string) (Key, error) {
 	if signer, ok := s.(Signer); ok {
 		key, err := signer.SigningKey(ctx, name)
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrDenied) {
 			return key, err
 		}
 	}

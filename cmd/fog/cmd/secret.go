@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/foggrid/fogd/offchain/gateway"
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
@@ -110,7 +111,7 @@ func (a *app) listSecrets(ctx context.Context) error {
 	})
 }
 
-// checkSecrets refuses a job whose secrets no node could get.
+// checkSecrets refuses a job whose secrets no node could get. A gateway whose store does not answer now is no reason: the job waits for it.
 func (a *app) checkSecrets(ctx context.Context, refs []jobfile.SecretRef) error {
 	if len(refs) == 0 {
 		return nil
@@ -119,7 +120,13 @@ func (a *app) checkSecrets(ctx context.Context, refs []jobfile.SecretRef) error 
 		return hint(errors.New("the job needs secrets, which nodes get from a gateway, and none is known here"), "log in with `fog gateway login --gateway URL`")
 	}
 	var have gateway.SecretPaths
-	if err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &have); err != nil {
+	err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &have)
+	var refused *gwclient.Error
+	if errors.As(err, &refused) && refused.Code == gateway.CodeNoSecrets {
+		a.say("the job needs secrets, and the gateway's store of them does not answer now; the job waits until it does")
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("the job needs secrets: %w", err)
 	}
 	for _, ref := range refs {

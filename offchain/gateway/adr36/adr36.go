@@ -2,7 +2,7 @@
 // put into an amino sign document with the one message sign/MsgSignData, without chain, account, sequence or fee, so that it can never
 // be taken for a transaction. Wallets such as Keplr (signArbitrary) sign the same bytes.
 //
-// Only keys of secp256k1 are known, with signatures of 64 bytes and a low s.
+// Known are keys of secp256k1, and those of secp256r1 that an oracle has in a store which they do not leave; signatures have 64 bytes and a low s.
 package adr36
 
 import (
@@ -11,6 +11,8 @@ import (
 	"fmt"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256r1"
+	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 )
 
@@ -52,16 +54,9 @@ func SignBytes(signer, text string) ([]byte, error) {
 
 // Verify checks that the public key is the signer's and that the signature is by it. prefix is the one of the chain's addresses.
 func Verify(prefix, signer, text string, publicKey, signature []byte) error {
-	if len(publicKey) != secp256k1.PubKeySize {
-		return fmt.Errorf("%w: the public key has %d bytes, not the %d of secp256k1", ErrSignature, len(publicKey), secp256k1.PubKeySize)
-	}
-	key := &secp256k1.PubKey{Key: publicKey}
-	address, err := sdk.Bech32ifyAddressBytes(prefix, key.Address())
+	key, err := keyOf(prefix, signer, publicKey)
 	if err != nil {
 		return err
-	}
-	if address != signer {
-		return fmt.Errorf("%w: the public key is not that of %.100q", ErrSignature, signer)
 	}
 	doc, err := SignBytes(signer, text)
 	if err != nil {
@@ -71,4 +66,25 @@ func Verify(prefix, signer, text string, publicKey, signature []byte) error {
 		return ErrSignature
 	}
 	return nil
+}
+
+// keyOf returns the key of an address, which says of which curve it is: both have compressed points of as many bytes.
+func keyOf(prefix, signer string, publicKey []byte) (cryptotypes.PubKey, error) {
+	if len(publicKey) != secp256k1.PubKeySize {
+		return nil, fmt.Errorf("%w: the public key has %d bytes, not the %d of secp256k1 or secp256r1", ErrSignature, len(publicKey), secp256k1.PubKeySize)
+	}
+	candidates := []cryptotypes.PubKey{&secp256k1.PubKey{Key: publicKey}}
+	if key, err := secp256r1.NewPubKeyFromBytes(publicKey); err == nil { // most keys are of no point on this curve
+		candidates = append(candidates, key)
+	}
+	for _, key := range candidates {
+		address, err := sdk.Bech32ifyAddressBytes(prefix, key.Address())
+		if err != nil {
+			return nil, err
+		}
+		if address == signer {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: the public key is not that of %.100q", ErrSignature, signer)
 }

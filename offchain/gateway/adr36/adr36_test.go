@@ -1,12 +1,15 @@
 package adr36
 
 import (
+	"bytes"
 	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256k1"
+	"github.com/cosmos/cosmos-sdk/crypto/keys/secp256r1"
+	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 )
 
@@ -25,7 +28,17 @@ func TestSignBytesGolden(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	key, other := secp256k1.GenPrivKey(), secp256k1.GenPrivKey()
+	t.Run("secp256k1", func(t *testing.T) { verifies(t, secp256k1.GenPrivKey(), secp256k1.GenPrivKey()) })
+	t.Run("secp256r1", func(t *testing.T) {
+		key, err := secp256r1.GenPrivKey()
+		require.NoError(t, err)
+		other, err := secp256r1.GenPrivKey()
+		require.NoError(t, err)
+		verifies(t, key, other)
+	})
+}
+
+func verifies(t *testing.T, key, other cryptotypes.PrivKey) {
 	signer, err := sdk.Bech32ifyAddressBytes("fog", key.PubKey().Address())
 	require.NoError(t, err)
 	doc, err := SignBytes(signer, "hello")
@@ -38,6 +51,8 @@ func TestVerify(t *testing.T) {
 	require.NoError(t, err)
 	plain, err := key.Sign([]byte("hello"))
 	require.NoError(t, err)
+	high := append([]byte{}, good...)
+	copy(high[32:], bytes.Repeat([]byte{0xff}, 32))
 	flipped := append([]byte{}, good...)
 	flipped[40] ^= 1
 	for name, c := range map[string]struct {
@@ -50,6 +65,7 @@ func TestVerify(t *testing.T) {
 		"foreign":          {"fog", signer, "hello", key.PubKey().Bytes(), foreign},
 		"without document": {"fog", signer, "hello", key.PubKey().Bytes(), plain},
 		"flipped":          {"fog", signer, "hello", key.PubKey().Bytes(), flipped},
+		"high s":           {"fog", signer, "hello", key.PubKey().Bytes(), high},
 		"short":            {"fog", signer, "hello", key.PubKey().Bytes(), good[:63]},
 		"empty":            {"fog", signer, "hello", key.PubKey().Bytes(), nil},
 		"no key":           {"fog", signer, "hello", nil, good},

@@ -29,6 +29,9 @@ func RunIssuer(t *testing.T, open OpenIssuer, server string) {
 	t.Run("revokes", func(t *testing.T) { revokes(t, open) })
 }
 
+// nonce is where an enrolment has it.
+const nonce = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 // CSR is a request that asks for more than it may have.
 func CSR(t *testing.T) (der []byte, public ed25519.PublicKey) {
 	t.Helper()
@@ -37,7 +40,7 @@ func CSR(t *testing.T) (der []byte, public ed25519.PublicKey) {
 	other, err := url.Parse("fog://node/node1other")
 	require.NoError(t, err)
 	der, err = x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: "admin.example"}, DNSNames: []string{"evil.example"}, URIs: []*url.URL{other},
+		Subject: pkix.Name{CommonName: "admin.example", SerialNumber: nonce}, DNSNames: []string{"evil.example"}, URIs: []*url.URL{other},
 	}, key)
 	require.NoError(t, err)
 	return der, public
@@ -87,6 +90,7 @@ func issueAgent(t *testing.T, open OpenIssuer) {
 	require.Empty(t, leaf.DNSNames, "what the CSR asks for beside counts for nothing")
 	require.Empty(t, leaf.IPAddresses)
 	require.Empty(t, leaf.Subject.CommonName)
+	require.NotEqual(t, nonce, leaf.Subject.SerialNumber)
 	require.False(t, leaf.IsCA)
 	require.NotContains(t, leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	requireLife(t, leaf, 24*time.Hour)

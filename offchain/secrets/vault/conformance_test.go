@@ -59,6 +59,21 @@ func TestTrustOfQuietDays(t *testing.T) {
 	})
 }
 
+// Programs that may have no keys in Transit use those in KV.
+func TestAnyKeyOfAProgramWithoutTransit(t *testing.T) {
+	each(t, func(t *testing.T, g *grid) {
+		g.apply(t, "agent=keys")
+		agent := g.program(t, "agent", "keys")
+		_, err := secrets.AnyKey(t.Context(), agent, "main")
+		require.ErrorIs(t, err, secrets.ErrNotFound)
+		made, _, err := agent.CreateKey(t.Context(), "main")
+		require.NoError(t, err)
+		found, err := secrets.AnyKey(t.Context(), agent, "main")
+		require.NoError(t, err)
+		require.Equal(t, made.PubKey(), found.PubKey())
+	})
+}
+
 func TestLeases(t *testing.T) {
 	g, s := standIn(t)
 	g.apply(t, "gateway=main", "oracle+dispatcher=main")

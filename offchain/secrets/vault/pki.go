@@ -25,13 +25,16 @@ func (s *Store) Issue(ctx context.Context, r secrets.CertificateRequest) ([]*x50
 	if err != nil {
 		return nil, err
 	}
-	role := agentRole
+	role, subject := agentRole, agentRole
 	if r.Kind == secrets.ServerCertificate {
-		role = s.cfg.Role + "." + s.cfg.Name
+		role, subject = s.cfg.Role+"."+s.cfg.Name, ""
 	}
 	data := map[string]any{
 		"csr": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr.Raw})), "uri_sans": r.Identity,
 		"ttl": fmt.Sprintf("%ds", int(r.Kind.Life().Seconds())), "exclude_cn_from_sans": true,
+	}
+	if subject != "" { // else it would be the nonce that an enrolment's CSR has there, which no role allows
+		data["serial_number"] = subject
 	}
 	var names, addresses []string
 	for _, host := range r.Hosts {

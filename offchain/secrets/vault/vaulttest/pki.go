@@ -138,6 +138,14 @@ func (ca *authority) sign(r *request, role map[string]any) (map[string]any, erro
 	for _, address := range addresses {
 		template.IPAddresses = append(template.IPAddresses, net.ParseIP(address))
 	}
+	subject := csr.Subject.SerialNumber
+	if given, _ := r.data["serial_number"].(string); given != "" {
+		subject = given
+	}
+	if subject != "" && !anyMatches(texts(role["allowed_serial_numbers"]), subject) {
+		return nil, fail(http.StatusBadRequest, "serial_number %s not allowed by this role", subject)
+	}
+	template.Subject.SerialNumber = subject
 	der, err := x509.CreateCertificate(rand.Reader, template, ca.cert, csr.PublicKey, ca.key)
 	if err != nil {
 		return nil, err

@@ -137,10 +137,7 @@ func (s *Server) serveLoan(w http.ResponseWriter, req *http.Request, who caller)
 	if err != nil {
 		return err
 	}
-	paths := make([]string, len(spec.Secrets))
-	for i, ref := range spec.Secrets {
-		paths[i] = ref.Path
-	}
+	paths := spec.SecretPaths()
 	to := secrets.Borrower{Attempt: handover.ID(slice).String(), Key: node.AgentKey, Until: dueOf(slice)}
 	loan, err := keeper.LendJobSecrets(ctx, to, job.Owner, paths)
 	if err != nil {

@@ -29,12 +29,16 @@ func newKeysEncryptionCmd(a *app) *cobra.Command {
 Nothing else opens such results: without the key they are lost. Keep a copy of what --export prints where nobody else reads it; --import
 takes it from standard input on another machine. With --new a new key takes the place of the one before, which stays to open what was
 encrypted for it.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.encryption(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.fresh && f.export || f.fresh && f.restore || f.export && f.restore {
+				return usagef("--new, --export and --import are three different things; give one of them")
+			}
+			return a.encryption(cmd.Context(), f)
+		},
 	}
 	cmd.Flags().BoolVar(&f.fresh, "new", false, "make a new key, and keep the old ones to open what was encrypted for them")
 	cmd.Flags().BoolVar(&f.export, "export", false, "print the private keys, the one in use first")
 	cmd.Flags().BoolVar(&f.restore, "import", false, "add the private keys on standard input, as --export prints them; the first is used if there was none")
-	cmd.MarkFlagsMutuallyExclusive("new", "export", "import")
 	return cmd
 }
 

@@ -23,6 +23,14 @@ func (emptyJobs) Job(context.Context, *jobstypes.QueryJobRequest) (*jobstypes.Qu
 	return nil, status.Error(codes.NotFound, "job not found")
 }
 
+func (emptyJobs) Jobs(context.Context, *jobstypes.QueryJobsRequest) (*jobstypes.QueryJobsResponse, error) {
+	return &jobstypes.QueryJobsResponse{}, nil
+}
+
+func (emptyJobs) PeriodicJobs(context.Context, *jobstypes.QueryPeriodicJobsRequest) (*jobstypes.QueryPeriodicJobsResponse, error) {
+	return &jobstypes.QueryPeriodicJobsResponse{}, nil
+}
+
 type emptyNodes struct {
 	*nodestypes.UnimplementedQueryServer
 }

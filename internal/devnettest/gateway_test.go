@@ -24,7 +24,8 @@ import (
 // planted is a secret of a job that is looked for wherever it must not be.
 const planted = "planted-secret-c41d7e90"
 
-// TestGateway runs jobs with a secret on a grid with a gateway, in a module and in a container, and then looks for it in all that the grid keeps.
+// TestGateway runs jobs with a secret on a grid with a gateway, in a module and in a container, and jobs whose inputs and results are encrypted, and then
+// looks for what must not be there in all that the grid keeps.
 func TestGateway(t *testing.T) {
 	g := newGrid(t, devnet.Options{Validators: 1, Oracles: 1, Gateway: true})
 	build(t, filepath.Join(g.work, "guest.wasm"), "github.com/foggrid/fogd/offchain/dispatch/dispatchtest/testdata/guest", "GOOS=wasip1", "GOARCH=wasm")
@@ -37,8 +38,9 @@ func TestGateway(t *testing.T) {
 	path := g.withSecret(t, job{name: "module", module: "guest.wasm", args: `secret, PASSWORD`, cap: "5FOG", deadline: 3600})
 	g.refused(t, g.net.DeveloperHome(), []string{"fog secret put db/password"}, "job", "submit", path)
 	g.developer(t, nil, "secret", "put", "db/password", "--file", value)
-	paths := []string{path}
+	paths, image := []string{path}, ""
 	if g.nodeNow(t).Runs(nodestypes.ENGINE_DOCKER) {
+		image = guest
 		paths = append(paths, g.withSecret(t, job{name: "container", image: guest, args: `secret, PASSWORD`, cap: "5FOG", deadline: 3600}))
 	} else {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs a Docker Engine for a container with a secret ***\n\n", t.Name())
@@ -56,9 +58,13 @@ func TestGateway(t *testing.T) {
 		last = out.JobID
 	}
 	g.nothingLent(t, last)
+	g.encrypted(t, image)
 	g.blocksLack(t, planted)
+	g.blocksLack(t, plantedInput)
 	require.NoError(t, g.net.Down(t.Context()))
-	g.filesLack(t, planted, filepath.Dir(g.work))
+	for _, text := range []string{planted, plantedInput, "AGE-SECRET-KEY-1"} {
+		g.filesLack(t, text, filepath.Dir(g.work))
+	}
 }
 
 // withSecret is a job file that names the secret.
@@ -149,7 +155,7 @@ func (g *grid) filesLack(t *testing.T, text, dir string) {
 	t.Helper()
 	logs, files := 0, 0
 	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || path == filepath.Join(g.work, "value") {
+		if err != nil || !e.Type().IsRegular() || path == filepath.Join(g.work, "value") || text == plantedInput && strings.HasPrefix(path, g.work) {
 			return err
 		}
 		raw, err := os.ReadFile(path)

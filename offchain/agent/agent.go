@@ -136,6 +136,7 @@ type Agent struct {
 	cfg   Config
 	log   *slog.Logger
 	fetch fetcher
+	plain *plain
 	sweep chan struct{} // an attempt has ended
 
 	mu     sync.Mutex
@@ -261,6 +262,7 @@ func (a *Agent) openDir(ctx context.Context) (unlock func() error, err error) {
 		return nil, errors.Join(err, unlock())
 	}
 	a.fetch = fetcher{a.cfg.Registry, cache}
+	a.plain = newPlain(filepath.Join(a.cfg.Dir, plainDir), cache)
 	return unlock, nil
 }
 

@@ -55,15 +55,21 @@ func (a *Agent) prepare(ctx context.Context, slice jobstypes.Slice, onSpec func(
 		return dispatch.Assignment{}, nil, err
 	}
 	held, out.ModulePath = append(held, release), path
-	if !spec.Inputs.IsZero() {
+	key, err := a.fillSecrets(ctx, &out, job.Owner, spec)
+	if err != nil {
+		return dispatch.Assignment{}, nil, err
+	}
+	switch {
+	case spec.SealedInputs():
+		if out.InputsDir, err = a.sealedInputs(ctx, out.ID, job.Owner, spec, key); err != nil {
+			return dispatch.Assignment{}, nil, err
+		}
+	case !spec.Inputs.IsZero():
 		dir, release, err := a.fetch.tree(ctx, a.cfg.Registry.ContentRepo(job.Owner, client.RepoInputs, spec.Inputs), spec.Inputs)
 		if err != nil {
 			return dispatch.Assignment{}, nil, err
 		}
 		held, out.InputsDir = append(held, release), dir
-	}
-	if err := a.fillSecrets(ctx, &out, job.Owner, spec.Secrets); err != nil {
-		return dispatch.Assignment{}, nil, err
 	}
 	if err := out.Validate(); err != nil {
 		return dispatch.Assignment{}, nil, handover.JobFault("%w", err)

@@ -180,12 +180,9 @@ func (c *cache) acquire(ctx context.Context, want content) (path string, release
 func (c *cache) fill(ctx context.Context, e *cached, want content) (err error) {
 	var reserved int64
 	reserve := func(bytes int64) error {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if err := c.evict(bytes); err != nil {
+		if err := c.reserve(bytes); err != nil {
 			return err
 		}
-		c.total += bytes
 		reserved += bytes
 		return nil
 	}
@@ -201,6 +198,23 @@ func (c *cache) fill(ctx context.Context, e *cached, want content) (err error) {
 		e.present, e.size, e.used = true, size, time.Now()
 	}
 	return err
+}
+
+// reserve makes room for bytes that are not the cache's until unreserve.
+func (c *cache) reserve(bytes int64) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.evict(bytes); err != nil {
+		return err
+	}
+	c.total += bytes
+	return nil
+}
+
+func (c *cache) unreserve(bytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total -= bytes
 }
 
 // drop removes an entry that is in use by the caller alone, or by nobody.

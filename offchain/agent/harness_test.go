@@ -110,6 +110,7 @@ type world struct {
 	push     *client.Client
 	url      string
 	registry *gate
+	content  string // the registry's folder
 
 	mu       sync.Mutex
 	jobs     map[string]jobstypes.Job
@@ -150,7 +151,8 @@ func newWorld(t *testing.T) *world {
 		}
 	}()
 	t.Cleanup(func() { blocks.Stop(); close(ended) })
-	store, err := registry.Open(t.TempDir(), registry.Options{Logger: slog.New(slog.DiscardHandler)})
+	w.content = t.TempDir()
+	store, err := registry.Open(w.content, registry.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	w.registry = &gate{next: store}

@@ -51,6 +51,9 @@ func (a *Agent) start(ctx context.Context, id dispatch.AttemptID, slice jobstype
 	go func() {
 		r.note(dispatch.Event{Event: "assigned"})
 		r.live(ctx)
+		if errors.Is(context.Cause(ctx), errGone) { // stopped; if only the agent ends, its tasks may go on
+			a.dropPlain(id)
+		}
 		cancel(nil)
 		a.mu.Lock()
 		delete(a.runs, id)
@@ -91,6 +94,7 @@ func (r *run) perform(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.agent.dropPlain(r.id)
 	r.hint(link.ProgressFinished)
 	out, manifest, err := r.push(ctx, out)
 	if err != nil {

@@ -19,27 +19,28 @@ type SecretSource interface {
 // errSecrets is a failure to get the secrets of a job, of which the job's owner is told.
 var errSecrets = errors.New("the job's secrets")
 
-// fillSecrets gets what an assignment's secrets hold. It is in memory only, here and in what runs the task.
-func (a *Agent) fillSecrets(ctx context.Context, out *dispatch.Assignment, owner string, refs []jobfile.SecretRef) error {
-	if len(refs) == 0 {
-		return nil
+// fillSecrets gets what an assignment's secrets hold, and the key of the inputs, if they are encrypted. They are in memory only, here and in
+// what runs the task.
+func (a *Agent) fillSecrets(ctx context.Context, out *dispatch.Assignment, owner string, spec jobfile.Spec) (inputsKey []byte, err error) {
+	paths := spec.SecretPaths()
+	if len(paths) == 0 {
+		return nil, nil
 	}
 	if a.cfg.Secrets == nil {
-		return fmt.Errorf("%w: the job needs secrets, and this agent has no gateway to get them from; run it with --gateway", dispatch.ErrInvalidAssignment)
-	}
-	paths := make([]string, len(refs))
-	for i, ref := range refs {
-		paths[i] = ref.Path
+		return nil, fmt.Errorf("%w: the job needs secrets, and this agent has no gateway to get them from; run it with --gateway", dispatch.ErrInvalidAssignment)
 	}
 	values, err := a.cfg.Secrets.JobSecrets(ctx, out.ID, owner, paths)
 	if errors.Is(err, secrets.ErrNoStore) {
-		return fmt.Errorf("%w: the job needs secrets: %w", dispatch.ErrInvalidAssignment, err)
+		return nil, fmt.Errorf("%w: the job needs secrets: %w", dispatch.ErrInvalidAssignment, err)
 	}
 	if err != nil {
-		return handover.Blame(fmt.Errorf("%w: %w", errSecrets, err))
+		return nil, handover.Blame(fmt.Errorf("%w: %w", errSecrets, err))
 	}
-	for i := range refs {
+	for i := range spec.Secrets {
 		out.Secrets[i].Value = values[i]
 	}
-	return nil
+	if spec.SealedInputs() {
+		inputsKey = values[len(spec.Secrets)]
+	}
+	return inputsKey, nil
 }

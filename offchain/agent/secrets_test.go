@@ -28,7 +28,8 @@ func TestFillSecrets(t *testing.T) {
 	refs := []jobfile.SecretRef{{Name: "A", Path: "x/a"}, {Name: "B", Path: "b"}}
 	fill := func(source SecretSource, refs []jobfile.SecretRef) (dispatch.Assignment, error) {
 		out := dispatch.Assignment{Secrets: []dispatch.Secret{{Name: "A"}, {Name: "B"}}}
-		err := (&Agent{cfg: Config{Secrets: source}}).fillSecrets(t.Context(), &out, "fog1alice", refs)
+		key, err := (&Agent{cfg: Config{Secrets: source}}).fillSecrets(t.Context(), &out, "fog1alice", jobfile.Spec{Secrets: refs})
+		require.Empty(t, key)
 		return out, err
 	}
 	out, err := fill(secretFunc(func(owner string, paths []string) ([][]byte, error) {

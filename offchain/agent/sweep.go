@@ -68,7 +68,7 @@ func (a *Agent) sweepOnce(ctx context.Context, next map[dispatch.AttemptID]time.
 			next[id] = time.Now().Add(sweepAgain * a.cfg.Sweep)
 		}
 	}
-	return errors.Join(failed, a.wipeVolumes(ctx), a.sweepJournals())
+	return errors.Join(failed, a.wipeVolumes(ctx), a.sweepJournals(), a.sweepPlain())
 }
 
 // wipeVolumes wipes the volumes of replicas that the chain has on this node no more. An update leaves a replica on its node, so that its

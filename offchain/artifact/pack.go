@@ -180,11 +180,32 @@ func readNames(root *os.Root, dir string) (names []string, err error) {
 
 // PackFile writes the archive of folder dir to a file, which appears complete or not at all, and returns its digest and size in bytes.
 func PackFile(file, dir string, limits Limits) (d Digest, size int64, err error) {
+	return writeDigested(file, func(w io.Writer) error { return Pack(w, dir, limits) })
+}
+
+// PackFileVia is PackFile through a writer that changes what is written, such as one that encrypts; digest and size are the file's.
+func PackFileVia(file, dir string, limits Limits, via func(io.Writer) (io.WriteCloser, error)) (d Digest, size int64, err error) {
+	return WriteFileVia(file, via, func(w io.Writer) error { return Pack(w, dir, limits) })
+}
+
+// WriteFileVia writes a file, which appears complete or not at all, through a writer as PackFileVia does.
+func WriteFileVia(file string, via func(io.Writer) (io.WriteCloser, error), write func(io.Writer) error) (d Digest, size int64, err error) {
+	return writeDigested(file, func(f io.Writer) error {
+		w, err := via(f)
+		if err != nil {
+			return err
+		}
+		if err := write(w); err != nil {
+			return err // what is not whole is not ended as if it were
+		}
+		return w.Close()
+	})
+}
+
+func writeDigested(file string, fill func(io.Writer) error) (Digest, int64, error) {
 	h := sha256.New()
 	n := &countingWriter{}
-	err = writeAtomically(file, func(f *os.File) error {
-		return Pack(io.MultiWriter(f, h, n), dir, limits)
-	})
+	err := writeAtomically(file, func(f *os.File) error { return fill(io.MultiWriter(f, h, n)) })
 	return Digest(h.Sum(nil)), n.n, err
 }
 

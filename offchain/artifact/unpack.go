@@ -24,7 +24,18 @@ const slackBytes = 8 << 10
 
 // Unpack reads an archive from r into the new folder dir. The folder appears only once every entry is written and the bytes read had
 // the digest want, and it appears whole; on an error nothing is left behind. An existing dir is an error.
-func Unpack(r io.Reader, dir string, want Digest, limits Limits) (err error) {
+func Unpack(r io.Reader, dir string, want Digest, limits Limits) error {
+	return UnpackIf(r, dir, limits, func(got Digest) error {
+		if got != want {
+			return fmt.Errorf("%w: the archive is %s, expected %s; fetch it again", ErrDigestMismatch, got, want)
+		}
+		return nil
+	})
+}
+
+// UnpackIf is Unpack of an archive whose digest is not known before; the folder appears if accept takes it. It is for readers that
+// authenticate what they yield.
+func UnpackIf(r io.Reader, dir string, limits Limits, accept func(Digest) error) (err error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return fmt.Errorf("unpack to %q: %w; choose a new folder", dir, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -49,8 +60,8 @@ func Unpack(r io.Reader, dir string, want Digest, limits Limits) (err error) {
 	if err := drainZeros(in); err != nil {
 		return err
 	}
-	if got := Digest(h.Sum(nil)); got != want {
-		return fmt.Errorf("%w: the archive is %s, expected %s; fetch it again", ErrDigestMismatch, got, want)
+	if err := accept(Digest(h.Sum(nil))); err != nil {
+		return err
 	}
 	if err := os.Chmod(tmp, modeDir); err != nil {
 		return fmt.Errorf("unpack to %q: %w", dir, err)

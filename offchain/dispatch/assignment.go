@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/seal"
 )
 
 const (
@@ -82,6 +83,8 @@ type Assignment struct {
 	Env  map[string]string `json:"env,omitempty"`
 	// Secrets are in order of their names, which are no variables' too. Their values are in no file and no fingerprint.
 	Secrets []Secret `json:"secrets,omitempty"`
+	// SealTo, if set, is the public key (age1…) for which results are encrypted; see offchain/seal.
+	SealTo string `json:"seal_to,omitempty"`
 	// CPUMilli is what a task takes of the node's processors, in 1/1000; it bounds how many tasks run at a time.
 	CPUMilli uint32 `json:"cpu_milli"`
 	// MemoryMiB bounds a task's linear memory; of a container all memory, what /out and /tmp hold included.
@@ -139,6 +142,11 @@ func (a Assignment) Validate() error {
 	}
 	if err := a.validateSecrets(invalid); err != nil {
 		return err
+	}
+	if a.SealTo != "" {
+		if _, err := seal.ParseRecipient(a.SealTo); err != nil || a.Service != nil {
+			return invalid("results cannot be encrypted for %.80q", a.SealTo)
+		}
 	}
 	return a.validateStrings(invalid)
 }

@@ -140,10 +140,7 @@ func (s *Server) serveLoan(w http.ResponseWriter, req *http.Request, who caller)
 	if err != nil {
 		return err
 	}
-	paths := make([]string, len(spec.Secrets))
-	for i, ref := range spec.Secrets {
-		paths[i] = ref.Path
-	}
+	paths := spec.SecretPaths()
 	if wait := s.issues.take(handover.ID(slice).String()); wait > 0 {
 		return tooMany(wait)
 	}

@@ -101,6 +101,10 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	for _, ref := range spec.Secrets {
 		secrets = append(secrets, dispatch.Secret{Name: ref.Name})
 	}
+	sealTo := ""
+	if spec.Encrypt != nil {
+		sealTo = spec.Encrypt.Recipient
+	}
 	tasks, limit := job.Tasks, time.Duration(slice.MaxDuration)*time.Second
 	if service != nil { // replicas come and go, and a slice only says for how long its money lasts
 		tasks, limit = slice.FirstTask+1, 0
@@ -109,7 +113,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	return dispatch.Assignment{
 		ID:        ID(slice),
 		FirstTask: slice.FirstTask, Tasks: slice.TaskCount, JobTasks: tasks, Service: service,
-		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env, Secrets: secrets,
+		Engine: spec.Engine, Module: spec.Module, Inputs: spec.Inputs, Args: spec.Args, Env: spec.Env, Secrets: secrets, SealTo: sealTo,
 		CPUMilli: uint32(r.CpuMilli), MemoryMiB: uint32(r.MemoryMib), StorageMiB: uint32(r.StorageMib), GPUs: spec.GPUs, Exec: spec.Exec,
 		MaxDuration: limit,
 	}, nil

@@ -52,8 +52,12 @@ type Packed struct {
 	// ModuleBytes and InputsBytes are sizes.
 	ModuleBytes int64 `json:"module_bytes"`
 	InputsBytes int64 `json:"inputs_bytes"`
+	// Encrypted says that Inputs and InputsBytes are of an encrypted archive, which Key opens, and that results will be encrypted.
+	Encrypted bool      `json:"encrypted,omitempty"`
+	Key       InputsKey `json:"-"`
 
 	modulePath, inputsPath string
+	pushOf                 artifact.Digest
 	image                  image.Image
 }
 
@@ -73,6 +77,11 @@ var magic = []byte("\x00asm")
 
 // Pack builds or loads the module or image, packs the inputs and makes the spec. temp is a folder for what is made; it must live until the push.
 func Pack(ctx context.Context, f *jobfile.File, temp string, observe Observer) (Packed, error) {
+	return PackSealed(ctx, f, temp, observe, Sealing{})
+}
+
+// PackSealed is Pack that can encrypt, if the file asks for it.
+func PackSealed(ctx context.Context, f *jobfile.File, temp string, observe Observer, s Sealing) (Packed, error) {
 	var p Packed
 	observe.begin(StageBuild)
 	err := p.packProgram(ctx, f, temp)
@@ -83,7 +92,12 @@ func Pack(ctx context.Context, f *jobfile.File, temp string, observe Observer) (
 	if p.Inputs, p.InputsBytes, err = f.PackInputs(p.inputsPath); err != nil {
 		return Packed{}, err
 	}
-	if p.Spec, err = f.Spec(p.Module, p.Inputs); err != nil {
+	if f.Encrypt {
+		err = p.seal(f, temp, s)
+	} else {
+		p.Spec, err = f.Spec(p.Module, p.Inputs)
+	}
+	if err != nil {
 		return Packed{}, err
 	}
 	p.SpecDigest = p.Spec.Digest()
@@ -125,7 +139,7 @@ func Push(ctx context.Context, registry *client.Client, p Packed, observe Observ
 	if err := pushProgram(ctx, registry, p, observe); err != nil {
 		return err
 	}
-	if !p.Inputs.IsZero() {
+	if !p.Inputs.IsZero() && !p.Reused() {
 		inputs, err := client.FileBlob(client.TypeInputs, p.inputsPath)
 		if err != nil {
 			return fmt.Errorf("inputs: %w", err)

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/seal"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 )
 
@@ -33,6 +33,10 @@ type FetchOptions struct {
 	Partial bool
 	// Progress is told of the bytes of the results.
 	Progress client.Progress
+	// Keys gives the developer's keys, once, if results are encrypted.
+	Keys func() (seal.Keys, error)
+	// Raw leaves the archives as they are, encrypted if they are, in a file for each task.
+	Raw bool
 }
 
 // TaskResult is the result of one task.
@@ -45,7 +49,8 @@ type TaskResult struct {
 	Succeeded bool            `json:"succeeded"`
 	ExitCode  uint32          `json:"exit_code,omitempty"`
 	Failure   string          `json:"failure,omitempty"`
-	Dir       string          `json:"dir"`
+	// Dir is the task's folder, or with Raw its file.
+	Dir string `json:"dir"`
 }
 
 // Results are what Fetch brought.
@@ -93,6 +98,12 @@ func (c *Client) Fetch(ctx context.Context, id string, opts FetchOptions) (Resul
 			out.Slices++
 		}
 	}
+	// A task may write no more than it reserved; names and padding come on top.
+	limit := int64(job.Resources.StorageMib+1) << 21 //nolint:gosec // the chain bounds what a task may write
+	open, err := c.opener(ctx, job, opts, artifact.Limits{MaxBytes: limit})
+	if err != nil {
+		return out, err
+	}
 	for task, p := range places {
 		if p == nil {
 			continue
@@ -100,14 +111,14 @@ func (c *Client) Fetch(ctx context.Context, id string, opts FetchOptions) (Resul
 		s := runs[p.slice]
 		r := TaskResult{
 			Task: uint32(task), Slice: s.Number, Attempt: s.Attempt, Digest: layers[p.slice][uint32(task)-s.FirstTask].Result.Digest,
-			Succeeded: p.failure == nil, Dir: filepath.Join(opts.Dir, strconv.Itoa(task)),
+			Succeeded: p.failure == nil, Dir: open.place(strconv.Itoa(task)),
 		}
 		if p.failure != nil {
 			r.ExitCode, r.Failure = p.failure.ExitCode, p.failure.Reason.String()
 		}
 		out.Tasks = append(out.Tasks, r)
 	}
-	out.Bytes, err = c.download(ctx, job, out.Tasks, sizes(layers), opts)
+	out.Bytes, err = c.download(ctx, job, out.Tasks, sizes(layers), open, opts.Progress)
 	return out, err
 }
 
@@ -127,29 +138,27 @@ const batch = 16
 
 // download brings the outputs that are not there yet.
 func (c *Client) download(
-	ctx context.Context, job jobstypes.Job, tasks []TaskResult, found map[artifact.Digest]client.Descriptor, opts FetchOptions,
+	ctx context.Context, job jobstypes.Job, tasks []TaskResult, found map[artifact.Digest]client.Descriptor, open *opener, progress client.Progress,
 ) (bytes int64, err error) {
-	if err := os.MkdirAll(opts.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(open.dir, 0o755); err != nil {
 		return 0, err
 	}
-	// A task may write no more than it reserved; names and padding come on top.
-	limit := int64(job.Resources.StorageMib+1) << 21 //nolint:gosec // the chain bounds what a task may write
 	var missing []TaskResult
 	var total int64
 	for _, t := range tasks {
-		there, err := holds(t.Dir, t.Digest)
+		there, err := open.holds(t)
 		if err != nil {
 			return 0, err
 		}
 		if !there {
 			missing = append(missing, t)
 		}
-		if found[t.Digest].Size > limit {
+		if found[t.Digest].Size > open.limits.MaxBytes {
 			return 0, fmt.Errorf("task %d: %w: its result has %d bytes, the job allows %d MiB", t.Task, client.ErrTooLarge,
 				found[t.Digest].Size, job.Resources.StorageMib)
 		}
 	}
-	temp, err := os.MkdirTemp(opts.Dir, ".fog-*")
+	temp, err := os.MkdirTemp(open.dir, ".fog-*")
 	if err != nil {
 		return 0, err
 	}
@@ -160,8 +169,8 @@ func (c *Client) download(
 	}
 	for part := range slices.Chunk(missing, batch) {
 		registry := c.Registry
-		if opts.Progress != nil {
-			registry = registry.WithProgress(func(done, _ int64) { opts.Progress(bytes+done, total) })
+		if progress != nil {
+			registry = registry.WithProgress(func(done, _ int64) { progress(bytes+done, total) })
 		}
 		layers, _ := archives(part, found)
 		for repo, those := range byRepo(layers, part, func(t TaskResult) string { return registry.SliceRepo(job.Id, t.Slice, t.Attempt) }) {
@@ -172,7 +181,7 @@ func (c *Client) download(
 				bytes += l.Size
 			}
 		}
-		if err := unpack(temp, part, artifact.Limits{MaxBytes: limit}); err != nil {
+		if err := open.all(temp, part); err != nil {
 			return bytes, err
 		}
 	}
@@ -205,21 +214,10 @@ func byRepo(layers []client.Descriptor, tasks []TaskResult, repo func(TaskResult
 	return sorted
 }
 
-// unpack makes the folders of tasks whose archives lie in temp, and removes the archives.
-func unpack(temp string, tasks []TaskResult, limits artifact.Limits) error {
+// all makes the folders of tasks whose archives lie in temp, and removes the archives.
+func (o *opener) all(temp string, tasks []TaskResult) error {
 	for _, t := range tasks {
-		if t.Digest == artifact.EmptyDigest {
-			if err := os.Mkdir(t.Dir, 0o755); err != nil {
-				return err
-			}
-			continue
-		}
-		in, err := os.Open(client.LayerPath(temp, t.Digest))
-		if err != nil {
-			return err
-		}
-		err = artifact.Unpack(in, t.Dir, t.Digest, limits)
-		if err := errors.Join(err, in.Close()); err != nil {
+		if err := o.unpack(t, client.LayerPath(temp, t.Digest)); err != nil {
 			return fmt.Errorf("task %d: %w", t.Task, err)
 		}
 	}

@@ -68,6 +68,28 @@ func (s jobsServer) Job(_ context.Context, req *jobstypes.QueryJobRequest) (*job
 	return &jobstypes.QueryJobResponse{Job: job}, nil
 }
 
+func (s jobsServer) Jobs(_ context.Context, req *jobstypes.QueryJobsRequest) (*jobstypes.QueryJobsResponse, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	out := &jobstypes.QueryJobsResponse{}
+	for _, job := range s.w.jobs {
+		if job.Owner == req.Owner && job.Status == req.Status {
+			out.Jobs = append(out.Jobs, job)
+		}
+	}
+	return out, nil
+}
+
+func (s jobsServer) PeriodicJobs(context.Context, *jobstypes.QueryPeriodicJobsRequest) (*jobstypes.QueryPeriodicJobsResponse, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	out := &jobstypes.QueryPeriodicJobsResponse{}
+	for _, job := range s.w.periodic {
+		out.Jobs = append(out.Jobs, job)
+	}
+	return out, nil
+}
+
 func (s jobsServer) PeriodicJob(_ context.Context, req *jobstypes.QueryPeriodicJobRequest) (*jobstypes.QueryPeriodicJobResponse, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()

@@ -33,6 +33,7 @@ type File struct {
 	Env         map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
 	Secrets     []SecretRef       `yaml:"secrets" jsonschema:"maxItems=16" jsonschema_description:"Secrets of yours at the gateway that every task gets, by name; what they hold is in no file and not on the chain."`
 	Inputs      []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
+	Encrypt     bool              `yaml:"encrypt" jsonschema:"default=false" jsonschema_description:"Whether inputs and results are encrypted, so that only you and the node that runs a task can read them. Needs your key (fog keys encryption), and for inputs a gateway. The program, args, env and logs are not encrypted. Not for services."`
 	Tasks       uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
 	Resources   Resources         `yaml:"resources" jsonschema_description:"What one task may use."`
 	Price       Price             `yaml:"price" jsonschema:"required" jsonschema_description:"What the job may cost."`

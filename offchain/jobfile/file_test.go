@@ -92,6 +92,7 @@ func TestProblems(t *testing.T) {
 		"meaning-where":                  `:8: constraints.where column 19: unknown name cpu_sngle; did you mean cpu_single?`,
 		"meaning-where-lines":            `:7: constraints.where has a character at column 13 that is not printable ASCII; write it in one line without such characters (YAML's >- joins lines)`,
 		"where-number":                   `:7: constraints.where is "5", which YAML does not read as text; put it into quotes`,
+		"meaning-encrypt-service":        `:8: encrypt is for jobs whose tasks end with a result, and type is service; remove it`,
 		"wishes-place":                   `:7: wishes.place is "Frankfurt"; write LATITUDE,LONGITUDE in degrees, such as 50.11,8.68`,
 		"meaning-place-range":            `:7: wishes.place has the latitude 91; it must lie within ±90 degrees`,
 		"meaning-latency":                `:7: wishes.latency_price needs a place to measure from; write wishes.place, such as 50.11,8.68`,

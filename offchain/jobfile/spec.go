@@ -33,6 +33,8 @@ type Spec struct {
 	Exec bool `json:"exec,omitempty"`
 	// MaxDuration is zero for services.
 	MaxDuration Seconds `json:"max_duration"`
+	// Encrypt is there if inputs and results are encrypted.
+	Encrypt *EncryptSpec `json:"encrypt,omitempty"`
 	// Service is there for services only, whose specs are of one task: how many replicas there are is not part of it.
 	Service *ServiceSpec `json:"service,omitempty"`
 }
@@ -49,10 +51,17 @@ var (
 
 // Spec makes the spec of a valid file. The digests are of the module's bytes and of the archive of the inputs (zero: no inputs).
 func (f *File) Spec(module, inputs artifact.Digest) (Spec, error) {
+	if f.Encrypt {
+		return Spec{}, fmt.Errorf("%w: the job file says encrypt; its inputs and results need keys", ErrSpec)
+	}
+	return f.spec(module, inputs, nil)
+}
+
+func (f *File) spec(module, inputs artifact.Digest, e *EncryptSpec) (Spec, error) {
 	s := Spec{
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
-		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets),
+		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets), Encrypt: e,
 	}
 	if f.Type == TypeService {
 		s.Service = f.service()
@@ -97,6 +106,7 @@ func (s Spec) Validate() error {
 		}
 		s.Service.check(l, "service.", s.Storage)
 	}
+	s.Encrypt.check(l, s)
 	if err := l.err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrSpec, err)
 	}
@@ -134,6 +144,9 @@ func (s Spec) Canonical() []byte {
 	}
 	if len(s.Secrets) > 0 {
 		members["secrets"] = canonicalSecrets(s.Secrets)
+	}
+	if s.Encrypt != nil {
+		members["encrypt"] = s.Encrypt.canonical()
 	}
 	if s.Service != nil {
 		members["service"] = s.Service.canonical()

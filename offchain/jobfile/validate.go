@@ -53,6 +53,9 @@ func (f *File) Validate() error {
 	checkText(l, f.Args, f.Env)
 	checkSecrets(l, f.Secrets, f.Env)
 	f.checkInputs(l)
+	if f.Encrypt && f.Type == TypeService {
+		l.add("encrypt", "is for jobs whose tasks end with a result, and type is service; remove it")
+	}
 	f.checkAmounts(l)
 	f.Constraints.check(l)
 	f.Wishes.check(l)

@@ -107,16 +107,38 @@ func (a *app) withPacked(ctx context.Context, f *jobfile.File, do func(jobclient
 	if f.Build != "" {
 		a.say("building %s …", f.Build)
 	}
-	packed, err := jobclient.Pack(ctx, f, temp, nil)
+	sealing, err := a.sealing(ctx, f)
 	if err != nil {
 		return err
+	}
+	packed, err := jobclient.PackSealed(ctx, f, temp, nil, sealing)
+	if err != nil {
+		return err
+	}
+	if packed.Reused() {
+		there, err := a.pushedBefore(ctx, packed)
+		if err != nil {
+			return err
+		}
+		if !there { // gone meanwhile, so they are encrypted anew
+			if err := sealing.Pushes.Forget(packed); err != nil {
+				return err
+			}
+			return a.withPacked(ctx, f, do)
+		}
 	}
 	return do(packed)
 }
 
 // push brings a packed job to the registry, with a bar for each part.
 func (a *app) push(ctx context.Context, p jobclient.Packed) error {
-	if err := a.checkSecrets(ctx, p.Spec.Secrets); err != nil {
+	if err := a.checkSecrets(ctx, p); err != nil {
+		return err
+	}
+	if err := a.putInputsKey(ctx, p); err != nil {
+		return err
+	}
+	if err := a.pushes().Note(p); err != nil { // before the push, so that nobody forgets the key meanwhile
 		return err
 	}
 	registry, err := a.registry(ctx)
@@ -138,6 +160,9 @@ func printPacked(w io.Writer, p jobclient.Packed) error {
 	inputs := "none"
 	if !p.Inputs.IsZero() {
 		inputs = fmt.Sprintf("%s (%s)", p.Inputs, size(p.InputsBytes))
+		if p.Encrypted {
+			inputs += ", encrypted"
+		}
 	}
 	return fields(w, "spec", p.SpecDigest.String(), string(p.Program()), fmt.Sprintf("%s (%s)", p.Module, size(p.ModuleBytes)),
 		"architecture", p.Arch, "inputs", inputs)
@@ -197,7 +222,7 @@ func (a *app) submitJob(ctx context.Context, path string, f submitFlags) error {
 			if err := jobclient.CheckPushed(ctx, registry, p); err != nil {
 				return err
 			}
-			if err := a.checkSecrets(ctx, p.Spec.Secrets); err != nil {
+			if err := a.checkSecrets(ctx, p); err != nil {
 				return err
 			}
 		}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/registry/client"
+	"github.com/foggrid/fogd/offchain/seal"
 )
 
 // resultFlags of `fog job result`.
 type resultFlags struct {
-	dir             string
-	accept, partial bool
+	dir                  string
+	accept, partial, raw bool
 }
 
 func newJobResultCmd(a *app) *cobra.Command {
@@ -24,7 +25,10 @@ func newJobResultCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "result ID -o DIR", Short: "Download a job's results, checked against the chain", Args: cobra.ExactArgs(1),
 		Long: `Download a job's results into a folder for each task, DIR/0, DIR/1 and so on. The Merkle root of each slice's results is compared
-with the one on chain first; a result that is not the one the oracles attested is refused. Running the command again fetches what is missing.`,
+with the one on chain first; a result that is not the one the oracles attested is refused. Running the command again fetches what is missing.
+
+Results of a job with "encrypt: true" are decrypted on the way with the keys of this home (fog keys encryption); altered ones are refused. With --raw
+archives stay as they are in the registry, a file for each task: DIR/0.tar.age, or DIR/0.tar of a job that is not encrypted.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := jobID(args)
 			if err != nil {
@@ -39,6 +43,7 @@ with the one on chain first; a result that is not the one the oracles attested i
 	cmd.Flags().StringVarP(&f.dir, "dir", "o", "", "folder for the results")
 	cmd.Flags().BoolVar(&f.accept, "accept", false, "accept the results once they are here, which pays the providers at once")
 	cmd.Flags().BoolVar(&f.partial, "partial", false, "take what is there of a job that is not finished")
+	cmd.Flags().BoolVar(&f.raw, "raw", false, "keep the archives, encrypted if they are, in a file for each task")
 	return cmd
 }
 
@@ -48,11 +53,16 @@ func (a *app) jobResult(ctx context.Context, id string, f resultFlags) error {
 		return err
 	}
 	screen := a.bars()
-	results, err := c.Fetch(ctx, id, jobclient.FetchOptions{Dir: f.dir, Partial: f.partial, Progress: client.Progress(screen.bytes("results"))})
+	results, err := c.Fetch(ctx, id, jobclient.FetchOptions{
+		Dir: f.dir, Partial: f.partial, Raw: f.raw, Progress: client.Progress(screen.bytes("results")),
+		Keys: func() (seal.Keys, error) { return a.encryptionKeys(ctx) },
+	})
 	screen.end()
 	switch {
 	case errors.Is(err, jobclient.ErrNotFinished):
 		return hint(err, "wait with `fog job watch %s --results`, or take what is there with --partial", id)
+	case errors.Is(err, seal.ErrKey):
+		return hint(err, "bring the key that the job was submitted with: `fog keys encryption --import`, or keep the encrypted archives with --raw")
 	case err != nil:
 		return err
 	}

@@ -64,6 +64,9 @@ func (a *app) planJob(ctx context.Context, path string, f planFlags) error {
 	if err != nil {
 		return err
 	}
+	if file.Encrypt {
+		return file.Problem("encrypt", errors.New("keeps a job off nodes that are served by Nomad; remove it to see a plan"))
+	}
 	return a.withPacked(ctx, file, func(p jobclient.Packed) error {
 		node, err := a.plannedNode(ctx, f.node)
 		if err != nil {

@@ -51,7 +51,7 @@ key, so it is for hot keys that can be replaced, such as an oracle's feeder (fog
 	}
 	add.Flags().BoolVar(&signing, "signing", false, "make a key that never leaves the store")
 	return group("keys", "Make and show the keys of this home",
-		add, newKeysLendCmd(a),
+		add, newKeysLendCmd(a), newKeysEncryptionCmd(a),
 		&cobra.Command{
 			Use: "import NAME", Short: "Restore a key from its words, read from standard input", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error { return a.importKey(cmd.Context(), args[0]) },

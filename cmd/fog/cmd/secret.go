@@ -15,7 +15,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/gateway/gwclient"
-	"github.com/foggrid/fogd/offchain/jobfile"
+	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -43,6 +43,12 @@ A terminal is asked for one line, which is not shown; otherwise all of standard 
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.changeSecret(cmd.Context(), http.MethodDelete, args[0], nil, "forgotten")
 			},
+		},
+		&cobra.Command{
+			Use: "prune", Short: "Forget the keys of encrypted inputs that none of your jobs needs any more", Args: cobra.NoArgs,
+			Long: `Forget the keys of encrypted inputs (fog-inputs/…) of which no open job and no periodic job that goes on makes use. Keys of the last day's pushes
+from this home are kept. Those of pushes from elsewhere whose job is still to be submitted are forgotten too; push again then.`,
+			RunE: func(cmd *cobra.Command, _ []string) error { return a.pruneSecrets(cmd.Context()) },
 		},
 	)
 	g.Long = secretHelp
@@ -94,10 +100,11 @@ func (a *app) changeSecret(ctx context.Context, method, path string, in any, don
 }
 
 func (a *app) listSecrets(ctx context.Context) error {
-	var out gateway.SecretPaths
-	if err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &out); err != nil {
+	paths, err := a.secretPaths(ctx)
+	if err != nil {
 		return err
 	}
+	out := gateway.SecretPaths{Paths: paths}
 	return a.print(out, func(w io.Writer) error {
 		if len(out.Paths) == 0 {
 			a.say("you keep no secrets here; set one with `fog secret put PATH`")
@@ -111,16 +118,22 @@ func (a *app) listSecrets(ctx context.Context) error {
 	})
 }
 
+// secretPaths are what the owner keeps at the gateway.
+func (a *app) secretPaths(ctx context.Context) ([]string, error) {
+	var have gateway.SecretPaths
+	err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &have)
+	return have.Paths, err
+}
+
 // checkSecrets refuses a job whose secrets no node could get. A gateway whose store does not answer now is no reason: the job waits for it.
-func (a *app) checkSecrets(ctx context.Context, refs []jobfile.SecretRef) error {
-	if len(refs) == 0 {
+func (a *app) checkSecrets(ctx context.Context, p jobclient.Packed) error {
+	if len(p.Spec.SecretPaths()) == 0 {
 		return nil
 	}
 	if a.profile.Gateway == "" {
 		return hint(errors.New("the job needs secrets, which nodes get from a gateway, and none is known here"), "log in with `fog gateway login --gateway URL`")
 	}
-	var have gateway.SecretPaths
-	err := a.call(ctx, http.MethodGet, "/v1/secrets", nil, &have)
+	have, err := a.secretPaths(ctx)
 	var refused *gwclient.Error
 	if errors.As(err, &refused) && refused.Code == gateway.CodeNoSecrets {
 		a.say("the job needs secrets, and the gateway's store of them does not answer now; the job waits until it does")
@@ -129,8 +142,8 @@ func (a *app) checkSecrets(ctx context.Context, refs []jobfile.SecretRef) error 
 	if err != nil {
 		return fmt.Errorf("the job needs secrets: %w", err)
 	}
-	for _, ref := range refs {
-		if !slices.Contains(have.Paths, ref.Path) {
+	for _, ref := range p.Spec.Secrets {
+		if !slices.Contains(have, ref.Path) {
 			return hint(fmt.Errorf("the job needs the secret %s, which the gateway does not have", ref.Path), "set it with `fog secret put %s`", ref.Path)
 		}
 	}

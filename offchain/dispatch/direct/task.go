@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/seal"
 )
 
 const (
@@ -117,9 +119,23 @@ func (r run) pack(out *dispatch.TaskOutcome) (err error) {
 			return err
 		}
 	}
-	out.Result, out.ResultSize, err = artifact.PackFile(filepath.Join(r.dir, resultName), dir, artifact.Limits{})
-	if err != nil {
+	if out.Result, out.ResultSize, err = r.packFile(filepath.Join(r.dir, resultName), dir); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)
+}
+
+// packFile encrypts on the way to the disk: no archive of an encrypted result lies there in the clear.
+func (r run) packFile(file, dir string) (artifact.Digest, int64, error) {
+	a := r.assignment
+	if a.SealTo == "" {
+		return artifact.PackFile(file, dir, artifact.Limits{})
+	}
+	to, err := seal.ParseRecipient(a.SealTo)
+	if err != nil {
+		return artifact.Digest{}, 0, err
+	}
+	return artifact.PackFileVia(file, dir, artifact.Limits{}, func(w io.Writer) (io.WriteCloser, error) {
+		return seal.NewWriter(w, seal.Result(a.ID.Job, r.task), to)
+	})
 }

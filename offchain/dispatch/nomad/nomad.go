@@ -91,6 +91,9 @@ func (d *Dispatcher) start(ctx context.Context, a dispatch.Assignment, create bo
 	if len(a.Secrets) > 0 { // whoever may read a Nomad job would have them
 		return fmt.Errorf("%w: attempt %s: nodes on Nomad get no secrets", dispatch.ErrInvalidAssignment, a.ID)
 	}
+	if a.SealTo != "" { // its inputs would be opened by nobody, and a runner of before would leave its results in the clear
+		return fmt.Errorf("%w: attempt %s: nodes on Nomad run no jobs whose inputs and results are encrypted", dispatch.ErrInvalidAssignment, a.ID)
+	}
 	fingerprint, err := a.Fingerprint()
 	if err != nil {
 		return err

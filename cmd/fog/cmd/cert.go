@@ -106,15 +106,15 @@ func (a *app) serverCert(ctx context.Context, identity string, hosts []string, o
 	if identity == "" || len(hosts) == 0 {
 		return usagef("for which server? give --identity fog://ROLE/NAME and --host")
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return err
 	}
@@ -126,20 +126,27 @@ func (a *app) serverCert(ctx context.Context, identity string, hosts []string, o
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(out, keyFile), pemBlock("PRIVATE KEY", der), 0o600); err != nil {
-		return err
-	}
-	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error { return writeChain(out, chain) })
+	// The key with the first certificate for it: a server reads both at any time, and the authority may be away for long.
+	key := pemBlock("PRIVATE KEY", der)
+	return secrets.KeepCertificate(ctx, authority, r, a.log, func(chain []*x509.Certificate) error {
+		if key != nil {
+			if err := replaceFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
+				return err
+			}
+			key = nil
+		}
+		return writeChain(out, chain)
+	})
 }
 
 func writeChain(out string, chain []*x509.Certificate) error {
-	return replaceFile(filepath.Join(out, certFile), mtls.PEM(chain))
+	return replaceFile(filepath.Join(out, certFile), mtls.PEM(chain), 0o644)
 }
 
 // replaceFile writes it as a whole, since a server may read it at any time.
-func replaceFile(path string, text []byte) error {
+func replaceFile(path string, text []byte, mode os.FileMode) error {
 	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temp, text, 0o644); err != nil {
+	if err := os.WriteFile(temp, text, mode); err != nil {
 		return err
 	}
 	return os.Rename(temp, path)
@@ -164,7 +171,7 @@ func (a *app) issueCert(ctx context.Context, r secrets.CertificateRequest, out s
 		return err
 	}
 	if key != nil {
-		if err := os.WriteFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
+		if err := replaceFile(filepath.Join(out, keyFile), key, 0o600); err != nil {
 			return err
 		}
 	}

@@ -28,8 +28,8 @@ const (
 
 func writeTrustFiles(out string, trust secrets.Trust) error {
 	return errors.Join(
-		replaceFile(filepath.Join(out, rootFile), mtls.PEM(trust.Roots)),
-		replaceFile(filepath.Join(out, crlFile), pemBlock("X509 CRL", trust.Revoked.Raw)),
+		replaceFile(filepath.Join(out, rootFile), mtls.PEM(trust.Roots), 0o644),
+		replaceFile(filepath.Join(out, crlFile), pemBlock("X509 CRL", trust.Revoked.Raw), 0o644),
 	)
 }
 

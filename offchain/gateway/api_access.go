@@ -134,6 +134,9 @@ func (s *Server) serveNewToken(w http.ResponseWriter, req *http.Request, who cal
 	if live >= maxTokens {
 		return refuse(http.StatusConflict, "too_many_tokens", "you have %d tokens; revoke those that nothing uses", live)
 	}
+	if wait := s.issues.take(who.key); wait > 0 {
+		return tooMany(wait)
+	}
 	return s.issue(w, req, who, credential.Token{
 		Kind: in.Kind, Address: who.subject.Address, Roles: slices.Compact(slices.Sorted(slices.Values(roles))), Note: in.Note,
 		Expires: s.cfg.Now().Add(time.Duration(in.Life) * time.Second),

@@ -75,6 +75,9 @@ func (s *Server) serveEnrol(w http.ResponseWriter, req *http.Request, who caller
 		return s.proofFailed(who, event{verb: verbEnrol, path: "stranger"}, err)
 	}
 	if err = s.certificates.check(req.Context(), subject, in); err == nil {
+		if wait := s.issues.take(who.key); wait > 0 {
+			return tooMany(wait)
+		}
 		err = s.challenges.spend(nonce, expires)
 	}
 	if errors.Is(err, ErrBarred) {
@@ -82,9 +85,6 @@ func (s *Server) serveEnrol(w http.ResponseWriter, req *http.Request, who caller
 	}
 	if err != nil {
 		return s.proofFailed(who, event{verb: verbEnrol, path: subject}, err)
-	}
-	if wait := s.issues.take(who.key); wait > 0 {
-		return tooMany(wait)
 	}
 	who.subject.Node = subject
 	if err := s.record(who, event{verb: verbEnrol, path: "nodes/" + subject, allowed: true}, true); err != nil {

@@ -3,8 +3,10 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +25,32 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 	require.EqualValues(t, 20, w.server.audit.Head().Seq-before)
 	status, _ := w.get(session, "/v1/nodes")
 	require.Equal(t, http.StatusOK, status)
+}
+
+// A limiter whose memory is full makes room for many at once: whoever has as many addresses must not have it look through all of them at each request.
+func TestFullLimiterMakesRoom(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	l := newLimiter(Rate{1, 10}, func() time.Time { return now })
+	l.take("long ago")
+	now = now.Add(time.Hour)
+	for i := range maxBuckets - 1 {
+		l.take(strconv.Itoa(i))
+	}
+	require.Len(t, l.buckets, maxBuckets)
+	l.take("one more")
+	require.Less(t, len(l.buckets), maxBuckets/4*3+2)
+}
+
+// Answered challenges are remembered until they expire, so no more are answered than logins are allowed.
+func TestAnsweredChallengesAreLimited(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.PerIssue = Rate{0.001, 5} })
+	counts := map[int]int{}
+	for range 20 {
+		status, _, _ := w.send("", "POST", "/v1/login", w.answer(w.alice, w.challenge(map[string]string{"address": w.alice.address})))
+		counts[status]++
+	}
+	require.Equal(t, map[int]int{http.StatusCreated: 5, http.StatusTooManyRequests: 15}, counts)
+	require.Len(t, w.server.challenges.used, 5)
 }
 
 // Each repository of a request for a registry token is decided and recorded, and counts as a request.

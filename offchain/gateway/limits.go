@@ -58,7 +58,7 @@ func (l *limiter) take(key string) time.Duration {
 	return max(time.Duration((1-b.limit.TokensAt(now))/l.rate.PerSecond*float64(time.Second)), time.Millisecond)
 }
 
-// evict drops the buckets that are full again, which nobody notices, and if there are none, all: whoever has so many addresses has
+// evict drops the buckets that are full again, which nobody notices, and if there are few, all: whoever has so many addresses has
 // got around a limit by address anyway.
 func (l *limiter) evict(now time.Time) {
 	full := time.Duration(float64(l.rate.Burst) / l.rate.PerSecond * float64(time.Second))
@@ -68,7 +68,7 @@ func (l *limiter) evict(now time.Time) {
 			delete(l.buckets, key)
 		}
 	}
-	if len(l.buckets) == before {
+	if len(l.buckets) > before/4*3 { // or the next one would have to look through all of them again
 		clear(l.buckets)
 	}
 }

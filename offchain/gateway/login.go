@@ -194,6 +194,10 @@ func (s *Server) serveLogin(w http.ResponseWriter, req *http.Request, who caller
 		token, err = s.walletLogin(req.Context(), subject, in)
 	}
 	if err == nil {
+		// Wallets cost nothing, so whoever makes many tokens is known by where they come from. What is spent is remembered, so not before that.
+		if wait := s.issues.take(who.key); wait > 0 {
+			return tooMany(wait)
+		}
 		err = s.challenges.spend(nonce, expires)
 	}
 	if err != nil {
@@ -256,12 +260,8 @@ func (s *Server) nodeLogin(ctx context.Context, id string, in LoginRequest) (cre
 	return credential.Token{Kind: access.Agent, Node: id, Owner: node.Owner, Expires: s.cfg.Now().Add(s.cfg.SessionLife)}, nil
 }
 
-// issue makes a token, and answers with it.
+// issue makes a token, and answers with it; the caller has taken from s.issues.
 func (s *Server) issue(w http.ResponseWriter, req *http.Request, who caller, t credential.Token) error {
-	// Wallets cost nothing, so whoever makes many tokens is known by where they come from.
-	if wait := s.issues.take(who.key); wait > 0 {
-		return tooMany(wait)
-	}
 	text, issued, err := s.book.Issue(req.Context(), t)
 	if err != nil {
 		return err

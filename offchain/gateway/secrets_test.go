@@ -191,6 +191,27 @@ func TestLoansAreRecalled(t *testing.T) {
 	})
 }
 
+// Policies that an operator got wrong lend nothing to nodes that do not run the attempt.
+func TestLaxPoliciesLendNothing(t *testing.T) {
+	s, err := file.Open(filepath.Join(t.TempDir(), "s"), file.Test, nil)
+	require.NoError(t, err)
+	w := newWorld(t, func(c *Config) { c.Secrets = s })
+	require.NoError(t, s.PutJobSecret(t.Context(), w.alice.address, "db/password", []byte(planted)))
+	job, node := w.secretJob(w.alice, "job"), w.nodeLogin()
+	lax := string(access.DefaultText()) + `@id("lax") permit (principal, action == Action::"write", resource is Loan);`
+	status, _, body := w.send(w.login(w.operator), "PUT", "/v1/policy", lax)
+	require.Equal(t, http.StatusOK, status, string(body))
+	status, _ = w.borrow(node, job, 1)
+	require.Equal(t, http.StatusOK, status)
+	for name, token := range map[string]string{"the owner": w.login(w.alice), "a stranger": ""} {
+		status, _ = w.borrow(token, job, 1)
+		require.Equal(t, http.StatusForbidden, status, name)
+	}
+	w.change(job, func(_ *jobstypes.Job, s *jobstypes.Slice) { s.NodeId = "node1other" })
+	status, _ = w.borrow(node, job, 1)
+	require.Equal(t, http.StatusForbidden, status)
+}
+
 // recalled is a lender whose recall is watched.
 type recalled struct {
 	secrets.JobLender

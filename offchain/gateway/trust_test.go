@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,35 @@ func newWatched(t *testing.T) (*watched, *enrolling) {
 	e := &enrolling{authority: a.Store, blocks: blocks{make(chan chain.Block)}}
 	e.world = newWorld(t, func(c *Config) { c.Authority, c.Blocks = a, e.blocks })
 	return a, e
+}
+
+// barring is an authority during whose signature a node is barred.
+type barring struct {
+	*file.Store
+	bar func()
+}
+
+func (a *barring) Issue(ctx context.Context, r secrets.CertificateRequest) ([]*x509.Certificate, error) {
+	issued, err := a.Store.Issue(ctx, r)
+	a.bar()
+	return issued, err
+}
+
+// A node that is jailed while its certificate is signed does not get it, and it is on the list.
+func TestBarredWhileItEnrols(t *testing.T) {
+	a := &barring{Store: authority(t)}
+	e := &enrolling{authority: a.Store, blocks: blocks{make(chan chain.Block)}}
+	e.world = newWorld(t, func(c *Config) { c.Authority, c.Blocks = a, e.blocks })
+	a.bar = func() { e.setStatus(nodestypes.NODE_STATUS_JAILED) }
+	status, body := e.ask(e.challenge(map[string]string{"node": e.nodeID}), e.nodeKey)
+	require.Equal(t, http.StatusForbidden, status, string(body))
+	_, list := e.trust()
+	require.Len(t, list.RevokedCertificateEntries, 1)
+
+	// And one that was before is not signed anything.
+	a.bar = func() { t.Error("signed") }
+	status, _ = e.ask(e.challenge(map[string]string{"node": e.nodeID}), e.nodeKey)
+	require.Equal(t, http.StatusForbidden, status)
 }
 
 // Signing the list takes the authority's key, which costs far more than to ask for it: strangers who do so get the one that there is.

@@ -192,3 +192,21 @@ func BenchmarkDecide(b *testing.B) {
 		}
 	}
 }
+
+// A prohibition that cannot be evaluated prohibits, whatever is permitted besides; a permission that cannot be permits nothing.
+func TestPoliciesThatFail(t *testing.T) {
+	const overflow = `9223372036854775807 + (if context.assigned then 1 else 0) > 0`
+	request := Request{Subject: account(Session, Developer), Verb: "GET", Kind: Job, Owner: alice}
+	p, err := Compile([]byte(`@id("open") permit (principal, action, resource); @id("closed") forbid (principal, action, resource) when { !(` + overflow + `) };`))
+	require.NoError(t, err)
+	require.True(t, p.Decide(request).Allowed, "without an overflow")
+	request.Assigned = true
+	d := p.Decide(request)
+	require.NotEmpty(t, d.Errors)
+	require.False(t, d.Allowed)
+	p, err = Compile([]byte(`@id("open") permit (principal, action, resource) when { ` + overflow + ` };`))
+	require.NoError(t, err)
+	d = p.Decide(request)
+	require.NotEmpty(t, d.Errors)
+	require.False(t, d.Allowed)
+}

@@ -107,6 +107,29 @@ func TestTamperingIsFound(t *testing.T) {
 	})
 }
 
+// A record that was written anew, with the right hash, does not fit to the one after it.
+func TestOneRecordAnewIsFound(t *testing.T) {
+	l, path := written(t, 12)
+	require.NoError(t, l.Close())
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.SplitAfter(string(raw), "\n")[:12]
+	for i := range 11 {
+		head := origin()
+		if i > 0 {
+			before, err := Verify(strings.NewReader(strings.Join(lines[:i], "")), nil)
+			require.NoError(t, err)
+			head = before.Head
+		}
+		forged, _, err := line(head, clock(), Event{Actor: "fog1y", Verb: "GET", Path: "/"})
+		require.NoError(t, err)
+		changed := strings.Join(lines[:i], "") + string(forged) + strings.Join(lines[i+1:], "")
+		_, err = Verify(strings.NewReader(changed), nil)
+		require.ErrorIs(t, err, ErrBroken)
+		require.ErrorContains(t, err, "does not follow")
+	}
+}
+
 // Someone who writes the whole log anew is found by the anchor alone.
 func TestRewrittenLog(t *testing.T) {
 	l, _ := written(t, 5)

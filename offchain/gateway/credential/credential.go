@@ -203,23 +203,32 @@ func (b *Book) Used(id, from string) {
 // Flush writes the uses that were noted.
 func (b *Book) Flush(ctx context.Context) error {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.uses) == 0 {
+	uses := b.uses
+	b.uses = map[string]use{}
+	b.mu.Unlock() // a store that is slow holds up nobody's request
+	if len(uses) == 0 {
 		return nil
 	}
-	values := make(map[string][]byte, len(b.uses))
-	for id, u := range b.uses {
+	values := make(map[string][]byte, len(uses))
+	for id, u := range uses {
 		value, err := json.Marshal(u)
 		if err != nil {
 			return err
 		}
 		values[id] = value
 	}
-	if err := b.store.Put(ctx, tableUses, values); err != nil {
-		return err
+	err := b.store.Put(ctx, tableUses, values)
+	if err == nil {
+		return nil
 	}
-	clear(b.uses)
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, u := range uses { // for the next time, but what has been noted since
+		if _, newer := b.uses[id]; !newer {
+			b.uses[id] = u
+		}
+	}
+	return err
 }
 
 // Revoke ends a token at once; what was revoked stays so.

@@ -198,3 +198,44 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+// slow is a store that waits before it notes uses, and fails if it is told to.
+type slow struct {
+	store.Store
+	waiting chan struct{}
+	release chan error
+}
+
+func (s *slow) Put(ctx context.Context, table string, values map[string][]byte) error {
+	close(s.waiting)
+	if err := <-s.release; err != nil {
+		return err
+	}
+	return s.Store.Put(ctx, table, values)
+}
+
+// A store that is slow to note the last uses holds up no request, and what it fails to note is noted the next time.
+func TestUsesWaitForNobody(t *testing.T) {
+	s, err := store.Open(filepath.Join(t.TempDir(), "db"), false)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	under := &slow{s, make(chan struct{}), make(chan error)}
+	now := time.Unix(1_700_000_000, 0)
+	book := credential.NewBook(under, func() time.Time { return now })
+	text, token, err := book.Issue(ctx, credential.Token{Kind: access.Key, Address: alice, Expires: now.Add(time.Hour)})
+	require.NoError(t, err)
+	_, err = book.Check(ctx, text)
+	require.NoError(t, err)
+	book.Used(token.ID, "192.0.2.1")
+	flushed := make(chan error)
+	go func() { flushed <- book.Flush(ctx) }()
+	<-under.waiting
+	book.Used("0000000000000000", "192.0.2.2") // would wait for ever
+	under.release <- store.ErrUnavailable
+	require.ErrorIs(t, <-flushed, store.ErrUnavailable)
+	under.waiting = make(chan struct{})
+	go func() { under.release <- nil }()
+	tokens, err := book.List(ctx, alice)
+	require.NoError(t, err)
+	require.Equal(t, "192.0.2.1", tokens[0].From)
+}

@@ -301,3 +301,13 @@ func FuzzParseScopes(f *testing.F) {
 		}
 	})
 }
+
+// The key opens the whole registry, so it is not used if others can read it.
+func TestKeyIsTheOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	_, err := auth.OpenIssuer(dir, issuer, service, time.Now)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(filepath.Join(dir, "token-key.pem"), 0o640))
+	_, err = auth.OpenIssuer(dir, issuer, service, time.Now)
+	require.ErrorContains(t, err, "chmod 0600")
+}

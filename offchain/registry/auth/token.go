@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -127,7 +128,15 @@ func writePEM(path, kind string, raw []byte, mode fs.FileMode) error {
 }
 
 func loadKey(dir string) (*ecdsa.PrivateKey, *x509.Certificate, error) {
-	raw, err := readPEM(filepath.Join(dir, keyFile))
+	path := filepath.Join(dir, keyFile)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, nil, fmt.Errorf("%s has mode %04o, so others can use it; run: chmod 0600 %s", path, mode, path)
+	}
+	raw, err := readPEM(path)
 	if err != nil {
 		return nil, nil, err
 	}

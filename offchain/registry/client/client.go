@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type Client struct {
 	parallel int
 	progress Progress
 	owned    bool
+	tokens   bool
 }
 
 // Option changes a new client.
@@ -56,7 +58,15 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 	for _, o := range opts {
 		o(c)
 	}
+	if c.tokens && base.Scheme == "http" && !onThisMachine(base.Hostname()) {
+		return nil, fmt.Errorf("registry URL %q would send tokens in the clear; use https", baseURL)
+	}
 	return c, nil
+}
+
+func onThisMachine(host string) bool {
+	at, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && at.Unmap().IsLoopback()
 }
 
 // WithProgress returns a client that shares everything with c and reports to p.

@@ -24,16 +24,16 @@ func WithTokens(s TokenSource) Option {
 			next = http.DefaultTransport
 		}
 		h := *c.http
-		h.Transport = &tokenTransport{next: next, source: s, host: c.base.Host, tokens: map[string]heldToken{}}
-		c.http = &h
+		h.Transport = &tokenTransport{next: next, source: s, scheme: c.base.Scheme, host: c.base.Host, tokens: map[string]heldToken{}}
+		c.http, c.tokens = &h, true
 	}
 }
 
 // tokenTransport gets a token when the registry asks for one, and shows it until shortly before it expires.
 type tokenTransport struct {
-	next   http.RoundTripper
-	source TokenSource
-	host   string
+	next         http.RoundTripper
+	source       TokenSource
+	scheme, host string
 
 	mu      sync.Mutex
 	service string // that the registry named
@@ -52,8 +52,8 @@ const maxTokens = 1024
 // RoundTrip implements http.RoundTripper. What the registry refuses is sent again with a new token, once: the registry may just have
 // begun to ask for tokens, or what the client may do may have changed since it got the one it showed.
 func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Host != t.host {
-		return t.next.RoundTrip(req) // storage that the registry redirects to
+	if req.URL.Host != t.host || req.URL.Scheme != t.scheme {
+		return t.next.RoundTrip(req) // storage that the registry redirects to, or itself without TLS
 	}
 	scope := scopeOf(req)
 	token, fresh, err := t.held(req.Context(), scope)

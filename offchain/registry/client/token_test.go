@@ -145,3 +145,44 @@ func TestOwnedRepos(t *testing.T) {
 	require.Equal(t, "results/job1x", plain.SliceRepo("job1x", 2, 3))
 	require.Equal(t, "results/job1x/s2-a3", owned.SliceRepo("job1x", 2, 3))
 }
+
+// A token is shown to the registry over TLS, or on this machine, and to nobody else: not to the same host without TLS either.
+func TestTokensDoNotGoInTheClear(t *testing.T) {
+	d := &desk{issued: map[string]int{}, life: time.Hour}
+	for _, at := range []string{"http://registry.example", "http://192.0.2.1:5000", "http://[2001:db8::1]:5000"} {
+		_, err := client.New(at, client.WithTokens(d))
+		require.ErrorContains(t, err, "in the clear", at)
+		_, err = client.New(at)
+		require.NoError(t, err, "without tokens there is nothing to see")
+	}
+	for _, at := range []string{"https://registry.example", "http://127.0.0.1:5000", "http://localhost:5000", "http://[::1]:5000"} {
+		_, err := client.New(at, client.WithTokens(d))
+		require.NoError(t, err, at)
+	}
+	var plain []string
+	web := &http.Client{Transport: carrier(func(req *http.Request) (*http.Response, error) {
+		answer := httptest.NewRecorder()
+		switch {
+		case req.URL.Scheme == "http":
+			plain = append(plain, req.Header.Get("Authorization"))
+		case req.Header.Get("Authorization") == "":
+			answer.Header().Set("WWW-Authenticate", `Bearer realm="https://x/token",service="shop"`)
+			answer.Code = http.StatusUnauthorized
+		default:
+			answer.Header().Set("Location", "http://registry.example/v2/")
+			answer.Code = http.StatusTemporaryRedirect
+		}
+		resp := answer.Result()
+		resp.Request = req
+		return resp, nil
+	})}
+	c, err := client.New("https://registry.example", client.WithHTTPClient(web), client.WithTokens(d), client.WithRetry(1, 0))
+	require.NoError(t, err)
+	require.NoError(t, c.Ping(t.Context()))
+	require.Equal(t, []string{""}, plain)
+}
+
+// carrier answers requests without a network.
+type carrier func(*http.Request) (*http.Response, error)
+
+func (c carrier) RoundTrip(req *http.Request) (*http.Response, error) { return c(req) }

@@ -77,8 +77,8 @@ test-gateway:
 ## test-attacks: jobs that attack their node, and what else docs/security.md names; containers where a Docker Engine answers, else skipped, and said so
 .PHONY: test-attacks
 test-attacks:
-	go test -timeout 30m -count 1 -v -run 'Attack|Outlives|Escape|Reach|Privileges|VolumesOfTheHost|InNoLog|Forged|ForeignAuthority|OldTLS|NotResumed|RawModules|AsksForMore|Nginx' \
-		./offchain/dispatch/direct ./offchain/agent ./offchain/jobfile ./offchain/gateway ./offchain/link ./offchain/secrets/vault ./deploy/nginx 2>&1 | scripts/verdicts.sh
+	go test -timeout 30m -count 1 -v -run 'Attack|Outlives|Escape|Reach|Privileges|VolumesOfTheHost|InNoLog|Forged|ForeignAuthority|OldTLS|NotResumed|RawModules|AsksForMore|Nginx|Sealed|Encrypt|NotSealed|Tampering|WithoutTheLoan|PlainMachine' \
+		./offchain/dispatch/direct ./offchain/agent ./offchain/jobfile ./offchain/gateway ./offchain/link ./offchain/secrets/vault ./offchain/seal ./offchain/jobclient ./deploy/nginx 2>&1 | scripts/verdicts.sh
 
 ## test-planted: build, run a job that holds planted secrets on a fresh grid, and look for them in all logs
 .PHONY: test-planted

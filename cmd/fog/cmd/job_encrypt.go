@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/gateway"
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/jobfile"
 	"github.com/foggrid/fogd/offchain/registry/client"
@@ -33,8 +34,11 @@ func (a *app) sealing(ctx context.Context, f *jobfile.File) (jobclient.Sealing, 
 		return jobclient.Sealing{}, nil
 	}
 	keys, err := a.encryptionKeys(ctx)
+	if errors.Is(err, errNoEncryptionKey) {
+		return jobclient.Sealing{}, f.Problem("encrypt", fmt.Errorf("needs your key, and %w", err))
+	}
 	if err != nil {
-		return jobclient.Sealing{}, f.Problem("encrypt", err)
+		return jobclient.Sealing{}, err
 	}
 	owner, err := a.contentOwner(ctx)
 	return jobclient.Sealing{Recipient: keys.Recipient(), Owner: owner, Pushes: a.pushes()}, err
@@ -65,7 +69,12 @@ func (a *app) putInputsKey(ctx context.Context, p jobclient.Packed) error {
 		return nil
 	}
 	if err := a.call(ctx, http.MethodPut, "/v1/secrets/"+secrets.JobFile(p.Key.Path), gateway.NewSecret{Value: p.Key.Value}, nil); err != nil {
-		return hint(fmt.Errorf("the key of the encrypted inputs: %w", err), "if you keep too many secrets, `fog secret prune` forgets the keys of jobs that have ended")
+		err = fmt.Errorf("the key of the encrypted inputs: %w", err)
+		var refused *gwclient.Error
+		if errors.As(err, &refused) && refused.Code == "too_many_secrets" {
+			return hint(err, "`fog secret prune` forgets the keys of jobs that have ended")
+		}
+		return err
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ demo: build
 ## test: run all tests
 .PHONY: test
 test:
-	go test -timeout 45m ./...
+	go test -timeout 60m ./...
 
 ## test-joint: two nodes that are one machine are found out by the oracles of a devnet; by itself, since its verdicts depend on how fast the machine is
 .PHONY: test-joint
@@ -58,9 +58,9 @@ test-joint:
 test-nomad:
 	go test -timeout 60m -count 1 -v -run '^TestReal' ./offchain/dispatch/nomad ./internal/devnettest
 
-## test-security: test-gateway, test-attacks, and the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
+## test-security: test-gateway, test-attacks, test-grid, and the tests of secrets and identity against all that is installed (bao or vault, PostgreSQL), and say what is not
 .PHONY: test-security
-test-security: test-gateway test-attacks
+test-security: test-gateway test-attacks test-grid
 	@for program in bao vault; do \
 		command -v $$program >/dev/null || echo "*** $$program is not on PATH ***"; \
 	done
@@ -74,16 +74,21 @@ test-security: test-gateway test-attacks
 test-gateway:
 	go test -count 1 -v -run 'TestDebian|TestOras|TestCrane|TestDocker|TestNginx|Postgres' ./offchain/gateway ./deploy/nginx
 
+## test-grid: whole grids with a gateway: secrets in files and in Vault, mutual TLS, nginx and Nomad where they are on PATH, revocation measured
+.PHONY: test-grid
+test-grid:
+	go test -timeout 30m -count 1 -v -run '^(TestGateway|TestEnrolment|TestVault)$$' ./internal/devnettest 2>&1 | tee >(grep -h 'MEASURED\|SKIPPED\|looked ' >&2) | scripts/verdicts.sh
+
 ## test-attacks: jobs that attack their node, and what else docs/security.md names; containers where a Docker Engine answers, else skipped, and said so
 .PHONY: test-attacks
 test-attacks:
 	go test -timeout 30m -count 1 -v -run 'Attack|Outlives|Escape|Reach|Privileges|VolumesOfTheHost|InNoLog|Forged|ForeignAuthority|OldTLS|NotResumed|RawModules|AsksForMore|Nginx|Sealed|Encrypt|NotSealed|Tampering|WithoutTheLoan|PlainMachine' \
 		./offchain/dispatch/direct ./offchain/agent ./offchain/jobfile ./offchain/gateway ./offchain/link ./offchain/secrets/vault ./offchain/seal ./offchain/jobclient ./deploy/nginx 2>&1 | scripts/verdicts.sh
 
-## test-planted: build, run a job that holds planted secrets on a fresh grid, and look for them in all logs
+## test-planted: a whole grid with a gateway on Vault (a real one where bao or vault is on PATH), jobs with planted secrets, and a search for these in all that it wrote
 .PHONY: test-planted
-test-planted: build
-	scripts/planted.sh
+test-planted:
+	go test -timeout 30m -count 1 -v -run '^TestVault$$' ./internal/devnettest
 
 ## bench: run the benchmarks, then those beside the peers that are installed; BENCH=Settle runs only ours that match
 BENCH ?= .

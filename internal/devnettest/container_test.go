@@ -29,7 +29,7 @@ func (g *grid) container(t *testing.T) {
 	require.Equal(t, nodestypes.ENGINE_DOCKER, g.job(t, id).Engine)
 	g.agentRuns(t, id)
 	require.NoError(t, g.net.StopAgent(t.Context(), true))
-	require.NoError(t, g.net.StartAgent())
+	require.NoError(t, g.net.StartAgent(t.Context()))
 	g.finish(t, id)
 	require.Len(t, g.slices(t, id), 1)
 	g.active(t)

@@ -81,10 +81,10 @@ func (g *grid) register(t *testing.T) {
 	var out struct {
 		NodeID string `json:"node_id"`
 	}
-	g.run(t, g.net.ProviderHome(), &out, registration("test", "100FOG")...)
+	g.asProvider(t, &out, registration("test", "100FOG")...)
 	g.node = out.NodeID
 	require.Equal(t, nodestypes.NODE_STATUS_PENDING, g.nodeNow(t).Status)
-	require.NoError(t, g.net.StartAgent())
+	require.NoError(t, g.net.StartAgent(t.Context()))
 	g.active(t)
 }
 
@@ -255,7 +255,7 @@ func (g *grid) killAgent(t *testing.T) {
 	id := g.submit(t, spinner("agent"))
 	g.agentRuns(t, id)
 	require.NoError(t, g.net.StopAgent(t.Context(), true))
-	require.NoError(t, g.net.StartAgent(g.agentArgs...))
+	require.NoError(t, g.net.StartAgent(t.Context(), g.agentArgs...))
 	g.finish(t, id)
 	require.Len(t, g.slices(t, id), 1)
 	g.active(t)
@@ -281,7 +281,13 @@ func (g *grid) startOracle(t *testing.T, i int) {
 	t.Helper()
 	back, err := g.chain.Height(t.Context())
 	require.NoError(t, err)
-	require.NoError(t, g.net.StartOracle(i))
+	require.NoError(t, g.net.StartOracle(t.Context(), i))
+	g.awaitVote(t, i, back)
+}
+
+// awaitVote waits until an oracle votes in a round that was opened after a height.
+func (g *grid) awaitVote(t *testing.T, i int, back int64) {
+	t.Helper()
 	defer func() {
 		if t.Failed() {
 			g.autopsy(t, i)

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// plantedInput is in the inputs and the results of encrypted jobs.
-const plantedInput = "planted-input-2b91c6f3"
+// plantedSealed is in the inputs and the results of encrypted jobs.
+const plantedSealed = "planted-input-2b91c6f3"
 
 // encrypted runs jobs whose inputs and results are encrypted, in a module and, if image is set, in a container.
 func (g *grid) encrypted(t *testing.T, image string) {
 	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(g.work, "input.txt"), []byte(plantedInput), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(g.work, "input.txt"), []byte(plantedSealed), 0o600))
 	waits := g.encryptedFile(t, job{name: "sealed-wait", module: "guest.wasm", args: `wait, "0"`, cap: "5FOG", deadline: 3600})
 	g.refused(t, g.net.DeveloperHome(), []string{"fog keys encryption"}, "job", "submit", waits)
 	g.developer(t, nil, "keys", "encryption")
@@ -43,14 +43,14 @@ func (g *grid) encrypted(t *testing.T, image string) {
 	}
 	for _, path := range reports {
 		g.developer(t, &first, "job", "submit", path)
-		require.Contains(t, g.resultFile(t, first.JobID, "report.txt"), plantedInput, path)
+		require.Contains(t, g.resultFile(t, first.JobID, "report.txt"), plantedSealed, path)
 	}
 	raw := filepath.Join(g.work, "raw")
 	g.developer(t, nil, "job", "result", first.JobID, "-o", raw, "--raw")
 	content, err := os.ReadFile(filepath.Join(raw, "0.tar.age"))
 	require.NoError(t, err)
 	require.True(t, bytes.HasPrefix(content, []byte("age-encryption.org/v1\n")))
-	require.Empty(t, g.holding(t, plantedInput), "once the tasks have ended")
+	require.Empty(t, g.holding(t, plantedSealed), "once the tasks have ended")
 	g.developer(t, nil, "secret", "prune")
 }
 
@@ -86,7 +86,7 @@ func (g *grid) openedInputs(t *testing.T) string {
 	t.Helper()
 	var found []string
 	require.Eventually(t, func() bool {
-		found = g.holding(t, plantedInput)
+		found = g.holding(t, plantedSealed)
 		return len(found) > 0
 	}, 3*time.Minute, 200*time.Millisecond)
 	require.Len(t, found, 1)
@@ -96,6 +96,7 @@ func (g *grid) openedInputs(t *testing.T) string {
 // holding lists the files of the grid that hold a text; not those that the developer works with.
 func (g *grid) holding(t *testing.T, text string) (found []string) {
 	t.Helper()
+	p := plant{text, []byte(text), nil}
 	err := filepath.WalkDir(filepath.Dir(g.work), func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // gone since the folder was read
 			return nil
@@ -107,7 +108,7 @@ func (g *grid) holding(t *testing.T, text string) (found []string) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if bytes.Contains(raw, []byte(text)) {
+		if p.in(raw) {
 			found = append(found, path)
 		}
 		return err

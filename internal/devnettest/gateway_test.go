@@ -1,23 +1,20 @@
 package devnettest
 
 import (
-	"bytes"
+	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/foggrid/fogd/offchain/devnet"
 	"github.com/foggrid/fogd/offchain/gateway/gwclient"
-	"github.com/foggrid/fogd/offchain/profile"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
@@ -28,43 +25,62 @@ const planted = "planted-secret-c41d7e90"
 // looks for what must not be there in all that the grid keeps.
 func TestGateway(t *testing.T) {
 	g := newGrid(t, devnet.Options{Validators: 1, Oracles: 1, Gateway: true})
-	build(t, filepath.Join(g.work, "guest.wasm"), "github.com/foggrid/fogd/offchain/dispatch/dispatchtest/testdata/guest", "GOOS=wasip1", "GOARCH=wasm")
-	value := filepath.Join(g.work, "value")
-	require.NoError(t, os.WriteFile(value, []byte(planted), 0o600))
 	g.register(t)
+	g.encrypted(t, g.secretJobs(t))
+	secret, key := plant{"the secret of the jobs", []byte(planted), []string{g.value()}}, plant{"a private key", []byte("AGE-SECRET-KEY-1"), nil}
+	g.blocksLack(t, secret, key, plant{"what was encrypted", []byte(plantedSealed), nil})
+	require.NoError(t, g.net.Down(t.Context()))
+	g.filesLack(t, filepath.Dir(g.work), secret, key)
+	require.Empty(t, g.holding(t, plantedSealed))
+}
+
+// value is the file from which the secret is put.
+func (g *grid) value() string { return filepath.Join(g.work, "value") }
+
+// secretJobs runs a module and, where a Docker Engine answers, a container that get the secret, and shows that nothing is lent after their end. It returns what
+// the container is built of, if there was one.
+func (g *grid) secretJobs(t *testing.T) (image string) {
+	build(t, filepath.Join(g.work, "guest.wasm"), "github.com/foggrid/fogd/offchain/dispatch/dispatchtest/testdata/guest", "GOOS=wasip1", "GOARCH=wasm")
+	require.NoError(t, os.WriteFile(g.value(), []byte(planted), 0o600))
 	guest, err := filepath.Abs(filepath.Join("..", "..", "offchain", "dispatch", "dispatchtest", "testdata", "guest"))
 	require.NoError(t, err)
 
 	path := g.withSecret(t, job{name: "module", module: "guest.wasm", args: `secret, PASSWORD`, cap: "5FOG", deadline: 3600})
 	g.refused(t, g.net.DeveloperHome(), []string{"fog secret put db/password"}, "job", "submit", path)
-	g.developer(t, nil, "secret", "put", "db/password", "--file", value)
-	paths, image := []string{path}, ""
+	g.developer(t, nil, "secret", "put", "db/password", "--file", g.value())
+	paths := []string{path}
 	if g.nodeNow(t).Runs(nodestypes.ENGINE_DOCKER) {
 		image = guest
 		paths = append(paths, g.withSecret(t, job{name: "container", image: guest, args: `secret, PASSWORD`, cap: "5FOG", deadline: 3600}))
 	} else {
 		fmt.Fprintf(os.Stderr, "\n*** SKIPPED: %s needs a Docker Engine for a container with a secret ***\n\n", t.Name())
 	}
-	var last string
 	for _, path := range paths {
-		var out struct {
-			JobID string `json:"job_id"`
-		}
-		g.developer(t, &out, "job", "submit", path)
-		g.developer(t, nil, "job", "watch", "--results", out.JobID)
-		results := filepath.Join(g.work, "results", out.JobID)
-		g.developer(t, nil, "job", "result", out.JobID, "-o", results, "--accept")
-		require.Equal(t, fmt.Sprintf("%x\n", sha256.Sum256([]byte(planted))), g.digestIn(t, results), path)
-		last = out.JobID
+		id := g.send(t, path)
+		g.secretArrived(t, id)
+		g.lastJob = id
 	}
-	g.nothingLent(t, last)
-	g.encrypted(t, image)
-	g.blocksLack(t, planted)
-	g.blocksLack(t, plantedInput)
-	require.NoError(t, g.net.Down(t.Context()))
-	for _, text := range []string{planted, plantedInput, "AGE-SECRET-KEY-1"} {
-		g.filesLack(t, text, filepath.Dir(g.work))
+	g.nothingLent(t, g.lastJob)
+	return image
+}
+
+// send submits a job file.
+func (g *grid) send(t *testing.T, path string) string {
+	t.Helper()
+	var out struct {
+		JobID string `json:"job_id"`
 	}
+	g.developer(t, &out, "job", "submit", path)
+	return out.JobID
+}
+
+// secretArrived waits for a job's result, which is the secret's digest.
+func (g *grid) secretArrived(t *testing.T, id string) {
+	t.Helper()
+	g.developer(t, nil, "job", "watch", "--results", id)
+	results := filepath.Join(g.work, "results", id)
+	g.developer(t, nil, "job", "result", id, "-o", results, "--accept")
+	require.Equal(t, fmt.Sprintf("%x\n", sha256.Sum256([]byte(planted))), g.digestIn(t, results), id)
 }
 
 // withSecret is a job file that names the secret.
@@ -94,13 +110,8 @@ func (g *grid) digestIn(t *testing.T, dir string) (text string) {
 // nothingLent asks the gateway as the node does, after the job's end.
 func (g *grid) nothingLent(t *testing.T, id string) {
 	t.Helper()
-	p, err := profile.Load(g.net.ProviderHome())
-	require.NoError(t, err)
-	store, err := p.OpenSecrets(g.net.ProviderHome(), nil)
-	require.NoError(t, err)
-	key, err := store.TransportKey(t.Context(), "agent")
-	require.NoError(t, err)
-	client, err := gwclient.New(p.Gateway, nil)
+	key := g.agentKey(t)
+	client, err := gwclient.New(g.net.RegistryURL(), nil)
 	require.NoError(t, err)
 	issued, err := client.NodeLogin(t.Context(), g.node, key)
 	require.NoError(t, err)
@@ -111,61 +122,13 @@ func (g *grid) nothingLent(t *testing.T, id string) {
 	require.Equal(t, http.StatusForbidden, refused.Status)
 }
 
-// blocksLack looks at all that the chain's blocks say, transactions and their events.
-func (g *grid) blocksLack(t *testing.T, text string) {
+// agentKey is that of the agent's links, wherever the provider's secrets are.
+func (g *grid) agentKey(t *testing.T) ed25519.PrivateKey {
 	t.Helper()
-	to, err := g.chain.Height(t.Context())
+	store, closeStore, err := g.net.OpenSecrets(t.Context(), g.net.ProviderHome())
 	require.NoError(t, err)
-	blocks := 0
-	for height := int64(1); height <= to; height++ {
-		for _, what := range []string{"block", "block_results"} {
-			resp, err := http.Get(fmt.Sprintf("http://%s/%s?height=%d", g.net.State().Validators[0].Address, what, height))
-			require.NoError(t, err)
-			var body bytes.Buffer
-			_, err = body.ReadFrom(resp.Body)
-			require.NoError(t, errors.Join(err, resp.Body.Close()))
-			require.Equal(t, http.StatusOK, resp.StatusCode)
-			lackIn(t, body.Bytes(), text, what)
-		}
-		blocks++
-	}
-	require.NotZero(t, blocks)
-}
-
-// lackIn looks for a text as it is and in base64 at each offset.
-func lackIn(t *testing.T, raw []byte, text, where string) {
-	t.Helper()
-	for _, form := range forms(text) {
-		require.False(t, bytes.Contains(raw, []byte(form)), "%s has the secret", where)
-	}
-}
-
-// forms are a text, and its base64 wherever it begins in what is encoded.
-func forms(text string) []string {
-	all := []string{text}
-	for skip := range 3 {
-		whole := base64.RawStdEncoding.EncodeToString([]byte(text[skip:]))
-		all = append(all, whole[:len(whole)-4])
-	}
-	return all
-}
-
-// filesLack looks into every file below a folder.
-func (g *grid) filesLack(t *testing.T, text, dir string) {
-	t.Helper()
-	logs, files := 0, 0
-	require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || path == filepath.Join(g.work, "value") || text == plantedInput && strings.HasPrefix(path, g.work) {
-			return err
-		}
-		raw, err := os.ReadFile(path)
-		lackIn(t, raw, text, path)
-		files++
-		if strings.HasSuffix(path, ".log") {
-			logs++
-		}
-		return err
-	}))
-	require.NotZero(t, logs)
-	t.Logf("looked into %d files, %d of them logs", files, logs)
+	key, err := store.TransportKey(t.Context(), "agent")
+	require.NoError(t, err)
+	require.NoError(t, closeStore())
+	return key
 }

@@ -309,8 +309,13 @@ func (g *grid) broadcaster(t *testing.T, home, key string) *chain.Broadcaster {
 	t.Helper()
 	p, err := profile.Load(home)
 	require.NoError(t, err)
-	store, err := p.OpenSecrets(home, nil)
+	store, closeStore, err := g.net.OpenSecrets(t.Context(), home)
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		if err := closeStore(); err != nil {
+			t.Log(err)
+		}
+	})
 	b, err := p.Broadcaster(t.Context(), g.chain, store, key)
 	require.NoError(t, err)
 	return b

@@ -113,7 +113,7 @@ func (v *village) register(t *testing.T) {
 	v.run(t, v.net.ProviderHome(), &out, append(registration("disk", "100FOG"), flags...)...)
 	v.node, v.agentArgs = out.NodeID, run
 	require.True(t, v.nodeNow(t).KeepsVolumes(), "this machine has what it takes")
-	require.NoError(t, v.net.StartAgent(v.agentArgs...))
+	require.NoError(t, v.net.StartAgent(t.Context(), v.agentArgs...))
 	v.active(t)
 
 	v.neighbour = v.newNeighbour(t)

@@ -168,7 +168,7 @@ func TestRealNomadService(t *testing.T) {
 			"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
 		h.node = out.NodeID
 		require.NoError(t, nomad.Claim(t.Context(), region, h.node))
-		require.NoError(t, h.net.StartAgent(nomadFlag, "nomad"))
+		require.NoError(t, h.net.StartAgent(t.Context(), nomadFlag, "nomad"))
 		h.active(t)
 		until(t, "the node's network to be graded", func() bool { return h.nodeNow(t).Grade != nodestypes.NETWORK_GRADE_UNSPECIFIED })
 		h.before.provider = h.provider(t).Balance
@@ -213,7 +213,7 @@ func TestRealNomad(t *testing.T) {
 	g.run(t, g.net.ProviderHome(), &out, append(registration("test", "100FOG"), "--nomad-region", region.Name)...)
 	g.node = out.NodeID
 	require.NoError(t, nomad.Claim(t.Context(), region, g.node))
-	require.NoError(t, g.net.StartAgent(nomadFlag, "nomad"))
+	require.NoError(t, g.net.StartAgent(t.Context(), nomadFlag, "nomad"))
 	g.active(t)
 
 	id := g.submit(t, job{name: "pi", module: "pi.wasm", args: `"-samples", "1000"`, tasks: 4, cap: "5FOG", deadline: 3600})
@@ -221,7 +221,7 @@ func TestRealNomad(t *testing.T) {
 		g.running(t, id)
 		require.NoError(t, g.net.StopOracle(t.Context(), i, true))
 		time.Sleep(time.Second) // so that the chain goes on without it for a while
-		require.NoError(t, g.net.StartOracle(i))
+		require.NoError(t, g.net.StartOracle(t.Context(), i))
 	}
 	g.developer(t, nil, "job", "watch", "--results", id)
 	g.settle(t, id, filepath.Join(g.work, "results"))

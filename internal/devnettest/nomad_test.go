@@ -67,7 +67,7 @@ func (g *onNomad) register(t *testing.T) {
 	g.run(t, g.net.ProviderHome(), &out, append(registration("test", "100FOG"), "--nomad-region", nomadRegion)...)
 	g.node = out.NodeID
 	g.nomad.Serve(g.node)
-	require.NoError(t, g.net.StartAgent(nomadFlag, "nomad"))
+	require.NoError(t, g.net.StartAgent(t.Context(), nomadFlag, "nomad"))
 	g.active(t)
 }
 
@@ -99,7 +99,7 @@ func (g *onNomad) killOracles(t *testing.T) {
 	g.runs(t)
 	for _, i := range []int{0, 2} {
 		require.NoError(t, g.net.StopOracle(t.Context(), i, true))
-		require.NoError(t, g.net.StartOracle(i))
+		require.NoError(t, g.net.StartOracle(t.Context(), i))
 	}
 	g.finish(t, id)
 	g.count(t, id)

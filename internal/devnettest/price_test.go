@@ -22,7 +22,7 @@ func (g *grid) letAgentPrice(t *testing.T) {
 	before := g.nodeNow(t)
 	require.NoError(t, g.net.StopAgent(t.Context(), false))
 	g.agentArgs = autoPricing
-	require.NoError(t, g.net.StartAgent(g.agentArgs...))
+	require.NoError(t, g.net.StartAgent(t.Context(), g.agentArgs...))
 	until(t, "the agent to set a price", func() bool { return g.nodeNow(t).Prices != before.Prices })
 	after := g.nodeNow(t)
 	require.Greater(t, after.Prices.Cpu, uint64(1_000_000))

@@ -94,7 +94,7 @@ func (h *host) register(t *testing.T) {
 		"--address", "127.0.0.1", "--ports", fmt.Sprintf("%d-%d", h.first, h.first+hostPorts-1))...)
 	h.node = out.NodeID
 	h.agentArgs = []string{"--docker-host", h.engine.Host, "--publish", "127.0.0.1", "--firewall", "off", "--volumes", "memory"}
-	require.NoError(t, h.net.StartAgent(h.agentArgs...))
+	require.NoError(t, h.net.StartAgent(t.Context(), h.agentArgs...))
 	h.active(t)
 	until(t, "the node's network to be graded", func() bool { return h.nodeNow(t).Grade != nodestypes.NETWORK_GRADE_UNSPECIFIED })
 	h.before.provider = h.provider(t).Balance
@@ -191,7 +191,7 @@ func (h *host) killAgent(t *testing.T) {
 	before := h.endpoints(t)
 	require.NoError(t, h.net.StopAgent(t.Context(), true))
 	require.Equal(t, []string{"hello two\n", "hello two\n"}, h.ask(t), "the containers run by themselves")
-	require.NoError(t, h.net.StartAgent(h.agentArgs...))
+	require.NoError(t, h.net.StartAgent(t.Context(), h.agentArgs...))
 	h.active(t)
 	paid := h.paidEpochs(t)
 	until(t, "epochs that the next agent is paid for", func() bool {

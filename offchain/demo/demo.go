@@ -157,7 +157,7 @@ func (s *story) register(ctx context.Context) error {
 		return err
 	}
 	s.step("node %s is registered with a deposit of 100 FOG; the oracles challenge it", p.NodeID)
-	if err := s.net.StartAgent(); err != nil {
+	if err := s.net.StartAgent(ctx); err != nil {
 		return err
 	}
 	queries := nodestypes.NewQueryClient(s.client.Latest())

@@ -38,7 +38,7 @@ func (d *Devnet) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ports, err := freePorts(4*d.opts.Validators + d.opts.Oracles + 1)
+	ports, err := freePorts(4*d.opts.Validators + d.opts.Oracles + 2)
 	if err != nil {
 		return err
 	}
@@ -60,30 +60,38 @@ func (d *Devnet) create(ctx context.Context) error {
 		GRPC: s.Validators[0].GRPC, RPC: "http://" + s.Validators[0].Address, Registry: "http://" + s.Registry.Address,
 		Keyring: string(file.Test), Key: KeyMain, GasPrice: gasPrice,
 	}
+	worker := base // the profile of what has its secrets in Vault, if anything has
 	if s.Gateway {
-		s.Registry.Name, base.Gateway = "gateway", base.Registry
-		if err := base.Save(d.path("gateway")); err != nil {
+		s.Registry.Name, base.Gateway, s.Machines = "gateway", base.Registry, next()
+		worker.Gateway = base.Gateway
+		if d.opts.Vault != nil {
+			worker.Secrets = profile.SecretsVault
+			if err := d.joinAll(ctx, s.ChainID); err != nil {
+				return err
+			}
+		}
+		if err := worker.Save(d.GatewayHome()); err != nil {
 			return err
 		}
 	}
 	var funds []fund
 	for i := range d.opts.Oracles {
 		o := Oracle{Service: Service{Name: fmt.Sprintf("oracle-%d", i), Address: next()}, Home: d.path("oracles", strconv.Itoa(i))}
-		if o.Operator, err = makeHome(ctx, codec, o.Home, base, KeyOperator); err != nil {
+		if o.Operator, err = d.makeHome(ctx, codec, o.Home, base, KeyOperator); err != nil {
 			return err
 		}
-		p := base
+		p := worker
 		p.Key, p.Operator = KeyFeeder, o.Operator
-		if o.Feeder, err = makeHome(ctx, codec, o.Home, p, KeyFeeder); err != nil {
+		if o.Feeder, err = d.makeHome(ctx, codec, o.Home, p, KeyFeeder); err != nil {
 			return err
 		}
 		s.Oracles = append(s.Oracles, o)
 		funds = append(funds, fund{o.Operator, operatorFunds}, fund{o.Feeder, feederFunds})
 	}
-	if s.Developer, err = makeHome(ctx, codec, d.DeveloperHome(), base, KeyMain); err != nil {
+	if s.Developer, err = d.makeHome(ctx, codec, d.DeveloperHome(), base, KeyMain); err != nil {
 		return err
 	}
-	if s.Provider, err = makeHome(ctx, codec, d.ProviderHome(), base, KeyMain); err != nil {
+	if s.Provider, err = d.makeHome(ctx, codec, d.ProviderHome(), worker, KeyMain); err != nil {
 		return err
 	}
 	funds = append(funds, fund{s.Developer, userFunds}, fund{s.Provider, userFunds})
@@ -97,22 +105,23 @@ func (d *Devnet) create(ctx context.Context) error {
 // discard removes what a creation that failed has left, so that the next one starts afresh.
 func (d *Devnet) discard() error {
 	var err error
-	for _, part := range []string{"validators", "oracles", "developer", "provider", "gateway"} {
+	for _, part := range []string{"validators", "oracles", "developer", "provider", "gateway", "tls"} {
 		err = errors.Join(err, os.RemoveAll(d.path(part)))
 	}
 	return err
 }
 
 // makeHome makes the home of a role with one key and returns its address.
-func makeHome(ctx context.Context, codec *chain.Codec, home string, p profile.Profile, key string) (string, error) {
+func (d *Devnet) makeHome(ctx context.Context, codec *chain.Codec, home string, p profile.Profile, key string) (address string, err error) {
 	if err := p.Save(home); err != nil {
 		return "", err
 	}
-	store, err := p.OpenSecrets(home, nil)
+	store, closeStore, err := d.OpenSecrets(ctx, home)
 	if err != nil {
 		return "", err
 	}
-	k, _, err := store.CreateKey(ctx, key)
+	defer func() { err = errors.Join(err, closeStore()) }()
+	k, err := d.makeKey(ctx, store, home, key)
 	if err != nil {
 		return "", err
 	}
@@ -122,6 +131,17 @@ func makeHome(ctx context.Context, codec *chain.Codec, home string, p profile.Pr
 		}
 	}
 	return codec.Accounts().BytesToString(k.PubKey().Address())
+}
+
+// makeKey makes a key of an account. Of several oracles with their secrets in Vault, the last one's feeder never leaves it: both ways are there.
+func (d *Devnet) makeKey(ctx context.Context, store secrets.Writer, home, key string) (secrets.Key, error) {
+	signer, ok := store.(secrets.Signer)
+	last := d.opts.Oracles - 1
+	if ok && d.opts.Vault != nil && key == KeyFeeder && last > 0 && home == d.path("oracles", strconv.Itoa(last)) {
+		return signer.CreateSigningKey(ctx, key)
+	}
+	k, _, err := store.CreateKey(ctx, key)
+	return k, err
 }
 
 // makeValidators makes the homes of fogd and one genesis for all.

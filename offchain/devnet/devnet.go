@@ -5,8 +5,9 @@
 //
 //	state.json                   addresses, ports and process ids
 //	validators/0…                homes of fogd
-//	oracles/0…, provider/, developer/   homes of fog
+//	oracles/0…, provider/, developer/, gateway/   homes of fog
 //	registry/                    blobs
+//	tls/                         the gateway's authority, and certificates of the oracles
 //	logs/                        one file a process
 package devnet
 
@@ -23,6 +24,7 @@ import (
 	"path/filepath"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/secrets/vault/setup"
 	jobstypes "github.com/foggrid/fogd/x/jobs/types"
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 	oracletypes "github.com/foggrid/fogd/x/oracle/types"
@@ -37,8 +39,12 @@ type Options struct {
 	// SnapshotInterval is how many blocks lie between two snapshots for state sync, zero: as many as fogd's configuration says; only
 	// asked when the devnet is made.
 	SnapshotInterval uint64
-	// Gateway puts a gateway, which keeps secrets of jobs, in the place of the registry; only asked when the devnet is made.
+	// Gateway puts a gateway, which keeps secrets of jobs, in the place of the registry; only asked when the devnet is made. Agents and
+	// oracles reach it with certificates of its authority only.
 	Gateway bool
+	// Vault is where gateway, oracles and agent of a new devnet with a gateway keep their secrets, in files of their homes without one. It
+	// lets them log in whenever they are started.
+	Vault *setup.Admin
 	// NodesParams, JobsParams and OracleParams change the genesis of a new devnet further than tune does; nil: not at all.
 	NodesParams  func(*nodestypes.Params)
 	JobsParams   func(*jobstypes.Params)
@@ -76,6 +82,8 @@ type State struct {
 
 	// Gateway says that Registry is a gateway with its embedded registry.
 	Gateway bool `json:"gateway,omitempty"`
+	// Machines is the address of the gateway's door for machines.
+	Machines string `json:"machines,omitempty"`
 
 	Validators []Validator `json:"validators"`
 	Oracles    []Oracle    `json:"oracles"`
@@ -154,8 +162,19 @@ func (d *Devnet) DeveloperHome() string { return d.path("developer") }
 // ProviderHome is the home of the provider and its agent.
 func (d *Devnet) ProviderHome() string { return d.path("provider") }
 
+// GatewayHome is the home of the gateway.
+func (d *Devnet) GatewayHome() string { return d.path("gateway") }
+
 // RegistryURL of the devnet.
 func (d *Devnet) RegistryURL() string { return "http://" + d.state.Registry.Address }
+
+// MachinesURL is that of the gateway's door for machines; "" without.
+func (d *Devnet) MachinesURL() string {
+	if d.state.Machines == "" {
+		return ""
+	}
+	return "https://" + d.state.Machines
+}
 
 // Dial connects to the first validator.
 func (d *Devnet) Dial() (*chain.Client, error) {

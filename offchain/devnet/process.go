@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (d *Devnet) start(name, program string, args ...string) (int, error) {
 		return 0, err
 	}
 	cmd := exec.Command(program, args...) //nolint:gosec // fog and fogd of the devnet's options; there is no shell
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, environment()
 	cmd.SysProcAttr = detached()
 	err = cmd.Start()
 	if err := log.Close(); err != nil {
@@ -86,11 +87,16 @@ func (d *Devnet) stop(ctx context.Context, name string, pid int) error {
 	return nil
 }
 
+// environment is ours without the token of who sets a Vault up: programs log in by themselves.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "VAULT_TOKEN=") })
+}
+
 // run executes a program to its end and returns its standard output.
 func (d *Devnet) run(ctx context.Context, program string, args ...string) ([]byte, error) {
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // fog and fogd of the devnet's options; there is no shell
-	cmd.Stderr = &stderr
+	cmd.Stderr, cmd.Env = &stderr, environment()
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))

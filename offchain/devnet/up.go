@@ -113,9 +113,9 @@ func (d *Devnet) startRegistry(ctx context.Context) error {
 	if !d.alive(r.PID) {
 		args := []string{"registry", "serve", "--home", d.path("registry"), "--listen", r.Address, "--data", d.path("registry", "data")}
 		if d.state.Gateway {
-			args = []string{
-				"gateway", "run", "--home", d.path("gateway"), "--listen", r.Address, "--registry-data", d.path("registry", "data"),
-				"--operator", d.state.Developer, "--job-secrets", "--session", devnetSession.String(),
+			args = d.gatewayArgs()
+			if err := d.Login(ctx, d.GatewayHome()); err != nil {
+				return err
 			}
 		}
 		pid, err := d.start(r.Name, d.opts.Fog, args...)
@@ -138,11 +138,8 @@ func (d *Devnet) startRegistry(ctx context.Context) error {
 		return fmt.Errorf("log the developer in: %w", err)
 	}
 	d.opts.Step("the developer is logged in at the gateway, whose operator it is")
-	return nil
+	return d.certify(ctx)
 }
-
-// devnetSession is how long the developer of a devnet with a gateway is logged in.
-const devnetSession = 30 * 24 * time.Hour
 
 // enrolOracles bonds the operators that are not bonded yet and names their feeders.
 func (d *Devnet) enrolOracles(ctx context.Context) error {
@@ -171,11 +168,11 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 	if err != nil {
 		return err
 	}
-	store, err := p.OpenSecrets(o.Home, nil)
+	operator, err := p.OpenSecrets(o.Home, nil) // wherever the feeder's are
 	if err != nil {
 		return err
 	}
-	transport, err := secrets.EnsureTransportKey(ctx, store, KeyTransport)
+	transport, err := d.transportKey(ctx, o.Home)
 	if err != nil {
 		return err
 	}
@@ -192,7 +189,7 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 	if len(msgs) == 0 {
 		return nil
 	}
-	b, err := p.Broadcaster(ctx, c, store, KeyOperator)
+	b, err := p.Broadcaster(ctx, c, operator, KeyOperator)
 	if err != nil {
 		return err
 	}
@@ -201,6 +198,15 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 	}
 	d.opts.Step("%s bonded %d FOG (%s)", o.Name, bond/1_000_000, o.Operator)
 	return nil
+}
+
+func (d *Devnet) transportKey(ctx context.Context, home string) (key ed25519.PrivateKey, err error) {
+	store, closeStore, err := d.OpenSecrets(ctx, home)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
+	return secrets.EnsureTransportKey(ctx, store, KeyTransport)
 }
 
 func (d *Devnet) startOracles(ctx context.Context) error {
@@ -212,7 +218,7 @@ func (d *Devnet) startOracles(ctx context.Context) error {
 		d.state.OracleArgs = args
 	}
 	for i := range d.state.Oracles {
-		if err := d.StartOracle(i); err != nil {
+		if err := d.StartOracle(ctx, i); err != nil {
 			return err
 		}
 	}
@@ -225,14 +231,21 @@ func (d *Devnet) startOracles(ctx context.Context) error {
 	return nil
 }
 
-// StartOracle starts one oracle if it does not run.
-func (d *Devnet) StartOracle(i int) error {
+// StartOracle starts one oracle, with arguments of its own besides, if it does not run.
+func (d *Devnet) StartOracle(ctx context.Context, i int, more ...string) error {
 	o := &d.state.Oracles[i]
 	if d.alive(o.PID) {
 		return nil
 	}
 	args := []string{"oracle", "run", "--home", o.Home, "--listen", o.Address, "--operator", o.Operator, "--ping-interval", "3s"}
-	pid, err := d.start(o.Name, d.opts.Fog, append(args, d.state.OracleArgs...)...)
+	if d.state.Machines != "" {
+		args = append(args, d.doorArgs()...)
+		args = append(args, "--tls-cert", d.tlsPath(o.Name, "cert.pem"), "--tls-key", d.tlsPath(o.Name, "key.pem"))
+	}
+	if err := d.Login(ctx, o.Home); err != nil {
+		return err
+	}
+	pid, err := d.start(o.Name, d.opts.Fog, slices.Concat(args, d.state.OracleArgs, more)...)
 	if err != nil {
 		return err
 	}
@@ -241,10 +254,16 @@ func (d *Devnet) StartOracle(i int) error {
 }
 
 // StartAgent starts the agent of the provider, with arguments of its own besides, if it does not run.
-func (d *Devnet) StartAgent(args ...string) error {
+func (d *Devnet) StartAgent(ctx context.Context, args ...string) error {
 	a := &d.state.Agent
 	if d.alive(a.PID) {
 		return nil
+	}
+	if d.state.Machines != "" {
+		args = append(append(d.doorArgs(), "--enrol", d.RegistryURL()), args...)
+	}
+	if err := d.Login(ctx, d.ProviderHome()); err != nil {
+		return err
 	}
 	pid, err := d.start(a.Name, d.opts.Fog, append([]string{"agent", "run", "--home", d.ProviderHome()}, args...)...)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 
@@ -112,7 +113,11 @@ func (s *Server) keepCertificate(ctx context.Context, host string, holder *mtls.
 	if err != nil {
 		return err
 	}
-	r := secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: s.cfg.Machines.Identity, Hosts: []string{host}}
+	hosts := []string{host}
+	if at, err := netip.ParseAddr(host); err == nil && at.IsLoopback() {
+		hosts = append(hosts, "localhost") // proxies on this machine that compare names only
+	}
+	r := secrets.CertificateRequest{Kind: secrets.ServerCertificate, CSR: csr, Identity: s.cfg.Machines.Identity, Hosts: hosts}
 	return secrets.KeepCertificate(ctx, s.cfg.Authority, r, s.cfg.Log, func(chain []*x509.Certificate) error {
 		holder.Set(mtls.Pair(chain, key))
 		first()

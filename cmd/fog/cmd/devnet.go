@@ -27,6 +27,7 @@ type devnetFlags struct {
 	snapshotInterval    uint64
 	dispatcher          string
 	nomad               nomadFlags
+	vault               vaultFlags
 }
 
 // newDevnetCmd is `fog devnet`.
@@ -46,7 +47,11 @@ func newDevnetCmd(a *app) *cobra.Command {
 	up.Flags().IntVar(&f.validators, "validators", 1, "validators of a new devnet")
 	up.Flags().IntVar(&f.oracles, "oracles", 4, "oracles of a new devnet")
 	up.Flags().BoolVar(&f.noAgent, "no-agent", false, "register no node and start no agent")
-	up.Flags().BoolVar(&f.gateway, "gateway", false, "put a gateway in the place of the registry of a new devnet: tokens, policies, secrets of jobs")
+	up.Flags().BoolVar(&f.gateway, "gateway", false, "put a gateway in the place of the registry of a new devnet: tokens, policies, secrets of jobs, mutual TLS")
+	up.Flags().StringVar(&f.vault.admin.Address, "vault", "", "URL of a Vault or OpenBao for the secrets of gateway, oracles and agent of a new devnet with a gateway; "+
+		"it is set up with the token of $VAULT_TOKEN, which is needed again whenever one of them is started")
+	up.Flags().StringVar(&f.vault.admin.CACert, "vault-ca", "", "file with the CA of that server")
+	up.Flags().StringVar(&f.vault.tokenFile, "vault-token-file", "", "file with that token (default: $VAULT_TOKEN)")
 	up.Flags().Uint64Var(&f.snapshotInterval, "snapshot-interval", 0,
 		"blocks between two snapshots, from which other nodes of a new devnet can start by state sync; 0: as fogd's app.toml says")
 	up.Flags().StringVar(&f.dispatcher, "dispatcher", dispatcherDirect,
@@ -99,6 +104,13 @@ func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
 			return nil, err
 		}
 	}
+	if f.vault.admin.Address != "" {
+		admin, err := f.vault.administrator()
+		if err != nil {
+			return nil, err
+		}
+		opts.Vault = &admin
+	}
 	return devnet.New(opts)
 }
 
@@ -111,6 +123,9 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 	}
 	if f.gateway && f.dispatcher == dispatcherNomad {
 		return usagef("--gateway and --dispatcher nomad do not go together yet: Nomad's clients download without tokens")
+	}
+	if f.vault.admin.Address != "" && !f.gateway {
+		return usagef("--vault goes with --gateway: Vault gives the certificates that a gateway's machines show")
 	}
 	d, err := a.openDevnet(f)
 	if err != nil {
@@ -154,6 +169,9 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) 
 		if region != nil {
 			args = append(args, "--nomad-region", region.Name)
 		}
+		if err := d.Login(ctx, d.ProviderHome()); err != nil {
+			return err
+		}
 		register := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very program, with arguments that are lists, not text of a shell
 		register.Stdout, register.Stderr = a.stderr, a.stderr
 		register.Cancel = func() error { return register.Process.Signal(os.Interrupt) }
@@ -174,7 +192,7 @@ func (a *app) devnetAgent(ctx context.Context, d *devnet.Devnet, f devnetFlags) 
 	if len(d.State().OracleArgs) > 0 {
 		args = []string{"--dispatcher", dispatcherNomad}
 	}
-	if err := d.StartAgent(args...); err != nil {
+	if err := d.StartAgent(ctx, args...); err != nil {
 		return err
 	}
 	a.say("agent serves node %s; waiting for the oracles to verify it", p.NodeID)

@@ -8,8 +8,9 @@
 //
 // Below Config.Dir:
 //
-//	cache/blobs/<hex>    modules and specs by digest
+//	cache/blobs/<hex>    modules, specs and encrypted inputs by digest
 //	cache/trees/<hex>    inputs, unpacked, by the digest of their archive
+//	plain/<attempt>/in   inputs that were encrypted, while their attempt runs
 //	pricing.json         what is known of prices, if the demand sets them (package autoprice)
 //
 // What a failure is put down to: content that the registry does not have, that has another digest, that cannot be read, or that

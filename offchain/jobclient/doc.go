@@ -2,5 +2,6 @@
 // chain, and brings its results back, checked against what the oracles attested.
 //
 // Nothing that comes from the registry is believed: a slice's result counts only if the Merkle root of its tasks' digests is the one
-// on chain, and a task's output only if it has its digest. Nothing here writes to a terminal.
+// on chain, and a task's output only if it has its digest; encrypted ones are of ciphertext, which then opens with the developer's key as the
+// result of just this task. Nothing here writes to a terminal.
 package jobclient

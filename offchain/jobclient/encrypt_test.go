@@ -310,3 +310,18 @@ func TestSpecOfSealedJob(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, jobfile.Spec{}, spec)
 }
+
+func FuzzParseOpened(f *testing.F) {
+	a, b := artifact.DigestOf([]byte("a")), artifact.DigestOf([]byte("b"))
+	f.Add(a.String() + " " + b.String() + "\n" + b.String())
+	f.Add("\n \n" + a.String() + " " + a.String())
+	f.Fuzz(func(t *testing.T, text string) {
+		found := parseOpened(text)
+		var again strings.Builder
+		for from, to := range found {
+			require.Contains(t, text, from.String()+" "+to.String())
+			again.WriteString(from.String() + " " + to.String() + "\n")
+		}
+		require.Equal(t, found, parseOpened(again.String()))
+	})
+}

@@ -175,14 +175,18 @@ func (o *opener) note(sealed, plain artifact.Digest) error {
 	return err
 }
 
-// readOpened leaves out lines that nobody wrote whole.
 func readOpened(file string) (map[artifact.Digest]artifact.Digest, error) {
-	found := map[artifact.Digest]artifact.Digest{}
 	raw, err := os.ReadFile(file) //nolint:gosec // in the folder that the user named
 	if errors.Is(err, fs.ErrNotExist) {
-		return found, nil
+		err = nil
 	}
-	for line := range strings.Lines(string(raw)) {
+	return parseOpened(string(raw)), err
+}
+
+// parseOpened leaves out lines that nobody wrote whole.
+func parseOpened(text string) map[artifact.Digest]artifact.Digest {
+	found := map[artifact.Digest]artifact.Digest{}
+	for line := range strings.Lines(text) {
 		sealed, plain, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		from, err1 := artifact.ParseDigest(sealed)
 		to, err2 := artifact.ParseDigest(plain)
@@ -190,5 +194,5 @@ func readOpened(file string) (map[artifact.Digest]artifact.Digest, error) {
 			found[from] = to
 		}
 	}
-	return found, err
+	return found
 }

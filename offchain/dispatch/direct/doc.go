@@ -21,7 +21,8 @@
 //
 //	attempts/<job>_s<slice>_a<attempt>/attempt.json         what was started
 //	attempts/…/tasks/<task>/{out/,log}                      a running task
-//	attempts/…/tasks/<task>/{result.tar,log,done.json}      a finished one; done.json is written last, with a checksum
+//	attempts/…/tasks/<task>/{result.tar,log,done.json}      a finished one; done.json is written last, with a checksum, and result.tar is
+//	                                                        encrypted if the assignment says for whom
 //	cache/                                                  compiled modules
 //	gpus.json                                               which task has which GPU
 //	volumes/                                                see package volume

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,5 +140,51 @@ func TestNginxSlowClients(t *testing.T) {
 		}
 		require.NotContains(t, string(text), "HTTP/1.1 2")
 		require.NoError(t, conn.Close())
+	}
+}
+
+// One address has some logins and some connections at a time, of which nginx refuses the rest.
+func TestNginxLimitsOneAddress(t *testing.T) {
+	release := make(chan struct{})
+	s := serveNginx(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/wait" {
+			<-release
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	client := s.client(s.config())
+	status := func(path string) int {
+		resp, err := client.Get("https://" + s.addr + path)
+		if err != nil {
+			return 0
+		}
+		if resp.Body.Close() != nil {
+			return 0
+		}
+		return resp.StatusCode
+	}
+	for _, path := range []string{"/v1/login", "/v1/enrol"} { // both out of one bucket of twenty, and two a second
+		refused := false
+		for range 500 {
+			if refused = status(path) == http.StatusServiceUnavailable; refused {
+				break
+			}
+		}
+		require.True(t, refused, path)
+	}
+	const many = 80
+	answers := make(chan int, many)
+	for range many {
+		go func() { answers <- status("/wait") }()
+	}
+	select {
+	case answer := <-answers:
+		require.Equal(t, http.StatusServiceUnavailable, answer, "to one of those over the limit: the others wait")
+	case <-time.After(time.Minute):
+		t.Error("none is over the limit")
+	}
+	close(release)
+	for range many - 1 {
+		<-answers
 	}
 }

@@ -76,3 +76,11 @@ func TestWriteRefusesWhatNeedsQuoting(t *testing.T) {
 	good.Host = "192.0.2.1"
 	require.ErrorContains(t, good.Write(&bytes.Buffer{}), "must be a name")
 }
+
+// Whoever comes without TLS is sent to this host, whatever name was called.
+func TestRedirectIsToThisHost(t *testing.T) {
+	var conf bytes.Buffer
+	require.NoError(t, Gateway{Host: "grid.example", Upstream: "127.0.0.1:8080", Certificate: "/c", Key: "/k", HTTPPort: 80, HTTPSPort: 443}.Write(&conf))
+	require.Contains(t, conf.String(), "return 301 https://grid.example$request_uri;")
+	require.NotContains(t, conf.String(), "$host$")
+}

@@ -103,6 +103,7 @@ func TestQuotaOfAResult(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, limited)
 	require.Equal(t, bytes, q.Bytes)
+	require.True(t, q.Apart, "developers, who cost nothing, keep no node from bringing its result")
 	_, _, err = w.server.quota(client.OwnedResultRepo("job1missing", 0, 1))
 	require.Error(t, err)
 	node := w.registry(w.nodeLogin())

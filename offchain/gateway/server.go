@@ -284,7 +284,7 @@ func (s *Server) quota(repo string) (registry.Quota, bool, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), bodyTime)
 		defer cancel()
 		bytes, err := s.facts.resultBytes(ctx, p)
-		return registry.Quota{Below: repo, Bytes: bytes}, true, err
+		return registry.Quota{Below: repo, Bytes: bytes, Apart: true}, true, err
 	case p.owner != "" && s.cfg.QuotaBytes > 0:
 		return registry.Quota{Below: client.OwnerPrefix(p.owner), Bytes: s.cfg.QuotaBytes}, true, nil
 	}

@@ -92,6 +92,8 @@ type Quota struct {
 	// Below is the first components of the names, such as dev/fog1….
 	Below string
 	Bytes int64
+	// Apart is for those whom nobody else's uploads may hold up: theirs do not count to Options.MaxUploads, only to MaxUploadsEach.
+	Apart bool
 }
 
 // quotaExceeded is 403, which clients show and do not try again.

@@ -104,7 +104,7 @@ func (r *Registry) serveStartUpload(w http.ResponseWriter, req *http.Request, rt
 	if err = errors.Join(err, r.leavesDisk()); err != nil {
 		return err
 	}
-	u, err := r.startUpload(rt.repo)
+	u, err := r.startUpload(rt.repo, limited && q.Apart)
 	if err != nil {
 		return err
 	}

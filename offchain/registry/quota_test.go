@@ -80,6 +80,26 @@ func TestUploadsOfOneOwner(t *testing.T) {
 	}
 }
 
+// Who opens all sessions that there are does not keep those from pushing whose quota is apart.
+func TestUploadsApart(t *testing.T) {
+	r, err := registry.Open(t.TempDir(), registry.Options{MaxUploads: 2, Quota: func(repo string) (registry.Quota, bool, error) {
+		return registry.Quota{Below: repo, Bytes: 100, Apart: strings.HasPrefix(repo, "results/")}, true, nil
+	}})
+	require.NoError(t, err)
+	srv := httptest.NewServer(r)
+	t.Cleanup(func() {
+		srv.Close()
+		require.NoError(t, r.Close())
+	})
+	for _, c := range []struct {
+		repo string
+		want int
+	}{{"results/a", 202}, {"dev/a", 202}, {"dev/b", 202}, {"dev/c", 429}, {"results/a", 202}, {"results/b", 202}} {
+		status, _, body := call(t, "POST", srv.URL+"/v2/"+c.repo+"/blobs/uploads/", nil)
+		require.Equal(t, c.want, status, "%s: %s", c.repo, body)
+	}
+}
+
 // However many push at a time, together they hold no more.
 func TestQuotaUnderRace(t *testing.T) {
 	r, url := limited(t, 1000)

@@ -17,8 +17,9 @@ import (
 
 // upload is one session: a temporary file and the running hash of what is in it. Chunks are accepted whole or not at all.
 type upload struct {
-	id   string
-	repo string
+	id    string
+	repo  string
+	apart bool // see Quota
 
 	mu   sync.Mutex
 	file *os.File
@@ -44,8 +45,16 @@ func (t *uploadTable) find(id string) *upload {
 func (t *uploadTable) add(u *upload, limit int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.sessions) >= limit {
-		return false
+	if !u.apart {
+		open := 0
+		for _, other := range t.sessions {
+			if !other.apart {
+				open++
+			}
+		}
+		if open >= limit {
+			return false
+		}
 	}
 	t.sessions[u.id] = u
 	return true
@@ -76,7 +85,7 @@ func (t *uploadTable) takeAll() []*upload {
 }
 
 // startUpload opens a session in repo, after dropping those that have rested too long.
-func (r *Registry) startUpload(repo string) (*upload, error) {
+func (r *Registry) startUpload(repo string, apart bool) (*upload, error) {
 	if _, err := r.expireUploads(); err != nil {
 		return nil, err
 	}
@@ -88,7 +97,7 @@ func (r *Registry) startUpload(repo string) (*upload, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &upload{id: hex.EncodeToString(raw), repo: repo, file: f, hash: sha256.New(), used: r.opts.Now()}
+	u := &upload{id: hex.EncodeToString(raw), repo: repo, apart: apart, file: f, hash: sha256.New(), used: r.opts.Now()}
 	if !r.uploads.add(u, r.opts.MaxUploads) {
 		return nil, errors.Join(
 			refuse(http.StatusTooManyRequests, "TOOMANYREQUESTS", "%d uploads are open; retry later", r.opts.MaxUploads), u.discard())

@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,14 @@ func TestEnrolment(t *testing.T) {
 	require.ErrorIs(t, CheckEnrolment(stolen, nonce, public), ErrEnrolment)
 	_, err = NewEnrolment(key, nonce[1:])
 	require.ErrorContains(t, err, "16 are the least")
+
+	// Whoever has seen an earlier request has the key's name in it, and can write the nonce of today into it, but not sign that.
+	earlier := bytes.Repeat([]byte{8}, NonceSize)
+	seen, err := NewEnrolment(key, earlier)
+	require.NoError(t, err)
+	forged := bytes.Replace(seen, []byte(hex.EncodeToString(earlier)), []byte(hex.EncodeToString(nonce)), 1)
+	require.NotEqual(t, seen, forged)
+	require.ErrorIs(t, CheckEnrolment(forged, nonce, public), ErrEnrolment)
 
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

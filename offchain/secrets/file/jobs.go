@@ -27,6 +27,9 @@ func (s *Store) PutJobSecret(ctx context.Context, owner, path string, value []by
 	if err := os.MkdirAll(s.jobDir(owner), 0o700); err != nil {
 		return err
 	}
+	if err := syncDir(filepath.Join(s.dir, jobsDir)); err != nil { // or the folder of a new owner may be lost with what is in it
+		return err
+	}
 	return s.put(s.jobDir(owner), secrets.JobFile(path), value, os.Rename)
 }
 

@@ -101,8 +101,8 @@ func (s *Store) unlockLocked() (string, error) {
 		return s.passphrase, nil
 	}
 	path := filepath.Join(s.keyringDir(), "keyhash")
-	hash, err := os.ReadFile(path) //nolint:gosec // the path that the user named
-	fresh := errors.Is(err, os.ErrNotExist)
+	hash, err := os.ReadFile(path)                                          //nolint:gosec // the path that the user named
+	fresh := errors.Is(err, os.ErrNotExist) || err == nil && len(hash) == 0 // written by halves, before anything was locked with it
 	if err != nil && !fresh {
 		return "", err
 	}
@@ -132,5 +132,19 @@ func (s *Store) keepHash(path, passphrase string) error {
 	if err := os.MkdirAll(s.keyringDir(), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(path, hash, 0o600)
+	tmp, err := os.CreateTemp(s.dir, ".new-*") // mode 0600; beside the keyring, which takes what is in its folder for keys
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(hash)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp.Name()))
+	}
+	return syncDir(s.keyringDir())
 }

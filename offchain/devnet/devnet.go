@@ -43,8 +43,8 @@ type Options struct {
 	NodesParams  func(*nodestypes.Params)
 	JobsParams   func(*jobstypes.Params)
 	OracleParams func(*oracletypes.Params)
-	// OracleArgs makes further arguments of the oracles, once the registry serves at a URL; nil: those that it made last.
-	OracleArgs func(ctx context.Context, registry string) ([]string, error)
+	// OracleArgs makes further arguments of the oracles, once the registry serves; nil: those that it made last.
+	OracleArgs func(ctx context.Context, d *Devnet) ([]string, error)
 	// Fogd and Fog are the programs.
 	Fogd, Fog string
 	// Step tells a person what is happening.

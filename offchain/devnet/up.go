@@ -205,7 +205,7 @@ func (d *Devnet) enrol(ctx context.Context, c *chain.Client, o Oracle) error {
 
 func (d *Devnet) startOracles(ctx context.Context) error {
 	if d.opts.OracleArgs != nil {
-		args, err := d.opts.OracleArgs(ctx, d.RegistryURL())
+		args, err := d.opts.OracleArgs(ctx, d)
 		if err != nil {
 			return err
 		}

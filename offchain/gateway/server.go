@@ -135,6 +135,7 @@ type Server struct {
 	issuer     *auth.Issuer
 	facts      *facts
 	loans      loans
+	ticketKey  []byte
 	routes     http.Handler
 	// certificates of nodes, nil without an authority; verifier knows whom the machines' door lets in.
 	certificates *certificates
@@ -196,6 +197,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if s.issuer, err = auth.OpenIssuer(cfg.Dir, IssuerName, cfg.RegistryService, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.ticketKey, err = ticketKey(cfg.Dir); err != nil {
 		return nil, err
 	}
 	content, err := s.openRegistry()

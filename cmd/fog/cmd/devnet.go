@@ -109,9 +109,6 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
 		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
 	}
-	if f.gateway && f.dispatcher == dispatcherNomad {
-		return usagef("--gateway and --dispatcher nomad do not go together yet: Nomad's clients download without tokens")
-	}
 	d, err := a.openDevnet(f)
 	if err != nil {
 		return err

@@ -104,6 +104,9 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 	if err != nil {
 		return nil, err
 	}
+	if image.Username == "" {
+		image.Username, image.Password = c.RunnerUsername, c.RunnerPassword
+	}
 	group, err := group(a, m, c, image)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,8 @@ type Source struct {
 type Content struct {
 	Module, Inputs Source
 	Image          Picture
+	// RunnerUsername and RunnerPassword are for the pull of the runner in this job, if Options.Image has none for all.
+	RunnerUsername, RunnerPassword string
 }
 
 // Picture is the image of a job.

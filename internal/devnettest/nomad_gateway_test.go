@@ -40,7 +40,7 @@ func TestNomadGateway(t *testing.T) {
 		Container: succeed,
 	})
 	g := newGrid(t, devnet.Options{
-		Validators: 1, Oracles: 4, Gateway: true,
+		Validators: 1, Oracles: 4, Gateway: true, GatewayArgs: []string{"--nomad-jwks", nomadRegion + "=" + server.URL},
 		OracleArgs: func(context.Context, *devnet.Devnet) ([]string, error) {
 			return []string{nomadFlag, "nomad", "--nomad-addr", nomadRegion + "=" + server.URL, "--nomad-runner", program}, nil
 		},
@@ -48,6 +48,9 @@ func TestNomadGateway(t *testing.T) {
 	g.registerOnNomad(t, nomadRegion, func(node string) { server.Serve(node) })
 	g.pullsByTicket(t, false)
 	require.Equal(t, 2, server.Registrations())
+	g.secretsOnNomad(t, false)
+	require.NoError(t, g.net.Down(t.Context()))
+	g.filesLack(t, planted, filepath.Dir(g.work))
 }
 
 // registerOnNomad registers the node for a region, and has a client there serve it.

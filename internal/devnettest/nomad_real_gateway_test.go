@@ -4,6 +4,7 @@ package devnettest
 
 import (
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -15,10 +16,11 @@ import (
 // TestRealNomadGateway: a real Nomad and its Docker Engine get the runner, a module, an image and inputs from a gateway by the tickets of the attempts, which
 // open nothing when the attempts have ended.
 func TestRealNomadGateway(t *testing.T) {
-	region, _ := realNomad(t)
+	region, dir := realNomad(t)
 	g := realGrid(t, region, true)
 	g.registerOnNomad(t, region.Name, func(node string) { require.NoError(t, nomad.Claim(t.Context(), region, node)) })
 	g.pullsByTicket(t, true)
+	g.secretsOnNomad(t, true)
 
 	listed, err := exec.Command("nomad", "job", "status", "-address", region.Address).Output()
 	require.NoError(t, err)
@@ -27,6 +29,7 @@ func TestRealNomadGateway(t *testing.T) {
 	for _, name := range names {
 		text, err := exec.Command("nomad", "job", "inspect", "-address", region.Address, name).Output()
 		require.NoError(t, err)
+		lackIn(t, text, planted, name)
 		ref := regexp.MustCompile(`"image": "(\S+/(?:images|runner)\S*@sha256:[0-9a-f]+)"`).FindSubmatch(text)
 		password := regexp.MustCompile(`"password": "(foga_[0-9a-f]+)"`).FindSubmatch(text)
 		user := regexp.MustCompile(`"username": "(job1\S+)"`).FindSubmatch(text)
@@ -35,4 +38,7 @@ func TestRealNomadGateway(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, 401, status, "the ticket of %s opens something after its end", user[1])
 	}
+	g.filesLack(t, planted, dir)
+	require.NoError(t, g.net.Down(t.Context()))
+	g.filesLack(t, planted, filepath.Dir(g.work))
 }

@@ -126,7 +126,7 @@ func realGrid(t *testing.T, region nomad.Region, gateway bool) *grid {
 	build(t, runner, "github.com/foggrid/fogd/cmd/fog-runner", "CGO_ENABLED=0")
 	fog := filepath.Join(programs(t), "fog")
 	return newGrid(t, devnet.Options{
-		Validators: 1, Oracles: 4, Gateway: gateway,
+		Validators: 1, Oracles: 4, Gateway: gateway, GatewayArgs: []string{"--nomad-jwks", region.Name + "=" + region.Address},
 		OracleArgs: func(_ context.Context, d *devnet.Devnet) ([]string, error) {
 			push := exec.Command(fog, "--home", d.DeveloperHome(), "oracle", "push-runner", runner)
 			push.Stderr = os.Stderr

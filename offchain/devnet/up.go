@@ -113,10 +113,14 @@ func (d *Devnet) startRegistry(ctx context.Context) error {
 	if !d.alive(r.PID) {
 		args := []string{"registry", "serve", "--home", d.path("registry"), "--listen", r.Address, "--data", d.path("registry", "data")}
 		if d.state.Gateway {
+			if d.opts.GatewayArgs != nil {
+				d.state.GatewayArgs = d.opts.GatewayArgs
+			}
 			args = []string{
 				"gateway", "run", "--home", d.path("gateway"), "--listen", r.Address, "--registry-data", d.path("registry", "data"),
 				"--operator", d.state.Developer, "--job-secrets", "--session", devnetSession.String(),
 			}
+			args = append(args, d.state.GatewayArgs...)
 		}
 		pid, err := d.start(r.Name, d.opts.Fog, args...)
 		if err != nil {

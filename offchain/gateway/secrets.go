@@ -197,6 +197,18 @@ func (l *loans) take(over func(lent) bool) (taken []lent) {
 	return taken
 }
 
+// drop removes a loan, unless there is a newer one in its place.
+func (l *loans) drop(attempt string, entry lent) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, had := l.open[attempt]
+	if !had || !now.loan.Expires.Equal(entry.loan.Expires) || now.who.token.ID != entry.who.token.ID {
+		return false
+	}
+	delete(l.open, attempt)
+	return true
+}
+
 func (l *loans) list() map[string]lent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,7 +226,7 @@ func (s *Server) recallLoans(ctx context.Context) {
 	}
 	now := s.cfg.Now()
 	s.loans.take(func(l lent) bool { return now.After(l.loan.Expires) })
-	for attempt, entry := range s.loans.list() {
+	for attempt, entry := range s.loans.list() { // by allocation, those on Nomad
 		_, assigned, err := s.facts.attempt(ctx, entry.who.subject, entry.p)
 		if err != nil {
 			s.cfg.Log.Warn("the chain does not say whether an attempt runs; what was lent for it ends by itself", "attempt", attempt, "error", err)
@@ -223,7 +235,9 @@ func (s *Server) recallLoans(ctx context.Context) {
 		if assigned {
 			continue
 		}
-		s.loans.take(func(l lent) bool { return l.p == entry.p })
+		if !s.loans.drop(attempt, entry) {
+			continue // another has taken its place
+		}
 		if err := s.cfg.Secrets.RecallLoan(ctx, entry.loan); err != nil {
 			s.cfg.Log.Warn("a loan cannot be recalled; it ends by itself", "attempt", attempt, "error", err)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
 	"github.com/foggrid/fogd/offchain/gateway/store"
+	"github.com/foggrid/fogd/offchain/gateway/workload"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/registry"
@@ -53,6 +54,8 @@ type Config struct {
 	// Secrets keeps the secrets of jobs; nil: none are kept. VaultURL is where nodes reach its Vault, if not by the address that it has itself.
 	Secrets  secrets.JobLender
 	VaultURL string
+	// Workloads knows tasks on Nomad, which borrow secrets by the word of their cluster; nil: none do.
+	Workloads *workload.Verifier
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,

@@ -35,6 +35,8 @@ type Ticket struct {
 	Password string `json:"password"`
 	// Downloads is the URL below which blobs are at KIND/DIGEST, for programs that know nothing of the tokens of registries.
 	Downloads string `json:"downloads"`
+	// Gateway is this gateway's URL.
+	Gateway string `json:"gateway"`
 }
 
 const (
@@ -130,7 +132,7 @@ func (s *Server) serveTicket(w http.ResponseWriter, req *http.Request, _ caller)
 	user := p.attemptID().String()
 	w.Header().Set("Cache-Control", "no-store")
 	return answer(w, http.StatusOK, Ticket{
-		User: user, Password: ticketPassword(s.ticketKey, user), Downloads: strings.TrimSuffix(s.cfg.URL, "/") + contentPath(p),
+		User: user, Password: ticketPassword(s.ticketKey, user), Downloads: strings.TrimSuffix(s.cfg.URL, "/") + contentPath(p), Gateway: s.cfg.URL,
 	})
 }
 

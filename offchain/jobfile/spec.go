@@ -24,11 +24,13 @@ type Spec struct {
 	Env    map[string]string `json:"env"`
 	// Secrets are in order of their names.
 	Secrets []SecretRef `json:"secrets,omitempty"`
-	Tasks   uint32      `json:"tasks"`
-	CPU     MilliCPU    `json:"cpu_milli"`
-	Memory  MiB         `json:"memory_mib"`
-	Storage MiB         `json:"storage_mib"`
-	GPUs    uint32      `json:"gpus"`
+	// SecretsOnNomad lets the gateway lend them to tasks on Nomad.
+	SecretsOnNomad bool     `json:"secrets_on_nomad,omitempty"`
+	Tasks          uint32   `json:"tasks"`
+	CPU            MilliCPU `json:"cpu_milli"`
+	Memory         MiB      `json:"memory_mib"`
+	Storage        MiB      `json:"storage_mib"`
+	GPUs           uint32   `json:"gpus"`
 	// Exec lets the owner run commands in the containers, on nodes that allow it.
 	Exec bool `json:"exec,omitempty"`
 	// MaxDuration is zero for services.
@@ -52,7 +54,7 @@ func (f *File) Spec(module, inputs artifact.Digest) (Spec, error) {
 	s := Spec{
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
-		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets),
+		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets), SecretsOnNomad: f.SecretsOnNomad,
 	}
 	if f.Type == TypeService {
 		s.Service = f.service()
@@ -83,6 +85,7 @@ func (s Spec) Validate() error {
 	if !slices.IsSortedFunc(s.Secrets, bySecretName) {
 		l.add("secrets", "are not in order of their names")
 	}
+	checkSecretsOnNomad(l, s.Secrets, s.SecretsOnNomad)
 	inRange(l, "tasks", s.Tasks, 1, MaxTasks)
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
 	checkMemory(l, "memory_mib", s.Engine, s.Memory)
@@ -134,6 +137,9 @@ func (s Spec) Canonical() []byte {
 	}
 	if len(s.Secrets) > 0 {
 		members["secrets"] = canonicalSecrets(s.Secrets)
+	}
+	if s.SecretsOnNomad {
+		members["secrets_on_nomad"] = canonicalBool(true)
 	}
 	if s.Service != nil {
 		members["service"] = s.Service.canonical()

@@ -52,6 +52,7 @@ func (f *File) Validate() error {
 	f.checkProfile(l)
 	checkText(l, f.Args, f.Env)
 	checkSecrets(l, f.Secrets, f.Env)
+	checkSecretsOnNomad(l, f.Secrets, f.SecretsOnNomad)
 	f.checkInputs(l)
 	f.checkAmounts(l)
 	f.Constraints.check(l)

@@ -98,6 +98,9 @@ func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
 		if opts.OracleArgs, err = a.devnetNomad(f); err != nil {
 			return nil, err
 		}
+		if opts.GatewayArgs, err = f.devnetWorkloads(); err != nil {
+			return nil, err
+		}
 	}
 	return devnet.New(opts)
 }

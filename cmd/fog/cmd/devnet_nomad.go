@@ -26,6 +26,23 @@ func (f devnetFlags) devnetRegion() (*nomad.Region, error) {
 	return &regions[0], nil
 }
 
+// devnetWorkloads are the arguments of a gateway that lends secrets to tasks in the devnet's region.
+func (f devnetFlags) devnetWorkloads() ([]string, error) {
+	region, err := f.devnetRegion()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--nomad-jwks", region.Name + "=" + region.Address}
+	for _, given := range []struct {
+		flag, value string
+	}{{"--nomad-jwks-ca", region.CACert}, {"--nomad-jwks-cert", region.ClientCert}, {"--nomad-jwks-key", region.ClientKey}} {
+		if given.value != "" {
+			args = append(args, given.flag, given.value)
+		}
+	}
+	return args, nil
+}
+
 // devnetNomad makes the arguments of oracles that use Nomad: it pushes the runner to the devnet's registry, as its developer, and names it.
 func (a *app) devnetNomad(f devnetFlags) (func(context.Context, *devnet.Devnet) ([]string, error), error) {
 	region, err := f.devnetRegion()

@@ -112,7 +112,7 @@ func (f *nomadFlags) pull() (func(context.Context, dispatch.AttemptID) (nomaddes
 func byTickets(tokens *gwclient.Tokens) func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) {
 	return func(ctx context.Context, id dispatch.AttemptID) (nomaddesk.Credentials, error) {
 		t, err := tokens.Ticket(ctx, id)
-		return nomaddesk.Credentials{Username: t.User, Password: t.Password, Downloads: t.Downloads}, err
+		return nomaddesk.Credentials{Username: t.User, Password: t.Password, Downloads: t.Downloads, Gateway: t.Gateway}, err
 	}
 }
 

@@ -136,6 +136,9 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	}
 	if desk != nil && tokens != nil {
 		desk.Pull = byTickets(tokens)
+		if desk.GatewayCA, err = a.authorities(); err != nil {
+			return err
+		}
 	}
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {

@@ -73,6 +73,8 @@ const (
 	Agent   Credential = "node"
 	// Attempt is the ticket of one attempt of the node.
 	Attempt Credential = "attempt"
+	// Workload is the identity of a task on Nomad, by its cluster.
+	Workload Credential = "workload"
 )
 
 // Subject is who asks; the zero value is a stranger. Exactly one of Address and Node is set for others, with Owner for a node.

@@ -11,6 +11,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/lend"
 	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/registry/client"
@@ -21,6 +22,8 @@ type Credentials struct {
 	Username, Password string
 	// Downloads is the URL below which modules and inputs are at KIND/DIGEST for who shows them; empty: they are downloaded from the registry.
 	Downloads string
+	// Gateway is the URL of the gateway that lends secrets to who runs the attempt; empty: nobody does.
+	Gateway string
 }
 
 func (c Credentials) headers() map[string]string {
@@ -144,6 +147,12 @@ func (d *Desk) locate(ctx context.Context, a dispatch.Assignment) (nomad.Content
 	out, err := contents(a, s, defaults, c)
 	if err != nil {
 		return out, err
+	}
+	if len(a.Secrets) > 0 && c.Gateway != "" {
+		out.Lend = &lend.Terms{Gateway: c.Gateway, CA: d.opts.GatewayCA, Owner: job.Owner}
+		for _, secret := range a.Secrets {
+			out.Lend.Paths = append(out.Lend.Paths, secret.Path)
+		}
 	}
 	host, err := s.host()
 	if c.Downloads != "" && strings.HasPrefix(d.opts.Runner.Ref, host+"/"+client.RepoRunner+"@") { // no other registry is shown a ticket

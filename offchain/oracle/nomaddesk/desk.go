@@ -41,6 +41,8 @@ type Options struct {
 	ContentURL string
 	// Pull says with what the clients pull an attempt's contents there; nil if the registry wants nothing.
 	Pull func(ctx context.Context, id dispatch.AttemptID) (Credentials, error)
+	// GatewayCA is the authority, in PEM, of the certificate of Credentials.Gateway; empty: the public ones.
+	GatewayCA string
 	// RankPause is how long each rank leaves the ones before it to register an attempt; 10 s.
 	RankPause time.Duration
 	// StartTimeout is how long after the match an attempt may be registered; 120 s.

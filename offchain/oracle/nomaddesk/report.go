@@ -160,6 +160,9 @@ func (w *work) prepare(ctx context.Context) (dispatch.Assignment, error) {
 	if err != nil {
 		return dispatch.Assignment{}, err
 	}
+	if len(spec.Secrets) > 0 && !spec.SecretsOnNomad {
+		return dispatch.Assignment{}, fmt.Errorf("%w: the job does not say that its secrets may go to nodes on Nomad", dispatch.ErrInvalidAssignment)
+	}
 	a, err := handover.Assignment(job, w.slice, spec)
 	if err != nil {
 		return dispatch.Assignment{}, err

@@ -21,28 +21,29 @@ const (
 
 // File is a job file with its units read and its defaults filled in.
 type File struct {
-	Version        uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
-	Name           string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
-	Type           string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,enum=service,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule, service has no end."`
-	Engine         string            `yaml:"engine" jsonschema:"enum=wasm,enum=docker,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1, docker a container image, on nodes that run those."`
-	Profile        string            `yaml:"profile" jsonschema:"enum=batch,enum=service,enum=iot,enum=game,enum=streaming,enum=storage" jsonschema_description:"What kind of work the job is, which says how good the network of its nodes must be: by default A for game and streaming, B for service, iot and storage, any for batch. Without it a service is a service and other jobs are batch."`
-	Module         string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
-	Image          string            `yaml:"image" jsonschema:"oneof_required=image,minLength=1" jsonschema_description:"With engine docker: an OCI layout, a tar from docker save, each relative to the job file, or the name of an image in the local Docker Engine."`
-	Build          string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build in place of module or image, relative to the job file: for wasip1/wasm, or with engine docker as the only program of an image for linux."`
-	Args           []string          `yaml:"args" jsonschema:"maxItems=1024" jsonschema_description:"Arguments of every task, after the program's name."`
-	Env            map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
-	Secrets        []SecretRef       `yaml:"secrets" jsonschema:"maxItems=16" jsonschema_description:"Secrets of yours at the gateway that every task gets, by name; what they hold is in no file and not on the chain."`
-	SecretsOnNomad bool              `yaml:"secrets_on_nomad" jsonschema:"default=false" jsonschema_description:"Whether tasks with secrets may run on nodes that Nomad serves, where whoever may submit jobs to its namespace, as oracles may, can get at them too."`
-	Inputs         []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
-	Tasks          uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
-	Resources      Resources         `yaml:"resources" jsonschema_description:"What one task may use."`
-	Price          Price             `yaml:"price" jsonschema:"required" jsonschema_description:"What the job may cost."`
-	MaxDuration    Seconds           `yaml:"max_duration" jsonschema_description:"Longest run time of a task, such as 45s, 10m or 1h30m; it is stopped then. The budget is paid for this long. Services have none."`
-	Deadline       Seconds           `yaml:"deadline" jsonschema:"default=1h" jsonschema_description:"How long after submission a task may wait for a node, such as 1h; then its money comes back."`
-	MinSuccess     *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
-	Constraints    Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
-	Wishes         Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
-	Schedule       Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
+	Version     uint32            `yaml:"version" jsonschema:"required,enum=1" jsonschema_description:"Version of this format."`
+	Name        string            `yaml:"name" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,61}[a-z0-9])?$" jsonschema_description:"Name of the job, for people."`
+	Type        string            `yaml:"type" jsonschema:"enum=batch,enum=periodic,enum=service,default=batch" jsonschema_description:"How the job lives: batch runs its tasks and ends, periodic does so at each time of its schedule, service has no end."`
+	Engine      string            `yaml:"engine" jsonschema:"enum=wasm,enum=docker,default=wasm" jsonschema_description:"What runs the tasks: wasm is WebAssembly with WASI preview 1, docker a container image, on nodes that run those."`
+	Profile     string            `yaml:"profile" jsonschema:"enum=batch,enum=service,enum=iot,enum=game,enum=streaming,enum=storage" jsonschema_description:"What kind of work the job is, which says how good the network of its nodes must be: by default A for game and streaming, B for service, iot and storage, any for batch. Without it a service is a service and other jobs are batch."`
+	Module      string            `yaml:"module" jsonschema:"oneof_required=module,minLength=1" jsonschema_description:"Path of the .wasm file, relative to the job file."`
+	Image       string            `yaml:"image" jsonschema:"oneof_required=image,minLength=1" jsonschema_description:"With engine docker: an OCI layout, a tar from docker save, each relative to the job file, or the name of an image in the local Docker Engine."`
+	Build       string            `yaml:"build" jsonschema:"oneof_required=build,minLength=1" jsonschema_description:"Go package to build in place of module or image, relative to the job file: for wasip1/wasm, or with engine docker as the only program of an image for linux."`
+	Args        []string          `yaml:"args" jsonschema:"maxItems=1024" jsonschema_description:"Arguments of every task, after the program's name."`
+	Env         map[string]string `yaml:"env" jsonschema_description:"Environment variables of every task. Names that start with FOG_ are reserved."`
+	Secrets     []SecretRef       `yaml:"secrets" jsonschema:"maxItems=16" jsonschema_description:"Secrets of yours at the gateway that every task gets, by name; what they hold is in no file and not on the chain."`
+	Inputs      []string          `yaml:"inputs" jsonschema:"uniqueItems=true,maxItems=1024" jsonschema_description:"Files and folders that every task finds read-only below /in, each under its last name."`
+	Tasks       uint32            `yaml:"tasks" jsonschema:"minimum=1,maximum=100000,default=1" jsonschema_description:"How many tasks the job has. FOG_TASK_INDEX tells a task its number, from 0."`
+	Resources   Resources         `yaml:"resources" jsonschema_description:"What one task may use."`
+	Price       Price             `yaml:"price" jsonschema:"required" jsonschema_description:"What the job may cost."`
+	MaxDuration Seconds           `yaml:"max_duration" jsonschema_description:"Longest run time of a task, such as 45s, 10m or 1h30m; it is stopped then. The budget is paid for this long. Services have none."`
+	Deadline    Seconds           `yaml:"deadline" jsonschema:"default=1h" jsonschema_description:"How long after submission a task may wait for a node, such as 1h; then its money comes back."`
+	MinSuccess  *uint32           `yaml:"min_success" jsonschema:"minimum=1,maximum=100000" jsonschema_description:"How many tasks must succeed for the job to be completed; all by default."`
+	Constraints Constraints       `yaml:"constraints" jsonschema_description:"What a node must be like; nothing is demanded by default."`
+	Wishes      Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
+	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
+
+	SecretsOnNomad bool `yaml:"secrets_on_nomad" jsonschema:"default=false" jsonschema_description:"Whether tasks with secrets may run on nodes that Nomad serves, where whoever may submit jobs to its namespace, as oracles may, can get at them too."`
 
 	// Of services.
 	Replicas    uint32   `yaml:"replicas" jsonschema:"minimum=1,maximum=64,default=1" jsonschema_description:"How many of a service run at a time, each on its own."`

@@ -24,17 +24,17 @@ type Spec struct {
 	Env    map[string]string `json:"env"`
 	// Secrets are in order of their names.
 	Secrets []SecretRef `json:"secrets,omitempty"`
-	// SecretsOnNomad lets the gateway lend them to tasks on Nomad.
-	SecretsOnNomad bool     `json:"secrets_on_nomad,omitempty"`
-	Tasks          uint32   `json:"tasks"`
-	CPU            MilliCPU `json:"cpu_milli"`
-	Memory         MiB      `json:"memory_mib"`
-	Storage        MiB      `json:"storage_mib"`
-	GPUs           uint32   `json:"gpus"`
+	Tasks   uint32      `json:"tasks"`
+	CPU     MilliCPU    `json:"cpu_milli"`
+	Memory  MiB         `json:"memory_mib"`
+	Storage MiB         `json:"storage_mib"`
+	GPUs    uint32      `json:"gpus"`
 	// Exec lets the owner run commands in the containers, on nodes that allow it.
 	Exec bool `json:"exec,omitempty"`
 	// MaxDuration is zero for services.
 	MaxDuration Seconds `json:"max_duration"`
+	// SecretsOnNomad lets the gateway lend the secrets to tasks on Nomad.
+	SecretsOnNomad bool `json:"secrets_on_nomad,omitempty"`
 	// Service is there for services only, whose specs are of one task: how many replicas there are is not part of it.
 	Service *ServiceSpec `json:"service,omitempty"`
 }

@@ -18,7 +18,9 @@ const (
 	identityLife = 15 * time.Minute
 	// What the task takes beside the others. It does nothing but ask.
 	lendMHz, lendMemoryMiB = 50, 64
-	secretsMode            = 0o755
+	// lendStarts is how often it is started again beside a batch task, which fails with it.
+	lendStarts  = 3
+	secretsMode = 0o755
 	// audience is that of tokens for the gateway.
 	audience = "fog"
 )
@@ -46,9 +48,12 @@ func lends(g *api.TaskGroup, a dispatch.Assignment, image Image, order runner.Or
 		Identities: []*api.WorkloadIdentity{{
 			Name: runner.IdentityName, Audience: []string{audience}, File: true, TTL: identityLife, ChangeMode: "noop",
 		}},
-		RestartPolicy: &api.RestartPolicy{Attempts: new(restartAttempts), Interval: new(restartInterval), Delay: new(restartDelay), Mode: new("delay")},
+		RestartPolicy: &api.RestartPolicy{Attempts: new(lendStarts), Interval: new(restartInterval), Delay: new(restartDelay), Mode: new("fail")},
 		Resources:     &api.Resources{CPU: new(lendMHz), MemoryMB: new(lendMemoryMiB)},
 		KillTimeout:   new(killTimeout), KillSignal: "SIGTERM", LogConfig: noLog(),
+	}
+	if a.Service != nil {
+		task.RestartPolicy.Attempts, task.RestartPolicy.Mode = new(restartAttempts), new("delay")
 	}
 	g.Tasks = append([]*api.Task{task}, g.Tasks...)
 	return nil

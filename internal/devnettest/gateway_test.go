@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,8 +19,9 @@ import (
 	nodestypes "github.com/foggrid/fogd/x/nodes/types"
 )
 
-// planted is a secret of a job that is looked for wherever it must not be.
-const planted = "planted-secret-c41d7e90"
+// planted is a secret of a job that is looked for wherever it must not be. It is put together here, so that this program, of which a stand-in makes copies, does
+// not have it.
+var planted = strings.Join([]string{"planted", "secret", "c41d7e90"}, "-")
 
 // TestGateway runs jobs with a secret on a grid with a gateway, in a module and in a container, and jobs whose inputs and results are encrypted, and then
 // looks for what must not be there in all that the grid keeps.
@@ -27,11 +29,16 @@ func TestGateway(t *testing.T) {
 	g := newGrid(t, devnet.Options{Validators: 1, Oracles: 1, Gateway: true})
 	g.register(t)
 	g.encrypted(t, g.secretJobs(t))
-	secret, key := plant{"the secret of the jobs", []byte(planted), []string{g.value()}}, plant{"a private key", []byte("AGE-SECRET-KEY-1"), nil}
+	secret, key := g.secret(), plant{"a private key", []byte("AGE-SECRET-KEY-1"), nil}
 	g.blocksLack(t, secret, key, plant{"what was encrypted", []byte(plantedSealed), nil})
 	require.NoError(t, g.net.Down(t.Context()))
 	g.filesLack(t, filepath.Dir(g.work), secret, key)
 	require.Empty(t, g.holding(t, plantedSealed))
+}
+
+// secret is what the jobs are lent.
+func (g *grid) secret() plant {
+	return plant{"the secret of the jobs", []byte(planted), []string{g.value()}}
 }
 
 // value is the file from which the secret is put.

@@ -120,15 +120,15 @@ func endNomad(t *testing.T, cmd *exec.Cmd, log *os.File, dir string) {
 	require.NoError(t, os.RemoveAll(dir))
 }
 
-// realGrid is a grid whose oracles have the region.
-func realGrid(t *testing.T, region nomad.Region) *grid {
+// realGrid is a grid whose oracles have the region, without or with a gateway.
+func realGrid(t *testing.T, region nomad.Region, gateway bool) *grid {
 	runner := filepath.Join(t.TempDir(), "fog-runner")
 	build(t, runner, "github.com/foggrid/fogd/cmd/fog-runner", "CGO_ENABLED=0")
 	fog := filepath.Join(programs(t), "fog")
 	return newGrid(t, devnet.Options{
-		Validators: 1, Oracles: 4,
-		OracleArgs: func(_ context.Context, registry string) ([]string, error) {
-			push := exec.Command(fog, "--home", t.TempDir(), "--registry", registry, "oracle", "push-runner", runner)
+		Validators: 1, Oracles: 4, Gateway: gateway, GatewayArgs: []string{"--nomad-jwks", region.Name + "=" + region.Address},
+		OracleArgs: func(_ context.Context, d *devnet.Devnet) ([]string, error) {
+			push := exec.Command(fog, "--home", d.DeveloperHome(), "oracle", "push-runner", runner)
 			push.Stderr = os.Stderr
 			image, err := push.Output()
 			return []string{nomadFlag, "nomad", "--nomad-addr", region.Address, "--nomad-runner", strings.TrimSpace(string(image))}, err
@@ -150,7 +150,7 @@ func TestRealNomadService(t *testing.T) {
 			}
 		})
 	}
-	h := &host{grid: realGrid(t, region), inside: 8080}
+	h := &host{grid: realGrid(t, region, false), inside: 8080}
 	h.left = func() (n int) {
 		for port := range hostPorts {
 			out, err := exec.Command("docker", "ps", "-q", "--filter", fmt.Sprintf("publish=%d", h.first+port)).Output()
@@ -206,7 +206,7 @@ func TestRealNomadService(t *testing.T) {
 // TestRealNomad: a node's tasks run in containers of a real Nomad, while oracles are killed, and are paid.
 func TestRealNomad(t *testing.T) {
 	region, _ := realNomad(t)
-	g := realGrid(t, region)
+	g := realGrid(t, region, false)
 	var out struct {
 		NodeID string `json:"node_id"`
 	}

@@ -40,7 +40,7 @@ func TestNomad(t *testing.T) {
 	})
 	g := &onNomad{nomad: server, grid: newGrid(t, devnet.Options{
 		Validators: 1, Oracles: 4,
-		OracleArgs: func(context.Context, string) ([]string, error) {
+		OracleArgs: func(context.Context, *devnet.Devnet) ([]string, error) {
 			return []string{nomadFlag, "nomad", "--nomad-addr", nomadRegion + "=" + server.URL, "--nomad-runner", runner}, nil
 		},
 	})}

@@ -182,7 +182,7 @@ func (v *vaultGrid) plants(t *testing.T) []plant {
 	var token struct{ Secret string }
 	require.NoError(t, json.Unmarshal(raw, &token))
 	all := []plant{
-		{"the secret of the jobs", []byte(planted), []string{v.value()}},
+		v.secret(),
 		{"the passphrase", []byte(plantedPassphrase), nil},
 		{"the developer's token", []byte(token.Secret), []string{login}},
 	}

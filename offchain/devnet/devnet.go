@@ -49,8 +49,10 @@ type Options struct {
 	NodesParams  func(*nodestypes.Params)
 	JobsParams   func(*jobstypes.Params)
 	OracleParams func(*oracletypes.Params)
-	// OracleArgs makes further arguments of the oracles, once the registry serves at a URL; nil: those that it made last.
-	OracleArgs func(ctx context.Context, registry string) ([]string, error)
+	// OracleArgs makes further arguments of the oracles, once the registry serves; nil: those that it made last.
+	OracleArgs func(ctx context.Context, d *Devnet) ([]string, error)
+	// GatewayArgs are further arguments of the gateway; nil: those of the last time.
+	GatewayArgs []string
 	// Fogd and Fog are the programs.
 	Fogd, Fog string
 	// Step tells a person what is happening.
@@ -79,6 +81,9 @@ type State struct {
 
 	// OracleArgs are further arguments of every oracle.
 	OracleArgs []string `json:"oracle_args,omitempty"`
+
+	// GatewayArgs are further arguments of the gateway.
+	GatewayArgs []string `json:"gateway_args,omitempty"`
 
 	// Gateway says that Registry is a gateway with its embedded registry.
 	Gateway bool `json:"gateway,omitempty"`

@@ -117,6 +117,10 @@ func (d *Devnet) startRegistry(ctx context.Context) error {
 			if err := d.Login(ctx, d.GatewayHome()); err != nil {
 				return err
 			}
+			if d.opts.GatewayArgs != nil {
+				d.state.GatewayArgs = d.opts.GatewayArgs
+			}
+			args = append(args, d.state.GatewayArgs...)
 		}
 		pid, err := d.start(r.Name, d.opts.Fog, args...)
 		if err != nil {
@@ -211,7 +215,7 @@ func (d *Devnet) transportKey(ctx context.Context, home string) (key ed25519.Pri
 
 func (d *Devnet) startOracles(ctx context.Context) error {
 	if d.opts.OracleArgs != nil {
-		args, err := d.opts.OracleArgs(ctx, d.RegistryURL())
+		args, err := d.opts.OracleArgs(ctx, d)
 		if err != nil {
 			return err
 		}

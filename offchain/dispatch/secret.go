@@ -16,7 +16,9 @@ const (
 
 // Secret is a value that a task gets and nobody else: a module as the variable Name, a container as the file Name in [SecretsDir].
 type Secret struct {
-	Name  string      `json:"name"`
+	Name string `json:"name"`
+	// Path is what the job's owner calls it; like the value it is in no fingerprint, which has the spec's digest.
+	Path  string      `json:"-"`
 	Value SecretValue `json:"-"`
 }
 

@@ -32,7 +32,7 @@ var verbOf = map[string]string{
 // refuses the rest. It works without the rest of the API's words, because its clients are docker, crane and oras.
 func (s *Server) serveRegistryToken(w http.ResponseWriter, req *http.Request, who caller) error {
 	w.Header().Set("Cache-Control", "no-store")
-	who, err := s.authenticate(req, who)
+	who, err := s.authenticatePuller(req, who)
 	if err == nil && who.subject.Stranger() {
 		err = unauthorized("log in first: a token of the gateway is the password, the user is its address or node")
 	}
@@ -91,12 +91,17 @@ func (s *Server) grant(ctx context.Context, chain *view, who caller, want auth.A
 	for _, action := range want.Actions {
 		r := access.Request{Verb: verbOf[action], Path: want.Name, Kind: access.Repository, Owner: owner}
 		var until time.Time
-		if asksChain {
+		switch {
+		case who.ticket != nil:
+			if r.Assigned, until, err = s.opens(ctx, who.ticket, want.Name, action); err != nil {
+				return nil, time.Time{}, err
+			}
+		case asksChain:
 			if r.Assigned, until, err = chain.assigned(ctx, who.subject, p, action); err != nil {
 				return nil, time.Time{}, err
 			}
 		}
-		err := s.permit(who, r)
+		err := s.permitPuller(who, r)
 		var denied *problem
 		if errors.As(err, &denied) {
 			continue
@@ -141,7 +146,7 @@ func isContentKind(kind string) bool {
 
 // needed are the repositories of open jobs and of periodic ones, which run again.
 func (s *Server) needed(ctx context.Context) (map[string]bool, error) {
-	needed := map[string]bool{}
+	needed := map[string]bool{client.RepoRunner: true}
 	open, err := s.facts.jobs.Jobs(ctx, "", jobstypes.JOB_STATUS_OPEN)
 	if err != nil {
 		return nil, err

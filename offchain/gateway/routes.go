@@ -51,6 +51,12 @@ func routes() []route {
 			method: "POST", pattern: "/v1/jobs/{job}/slices/{slice}/attempts/{attempt}/secrets", kind: access.Loan, owner: jobOwner, assigned: attemptAssigned,
 			serve: func(s *Server) handler { return s.serveLoan },
 		},
+		{
+			method: "POST", pattern: "/v1/jobs/{job}/slices/{slice}/attempts/{attempt}/ticket", kind: access.Ticket, owner: jobOwner, assigned: ticketAssigned,
+			serve: func(s *Server) handler { return s.serveTicket },
+		},
+		{method: "GET", pattern: "/v1/jobs/{job}/slices/{slice}/attempts/{attempt}/content/{kind}/{digest}", serve: func(s *Server) handler { return s.serveContent }},
+		{method: "POST", pattern: "/v1/nomad/secrets", serve: func(s *Server) handler { return s.serveWorkloadLoan }},
 		{method: "GET", pattern: "/v1/secrets", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.serveSecrets }},
 		{method: "PUT", pattern: "/v1/secrets/{name}", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.servePutSecret }},
 		{method: "DELETE", pattern: "/v1/secrets/{name}", kind: access.Secret, owner: callerOwner, serve: func(s *Server) handler { return s.serveRemoveSecret }},

@@ -217,7 +217,7 @@ func (s *Server) recallLoans(ctx context.Context) {
 	}
 	now := s.cfg.Now()
 	s.loans.take(func(l lent) bool { return now.After(l.loan.Expires) })
-	for attempt, entry := range s.loans.list() {
+	for attempt, entry := range s.loans.list() { // by allocation, those on Nomad
 		_, assigned, err := s.facts.attempt(ctx, entry.who.subject, entry.p)
 		if err != nil {
 			s.cfg.Log.Warn("the chain does not say whether an attempt runs; what was lent for it ends by itself", "attempt", attempt, "error", err)

@@ -123,6 +123,8 @@ type caller struct {
 	key string
 	// machine is whom the certificate of the connection names, "" without one.
 	machine string
+	// ticket is what the caller shows, if it is a Nomad client that pulls for an attempt.
+	ticket *ticketed
 }
 
 // ServeHTTP answers the API, and the registry if it is embedded.

@@ -18,6 +18,7 @@ import (
 	"github.com/foggrid/fogd/offchain/gateway/audit"
 	"github.com/foggrid/fogd/offchain/gateway/credential"
 	"github.com/foggrid/fogd/offchain/gateway/store"
+	"github.com/foggrid/fogd/offchain/gateway/workload"
 	"github.com/foggrid/fogd/offchain/jobclient"
 	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/registry"
@@ -54,6 +55,8 @@ type Config struct {
 	// Secrets keeps the secrets of jobs; nil: none are kept. VaultURL is where nodes reach its Vault, if not by the address that it has itself.
 	Secrets  secrets.JobLender
 	VaultURL string
+	// Workloads knows tasks on Nomad, which borrow secrets by the word of their cluster; nil: none do.
+	Workloads *workload.Verifier
 	// SessionLife is how long a login lasts, one hour by default.
 	SessionLife time.Duration
 	// PerToken, PerAddress, PerWrong and PerIssue limit requests: of one token, and from one address: all, those with wrong tokens or logins,
@@ -139,6 +142,7 @@ type Server struct {
 	issuer     *auth.Issuer
 	facts      *facts
 	loans      loans
+	ticketKey  []byte
 	routes     http.Handler
 	// certificates of nodes, nil without an authority; verifier knows whom the machines' door lets in.
 	certificates *certificates
@@ -200,6 +204,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if s.issuer, err = auth.OpenIssuer(cfg.Dir, IssuerName, cfg.RegistryService, cfg.Now); err != nil {
+		return nil, err
+	}
+	if s.ticketKey, err = ticketKey(cfg.Dir); err != nil {
 		return nil, err
 	}
 	content, err := s.openRegistry()

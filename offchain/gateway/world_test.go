@@ -69,8 +69,9 @@ type world struct {
 	jobs    map[string]jobstypes.Job
 	slices  map[string][]jobstypes.Slice
 	oracles []oracletypes.Oracle
-	// nodeStatus is the world's node's.
+	// nodeStatus is the world's node's, nodeLabels are its attributes.
 	nodeStatus nodestypes.NodeStatus
+	nodeLabels []nodestypes.Attribute
 }
 
 type jobsServer struct {
@@ -140,7 +141,7 @@ type nodesServer struct {
 func (s nodesServer) node() nodestypes.Node {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	return nodestypes.Node{Id: s.w.nodeID, Status: s.w.nodeStatus, Owner: s.w.bob.address, AgentKey: s.w.nodeKey.Public().(ed25519.PublicKey)}
+	return nodestypes.Node{Id: s.w.nodeID, Status: s.w.nodeStatus, Attributes: s.w.nodeLabels, Owner: s.w.bob.address, AgentKey: s.w.nodeKey.Public().(ed25519.PublicKey)}
 }
 
 func (s nodesServer) Node(_ context.Context, req *nodestypes.QueryNodeRequest) (*nodestypes.QueryNodeResponse, error) {
@@ -350,9 +351,15 @@ func (w *world) granted(token, repo, actions string) []string {
 	require.Equal(w.t, http.StatusOK, status, string(body))
 	var t RegistryToken
 	require.NoError(w.t, json.Unmarshal(body, &t))
+	return w.actions(t.Token)
+}
+
+// actions are those of a registry token for the one repository that it is for.
+func (w *world) actions(token string) []string {
+	w.t.Helper()
 	verifier, err := auth.NewVerifier(w.server.issuer.Certificate(), IssuerName, w.server.cfg.RegistryService, w.clock)
 	require.NoError(w.t, err)
-	claims, err := verifier.Verify(t.Token)
+	claims, err := verifier.Verify(token)
 	require.NoError(w.t, err)
 	if len(claims.Access) == 0 {
 		return nil

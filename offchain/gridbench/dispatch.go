@@ -134,7 +134,11 @@ constraints: {nodes: [%s]}
 	if err != nil {
 		return err
 	}
-	b.plan, err = nomaddesk.Planned(b.packed.Spec, b.packed.Defaults(), place, machine, b.ContentURL, b.Runner)
+	content, err := nomaddesk.NewShelf(b.ContentURL, "")
+	if err != nil {
+		return err
+	}
+	b.plan, err = nomaddesk.Planned(b.packed.Spec, b.packed.Defaults(), place, machine, content, b.Runner)
 	return err
 }
 

@@ -99,7 +99,7 @@ func Assignment(job jobstypes.Job, slice jobstypes.Slice, spec jobfile.Spec) (di
 	}
 	var secrets []dispatch.Secret // their values are whose node it is to get
 	for _, ref := range spec.Secrets {
-		secrets = append(secrets, dispatch.Secret{Name: ref.Name})
+		secrets = append(secrets, dispatch.Secret{Name: ref.Name, Path: ref.Path})
 	}
 	sealTo := ""
 	if spec.Encrypt != nil {

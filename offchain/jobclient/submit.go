@@ -79,10 +79,10 @@ func Message(f *jobfile.File, p Packed, owner, salt string) (*jobstypes.MsgSubmi
 	return m, nil
 }
 
-// where is the condition on nodes. Those on Nomad get no secrets, and run nothing that is encrypted.
+// where is the condition on nodes. Those on Nomad get secrets only if the file says so, and run nothing that is encrypted.
 func where(f *jobfile.File) string {
 	own := jobfile.OneLine(f.Constraints.Where)
-	if len(f.Secrets) == 0 && !f.Encrypt {
+	if (len(f.Secrets) == 0 || f.SecretsOnNomad) && !f.Encrypt {
 		return own
 	}
 	agents := fmt.Sprintf("!has(attr[%q])", handover.AttributeRegion)

@@ -320,7 +320,7 @@ func TestServiceMessage(t *testing.T) {
 	}
 }
 
-// Nodes on Nomad get no secrets, so jobs that need some do not go there.
+// Nodes on Nomad get secrets only of jobs that say so; others that need some do not go there.
 func TestSecretsKeepOffNomad(t *testing.T) {
 	f := &jobfile.File{}
 	require.Empty(t, where(f))
@@ -335,4 +335,6 @@ func TestSecretsKeepOffNomad(t *testing.T) {
 		_, err := constraint.Compile(where(f))
 		require.NoError(t, err)
 	}
+	f.SecretsOnNomad = true
+	require.Equal(t, f.Constraints.Where, where(f))
 }

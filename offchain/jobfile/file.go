@@ -44,6 +44,8 @@ type File struct {
 	Wishes      Wishes            `yaml:"wishes" jsonschema_description:"What makes one node better than another, and how the tasks lie; by default the cheapest that is fast and reliable is best."`
 	Schedule    Schedule          `yaml:"schedule" jsonschema_description:"When a periodic job runs."`
 
+	SecretsOnNomad bool `yaml:"secrets_on_nomad" jsonschema:"default=false" jsonschema_description:"Whether tasks with secrets may run on nodes that Nomad serves, where whoever may submit jobs to its namespace, as oracles may, can get at them too."`
+
 	// Of services.
 	Replicas    uint32   `yaml:"replicas" jsonschema:"minimum=1,maximum=64,default=1" jsonschema_description:"How many of a service run at a time, each on its own."`
 	FundedTime  Seconds  `yaml:"funded_time" jsonschema_description:"For how long the submission of a service pays, such as 24h; fog job top-up pays for more."`

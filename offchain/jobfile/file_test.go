@@ -79,6 +79,7 @@ func TestProblems(t *testing.T) {
 		"meaning-secrets-path":           `:7: secrets[0].path "../other/token": must be up to 4 names of a-z, 0-9, '.', '_' and '-' with '/' between them, at most 128 bytes, each beginning with a letter or digit`,
 		"meaning-secrets-env":            `:8: secrets[0].name is TOKEN, which env has too; remove one`,
 		"meaning-secrets-twice":          `:8: secrets[1].name is TOKEN again; remove one`,
+		"meaning-secrets-nomad":          `:6: secrets_on_nomad is true, and there are no secrets; name some, or remove it`,
 		"meaning-secrets-reserved":       `:7: secrets[0].name is reserved; use a name that does not start with FOG_`,
 		"env-reserved":                   `:6: env.FOG_TASK_INDEX is reserved; use a name that does not start with FOG_`,
 		"name-number":                    `:2: name is "5", which YAML does not read as text; put it into quotes`,

@@ -50,6 +50,12 @@ func checkSecrets(l *problemList, refs []SecretRef, env map[string]string) {
 	}
 }
 
+func checkSecretsOnNomad(l *problemList, refs []SecretRef, allowed bool) {
+	if allowed && len(refs) == 0 {
+		l.add("secrets_on_nomad", "is true, and there are no secrets; name some, or remove it")
+	}
+}
+
 func canonicalSecrets(refs []SecretRef) json.RawMessage {
 	items := make([]json.RawMessage, len(refs))
 	for i, r := range refs {

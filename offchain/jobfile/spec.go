@@ -35,6 +35,8 @@ type Spec struct {
 	MaxDuration Seconds `json:"max_duration"`
 	// Encrypt is there if inputs and results are encrypted.
 	Encrypt *EncryptSpec `json:"encrypt,omitempty"`
+	// SecretsOnNomad lets the gateway lend the secrets to tasks on Nomad.
+	SecretsOnNomad bool `json:"secrets_on_nomad,omitempty"`
 	// Service is there for services only, whose specs are of one task: how many replicas there are is not part of it.
 	Service *ServiceSpec `json:"service,omitempty"`
 }
@@ -61,7 +63,7 @@ func (f *File) spec(module, inputs artifact.Digest, e *EncryptSpec) (Spec, error
 	s := Spec{
 		Version: f.Version, Name: f.Name, Engine: f.Engine, Module: module, Inputs: inputs, Args: f.Args, Env: f.Env, Tasks: f.Tasks,
 		CPU: f.Resources.CPU, Memory: f.Resources.Memory, Storage: f.Resources.Storage, GPUs: f.Resources.GPUs,
-		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets), Encrypt: e,
+		MaxDuration: f.MaxDuration, Exec: f.Exec, Secrets: sortedSecrets(f.Secrets), SecretsOnNomad: f.SecretsOnNomad, Encrypt: e,
 	}
 	if f.Type == TypeService {
 		s.Service = f.service()
@@ -92,6 +94,7 @@ func (s Spec) Validate() error {
 	if !slices.IsSortedFunc(s.Secrets, bySecretName) {
 		l.add("secrets", "are not in order of their names")
 	}
+	checkSecretsOnNomad(l, s.Secrets, s.SecretsOnNomad)
 	inRange(l, "tasks", s.Tasks, 1, MaxTasks)
 	inRange(l, "cpu_milli", s.CPU, 1, MaxCPU)
 	checkMemory(l, "memory_mib", s.Engine, s.Memory)
@@ -147,6 +150,9 @@ func (s Spec) Canonical() []byte {
 	}
 	if s.Encrypt != nil {
 		members["encrypt"] = s.Encrypt.canonical()
+	}
+	if s.SecretsOnNomad {
+		members["secrets_on_nomad"] = canonicalBool(true)
 	}
 	if s.Service != nil {
 		members["service"] = s.Service.canonical()

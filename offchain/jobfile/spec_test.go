@@ -215,6 +215,12 @@ func TestSpecOfSecrets(t *testing.T) {
 	back, err := ParseSpec([]byte(raw))
 	require.NoError(t, err)
 	require.Equal(t, s, back)
+	require.NotContains(t, raw, "nomad")
+	agreed := s
+	agreed.SecretsOnNomad = true
+	back, err = ParseSpec(agreed.Canonical())
+	require.NoError(t, err)
+	require.Equal(t, agreed, back)
 	for name, c := range map[string]struct{ from, to string }{
 		"another's":   {"ci/token", "../fog1other/token"},
 		"a value":     {`"path":"password"`, `"path":"password","value":"x"`},

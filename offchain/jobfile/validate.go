@@ -52,6 +52,7 @@ func (f *File) Validate() error {
 	f.checkProfile(l)
 	checkText(l, f.Args, f.Env)
 	checkSecrets(l, f.Secrets, f.Env)
+	checkSecretsOnNomad(l, f.Secrets, f.SecretsOnNomad)
 	f.checkInputs(l)
 	if f.Encrypt && f.Type == TypeService {
 		l.add("encrypt", "is for jobs whose tasks end with a result, and type is service; remove it")

@@ -94,6 +94,8 @@ type Borrower struct {
 	Attempt string
 	// Key is the public key of the node's link.
 	Key ed25519.PublicKey
+	// Recipient, of age's X25519 form, is that of a task on Nomad, which has no key on the chain; what is sealed is then for it and not for Key.
+	Recipient string
 	// Until is when the slice ends at the latest; zero: no end is known.
 	Until time.Time
 }

@@ -1,52 +1,44 @@
 package secrets
 
 import (
-	"bytes"
 	"crypto/ed25519"
-	"encoding/json"
 	"fmt"
-	"io"
 	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/foggrid/fogd/offchain/secrets/envelope"
 )
 
-// sealed is what is inside of Loan.Sealed. It says what it is for, so that one loan cannot pass for another.
-type sealed struct {
-	Attempt string            `json:"attempt"`
-	Owner   string            `json:"owner"`
-	Expires time.Time         `json:"expires"`
-	Values  map[string][]byte `json:"values"`
+// SealLoan seals values, by path, for the borrower: the node's key, in the form of age for ed25519 keys, or the recipient of its task.
+func SealLoan(to Borrower, owner string, values map[string][]byte, expires time.Time) (Loan, error) {
+	recipient, err := to.recipient()
+	if err != nil {
+		return Loan{}, err
+	}
+	raw, err := envelope.Seal(envelope.Content{Attempt: to.Attempt, Owner: owner, Expires: expires, Values: values}, recipient)
+	return Loan{Sealed: raw, Expires: expires}, err
 }
 
-// SealLoan seals values, by path, for the node's key, in the form of age for ed25519 keys.
-func SealLoan(to Borrower, owner string, values map[string][]byte, expires time.Time) (Loan, error) {
-	key, err := ssh.NewPublicKey(to.Key)
+func (b Borrower) recipient() (age.Recipient, error) {
+	if b.Recipient != "" {
+		to, err := age.ParseX25519Recipient(b.Recipient)
+		if err != nil {
+			return nil, fmt.Errorf("the task's recipient: %w", err)
+		}
+		return to, nil
+	}
+	key, err := ssh.NewPublicKey(b.Key)
 	if err != nil {
-		return Loan{}, fmt.Errorf("the node's key: %w", err)
+		return nil, fmt.Errorf("the node's key: %w", err)
 	}
-	recipient, err := agessh.NewEd25519Recipient(key)
+	to, err := agessh.NewEd25519Recipient(key)
 	if err != nil {
-		return Loan{}, fmt.Errorf("the node's key: %w", err)
+		return nil, fmt.Errorf("the node's key: %w", err)
 	}
-	raw, err := json.Marshal(sealed{to.Attempt, owner, expires, values})
-	if err != nil {
-		return Loan{}, err
-	}
-	var out bytes.Buffer
-	w, err := age.Encrypt(&out, recipient)
-	if err != nil {
-		return Loan{}, err
-	}
-	if _, err := w.Write(raw); err != nil {
-		return Loan{}, err
-	}
-	if err := w.Close(); err != nil {
-		return Loan{}, err
-	}
-	return Loan{Sealed: out.Bytes(), Expires: expires}, nil
+	return to, nil
 }
 
 // OpenSealed opens a loan of SealLoan with the node's key and returns the values of the paths, in their order. It must be for this attempt
@@ -56,28 +48,13 @@ func OpenSealed(l Loan, key ed25519.PrivateKey, attempt, owner string, paths []s
 	if err != nil {
 		return nil, err
 	}
-	r, err := age.Decrypt(bytes.NewReader(l.Sealed), identity)
+	content, err := envelope.Open(l.Sealed, identity)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it does not open with this node's key", ErrNoLoan)
+		return nil, fmt.Errorf("%w: %w", ErrNoLoan, err)
 	}
-	raw, err := io.ReadAll(r)
+	values, err := content.For(attempt, owner, paths)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it is damaged", ErrNoLoan)
-	}
-	var in sealed
-	if err := json.Unmarshal(raw, &in); err != nil {
-		return nil, fmt.Errorf("%w: what is in it is no loan", ErrNoLoan)
-	}
-	if in.Attempt != attempt || in.Owner != owner {
-		return nil, fmt.Errorf("%w: it is for %.120s of %.100s", ErrNoLoan, in.Attempt, in.Owner)
-	}
-	values := make([][]byte, len(paths))
-	for i, path := range paths {
-		v, ok := in.Values[path]
-		if !ok {
-			return nil, fmt.Errorf("%w: it lacks %q", ErrNoLoan, path)
-		}
-		values[i] = v
+		return nil, fmt.Errorf("%w: %w", ErrNoLoan, err)
 	}
 	return values, nil
 }

@@ -103,6 +103,9 @@ func (a *app) openDevnet(f devnetFlags) (*devnet.Devnet, error) {
 		if opts.OracleArgs, err = a.devnetNomad(f); err != nil {
 			return nil, err
 		}
+		if opts.GatewayArgs, err = f.devnetWorkloads(); err != nil {
+			return nil, err
+		}
 	}
 	if f.vault.admin.Address != "" {
 		admin, err := f.vault.administrator()
@@ -120,9 +123,6 @@ func (a *app) devnetUp(ctx context.Context, f devnetFlags) error {
 	}
 	if f.dispatcher != dispatcherDirect && f.dispatcher != dispatcherNomad {
 		return usagef("--dispatcher is %q; it must be %s or %s", f.dispatcher, dispatcherDirect, dispatcherNomad)
-	}
-	if f.gateway && f.dispatcher == dispatcherNomad {
-		return usagef("--gateway and --dispatcher nomad do not go together yet: Nomad's clients download without tokens")
 	}
 	if f.vault.admin.Address != "" && !f.gateway {
 		return usagef("--vault goes with --gateway: Vault gives the certificates that a gateway's machines show")

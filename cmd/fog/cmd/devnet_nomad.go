@@ -2,12 +2,13 @@ package cmd
 
 import (
 	"context"
-	"runtime"
+	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/foggrid/fogd/offchain/devnet"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
-	"github.com/foggrid/fogd/offchain/registry/client"
 )
 
 // devnetRegion is the one Nomad region of a devnet; nil without.
@@ -25,8 +26,25 @@ func (f devnetFlags) devnetRegion() (*nomad.Region, error) {
 	return &regions[0], nil
 }
 
-// devnetNomad makes the arguments of oracles that use Nomad: it pushes the runner to the devnet's registry and names it.
-func (a *app) devnetNomad(f devnetFlags) (func(context.Context, string) ([]string, error), error) {
+// devnetWorkloads are the arguments of a gateway that lends secrets to tasks in the devnet's region.
+func (f devnetFlags) devnetWorkloads() ([]string, error) {
+	region, err := f.devnetRegion()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--nomad-jwks", region.Name + "=" + region.Address}
+	for _, given := range []struct {
+		flag, value string
+	}{{"--nomad-jwks-ca", region.CACert}, {"--nomad-jwks-cert", region.ClientCert}, {"--nomad-jwks-key", region.ClientKey}} {
+		if given.value != "" {
+			args = append(args, given.flag, given.value)
+		}
+	}
+	return args, nil
+}
+
+// devnetNomad makes the arguments of oracles that use Nomad: it pushes the runner to the devnet's registry, as its developer, and names it.
+func (a *app) devnetNomad(f devnetFlags) (func(context.Context, *devnet.Devnet) ([]string, error), error) {
 	region, err := f.devnetRegion()
 	if err != nil {
 		return nil, err
@@ -34,6 +52,10 @@ func (a *app) devnetNomad(f devnetFlags) (func(context.Context, string) ([]strin
 	program, err := devnet.Program("fog-runner", "FOG_RUNNER")
 	if err != nil {
 		return nil, hint(err, "make it with `make runner`")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
 	args := []string{"--dispatcher", dispatcherNomad, "--nomad-addr", region.Name + "=" + region.Address}
 	for _, given := range []struct {
@@ -46,15 +68,14 @@ func (a *app) devnetNomad(f devnetFlags) (func(context.Context, string) ([]strin
 	for _, file := range f.nomad.access.TokenFiles { // the token itself would be seen in the list of processes
 		args = append(args, "--nomad-token-file", file)
 	}
-	return func(ctx context.Context, at string) ([]string, error) {
-		registry, err := client.New(at)
+	return func(ctx context.Context, d *devnet.Devnet) ([]string, error) {
+		push := exec.CommandContext(ctx, self, "--home", d.DeveloperHome(), "--output", "text", "oracle", "push-runner", program) //nolint:gosec // this very program, with arguments that are lists
+		push.Stderr = a.stderr
+		out, err := push.Output()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("push the runner: %w", err)
 		}
-		name, err := pushImage(ctx, registry, at, program, runtime.GOARCH)
-		if err != nil {
-			return nil, err
-		}
+		name := strings.TrimSpace(string(out))
 		a.say("runner %s is in the registry", name[strings.LastIndexByte(name, '/')+1:])
 		return append(args[:len(args):len(args)], "--nomad-runner", name), nil
 	}, nil

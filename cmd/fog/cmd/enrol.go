@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
+	"os"
 	"sync"
 	"time"
 
@@ -28,6 +29,18 @@ func (a *app) tlsConfig() (*tls.Config, error) {
 	}
 	a.tls = config
 	return config, nil
+}
+
+// authorities is the text of --tls-ca, for programs that call the gateway elsewhere; empty: the public authorities.
+func (a *app) authorities() (string, error) {
+	if a.tlsFiles.ca == "" {
+		return "", nil
+	}
+	raw, err := os.ReadFile(a.tlsFiles.ca)
+	if err != nil {
+		return "", usagef("--tls-ca: %w", err)
+	}
+	return string(raw), nil
 }
 
 // barredPause is waited when the gateway gives a node no certificate: it may be let out of jail.

@@ -39,6 +39,7 @@ type gatewayFlags struct {
 	machines           machineFlags
 	jobSecrets         bool
 	vaultURL           string
+	jwks               jwksFlags
 }
 
 // machineFlags of the door for those with certificates.
@@ -84,6 +85,7 @@ func newGatewayCmd(a *app) *cobra.Command {
 	fs.StringVar(&f.machines.identity, "identity", "fog://gateway/main", "URI that the certificate of that door names; with Vault that of vault.json's role and name")
 	fs.BoolVar(&f.jobSecrets, "job-secrets", false, "keep the secrets of jobs, in this home's secrets or with --secrets vault in Vault, and lend them to the nodes that run the jobs")
 	fs.StringVar(&f.vaultURL, "vault-url", "", "where nodes reach Vault to open what they are lent (default: the address in the Vault configuration)")
+	f.jwks.add(run)
 	return group("gateway", "Run the grid's door for people and machines, or use it",
 		run, newGatewayLoginCmd(a), newGatewayLogoutCmd(a), newGatewayWhoamiCmd(a), newGatewayTokenCmd(a), newGatewayGrantCmd(a), newGatewayPolicyCmd(a),
 		newGatewayNginxCmd(a), newGatewayOpenAPICmd(a),
@@ -214,6 +216,9 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 		}
 	}
 	if cfg.Secrets, err = a.jobSecrets(f); err != nil {
+		return err
+	}
+	if cfg.Workloads, err = f.jwks.verifier(f.jobSecrets); err != nil {
 		return err
 	}
 	if f.enrol {

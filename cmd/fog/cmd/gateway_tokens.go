@@ -153,10 +153,8 @@ func (a *app) nodeTokens(g *gwclient.Client, node string, key ed25519.PrivateKey
 }
 
 // oracleTokens log an oracle in by its feeder's key.
-func (a *app) oracleTokens(feeder chain.Signer) tokensOf {
-	return func(g *gwclient.Client) (client.TokenSource, error) {
-		return g.OfWallet(feeder, []string{access.Oracle}), nil
-	}
+func (a *app) oracleTokens(g *gwclient.Client, feeder chain.Signer) *gwclient.Tokens {
+	return g.OfWallet(feeder, []string{access.Oracle})
 }
 
 // contentOwner is below whose name content is pushed: nobody's without a gateway.

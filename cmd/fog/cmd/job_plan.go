@@ -86,7 +86,15 @@ func (a *app) planJob(ctx context.Context, path string, f planFlags) error {
 		if err != nil {
 			return err
 		}
-		plan, err := nomaddesk.Planned(p.Spec, p.Defaults(), place, machine, cmp.Or(f.nomad.registry, a.profile.Registry), runner)
+		owner, err := a.contentOwner(ctx)
+		if err != nil {
+			return err
+		}
+		content, err := nomaddesk.NewShelf(cmp.Or(f.nomad.registry, a.profile.Registry), owner)
+		if err != nil {
+			return err
+		}
+		plan, err := nomaddesk.Planned(p.Spec, p.Defaults(), place, machine, content, runner)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad"
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/handover"
 	"github.com/foggrid/fogd/offchain/image"
 	"github.com/foggrid/fogd/offchain/oracle/nomaddesk"
@@ -91,7 +93,7 @@ func password(flag, file string) (string, error) {
 }
 
 // pull is with what clients pull the contents of jobs; the file is read each time, so that it can be replaced.
-func (f *nomadFlags) pull() (func(context.Context, string) (nomaddesk.Credentials, error), error) {
+func (f *nomadFlags) pull() (func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error), error) {
 	if f.pullUser == "" {
 		return nil, nil
 	}
@@ -103,7 +105,15 @@ func (f *nomadFlags) pull() (func(context.Context, string) (nomaddesk.Credential
 	if _, err := read(); err != nil {
 		return nil, err
 	}
-	return func(context.Context, string) (nomaddesk.Credentials, error) { return read() }, nil
+	return func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) { return read() }, nil
+}
+
+// byTickets has clients pull each attempt with a ticket of the gateway.
+func byTickets(tokens *gwclient.Tokens) func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) {
+	return func(ctx context.Context, id dispatch.AttemptID) (nomaddesk.Credentials, error) {
+		t, err := tokens.Ticket(ctx, id)
+		return nomaddesk.Credentials{Username: t.User, Password: t.Password, Downloads: t.Downloads, Gateway: t.Gateway}, err
+	}
 }
 
 func (f *nomadFlags) regions() ([]nomad.Region, error) {
@@ -136,6 +146,9 @@ func (a *app) desk(f nomadFlags, dispatcher string) (*nomaddesk.Options, error) 
 	runner, err := f.image()
 	if err != nil {
 		return nil, err
+	}
+	if a.profile.Gateway != "" && f.pullUser != "" {
+		return nil, usagef("--nomad-registry-user is for registries without a gateway; with --gateway clients pull each attempt with a ticket of its own")
 	}
 	pull, err := f.pull()
 	if err != nil {
@@ -179,7 +192,8 @@ func newPushRunnerCmd(a *app) *cobra.Command {
 		Use: "push-runner PROGRAM", Short: "Push the runner of Nomad's containers to the registry, and print the name of its image", Args: cobra.ExactArgs(1),
 		Long: `Push the runner of Nomad's containers to the registry, and print the name of its image for --nomad-runner.
 
-PROGRAM is the static program that "make runner" builds; the image holds nothing else. All oracles name the same image.`,
+PROGRAM is the static program that "make runner" builds; the image holds nothing else. All oracles name the same image. At a gateway it takes the
+role operator.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.pushRunner(cmd.Context(), args[0], arch) },
 	}
 	cmd.Flags().StringVar(&arch, "arch", runtime.GOARCH, "architecture that the program was built for")
@@ -215,9 +229,13 @@ func pushImage(ctx context.Context, registry *client.Client, at, program, arch s
 	if err != nil {
 		return "", hint(err, "give the program that `make runner` builds")
 	}
-	if err := registry.PushImage(ctx, client.RepoImages, img); err != nil {
+	repo := client.RepoImages
+	if registry.Owned() {
+		repo = client.RepoRunner
+	}
+	if err := registry.PushImage(ctx, repo, img); err != nil {
 		return "", fmt.Errorf("push the runner: %w", err)
 	}
 	_, host, _ := strings.Cut(strings.TrimSuffix(at, "/"), "://")
-	return fmt.Sprintf("%s/%s@%s", host, client.RepoImages, img.Digest), nil
+	return fmt.Sprintf("%s/%s@%s", host, repo, img.Digest), nil
 }

@@ -14,7 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/oracle"
+	registryclient "github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -124,9 +126,19 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 	if err != nil {
 		return err
 	}
-	registry, err := a.dialRegistry(a.oracleTokens(feeder))
+	var tokens *gwclient.Tokens
+	registry, err := a.dialRegistry(func(g *gwclient.Client) (registryclient.TokenSource, error) {
+		tokens = a.oracleTokens(g, feeder)
+		return tokens, nil
+	})
 	if err != nil {
 		return err
+	}
+	if desk != nil && tokens != nil {
+		desk.Pull = byTickets(tokens)
+		if desk.GatewayCA, err = a.authorities(); err != nil {
+			return err
+		}
 	}
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {

@@ -77,8 +77,8 @@ func eventOf(task string, n *api.TaskEvent) (e dispatch.Event) {
 	if e.Message == "" {
 		e.Message = n.Message
 	}
-	if task == prepareName {
-		e.Message = prepareName + ": " + e.Message
+	if task == prepareName || task == LendTask { // of a container before it, or beside it
+		e.Message = task + ": " + e.Message
 	}
 	e.Message = strings.TrimSuffix(oneLine(e.Message), ":")
 	if n.Type == api.TaskTerminated {

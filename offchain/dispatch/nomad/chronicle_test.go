@@ -87,6 +87,7 @@ func TestEventOf(t *testing.T) {
 		"code of no end":   {taskName, api.TaskEvent{Type: api.TaskRestarting, Details: map[string]string{"exit_code": "3"}}, dispatch.Event{}},
 		"an older server":  {taskName, api.TaskEvent{Type: api.TaskStarted, Message: "two\nlines"}, dispatch.Event{Message: "two lines"}},
 		"the task before":  {prepareName, api.TaskEvent{Type: api.TaskStarted, DisplayMessage: "Task started"}, dispatch.Event{Message: "prepare: Task started"}},
+		"the task beside":  {LendTask, api.TaskEvent{Type: api.TaskStarted, DisplayMessage: "Task started"}, dispatch.Event{Message: "lend: Task started"}},
 		"without any text": {prepareName, api.TaskEvent{Type: api.TaskStarted}, dispatch.Event{Message: "prepare"}},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, eventOf(c.task, &c.in)) })

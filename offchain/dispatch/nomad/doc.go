@@ -19,6 +19,8 @@
 // The image of a job runs with the runner as its first process, which a task before it brought into the allocation's shared folder (ADR 0020); what it
 // leaves lies there.
 //
+// Secrets come by a task beside (package lend), which has an identity of Nomad's for the gateway (ADR 0027).
+//
 // Volumes of services are Nomad's dynamic host volumes where the client has the plugin (package hostvolume), made before the job is registered (ADR 0024);
 // else they are memory.
 //

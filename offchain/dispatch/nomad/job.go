@@ -51,7 +51,10 @@ func JobID(id dispatch.AttemptID, node string) string {
 	return fmt.Sprintf("%s%s-s%d-a%d-%s", jobPrefix, id.Job, id.Slice, id.Attempt, hex.EncodeToString(sum[:4]))
 }
 
-func namespaceOf(p Placement) string { return cmp.Or(p.Namespace, api.DefaultNamespace) }
+// DefaultNamespace is that of jobs of nodes that name none.
+const DefaultNamespace = api.DefaultNamespace
+
+func namespaceOf(p Placement) string { return cmp.Or(p.Namespace, DefaultNamespace) }
 
 // Machine is what a Nomad client has, as far as a job depends on it.
 type Machine struct {
@@ -87,9 +90,13 @@ func (m Machine) beside(a dispatch.Assignment) int64 {
 
 // fits reports whether one task can ever run there.
 func (m Machine) fits(a dispatch.Assignment) error {
-	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+m.beside(a) > m.MemoryMiB {
+	beside := m.beside(a)
+	if len(a.Secrets) > 0 {
+		beside += lendMemoryMiB
+	}
+	if int64(a.CPUMilli) > 1000*m.Cores || int64(a.MemoryMiB)+beside > m.MemoryMiB {
 		return fmt.Errorf("%w: a task needs %d cpu_milli and %d+%d MiB of memory; this node gives %d and %d",
-			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, m.beside(a), 1000*m.Cores, m.MemoryMiB)
+			dispatch.ErrInvalidAssignment, a.CPUMilli, a.MemoryMiB, beside, 1000*m.Cores, m.MemoryMiB)
 	}
 	return nil
 }
@@ -103,6 +110,9 @@ func Job(a dispatch.Assignment, p Placement, m Machine, c Content, image Image) 
 	fingerprint, err := a.Fingerprint()
 	if err != nil {
 		return nil, err
+	}
+	if image.Username == "" {
+		image.Username, image.Password = c.RunnerUsername, c.RunnerPassword
 	}
 	group, err := group(a, m, c, image)
 	if err != nil {
@@ -147,10 +157,17 @@ func group(a dispatch.Assignment, m Machine, c Content, image Image) (*api.TaskG
 		// Servers that do not know it yet rely on the runner's own clock alone.
 		g.MaxRunDuration = new(a.MaxDuration + spare)
 	}
-	if a.Engine == dispatch.EngineDocker {
-		return g, imageTasks(g, a, m, c, image)
+	o, err := order(a, c)
+	if err != nil {
+		return nil, err
 	}
-	task, err := runnerTask(a, m, c, image)
+	if a.Engine == dispatch.EngineDocker {
+		if err := imageTasks(g, o, m, c, image); err != nil {
+			return nil, err
+		}
+		return g, lends(g, a, image, o)
+	}
+	task, err := runnerTask(o, m, c, image)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +175,7 @@ func group(a dispatch.Assignment, m Machine, c Content, image Image) (*api.TaskG
 	if image.CacheVolume != "" {
 		shareCache(g, image.CacheVolume)
 	}
-	return g, nil
+	return g, lends(g, a, image, o)
 }
 
 // shareCache gives the runners of a group a host volume for compiled modules.
@@ -172,8 +189,9 @@ func shareCache(group *api.TaskGroup, volume string) {
 }
 
 // runnerTask is the container that runs one WebAssembly task.
-func runnerTask(a dispatch.Assignment, m Machine, c Content, image Image) (*api.Task, error) {
-	args, err := runner.Args(runner.Order{Assignment: a})
+func runnerTask(o runner.Order, m Machine, c Content, image Image) (*api.Task, error) {
+	a := o.Assignment
+	args, err := runner.Args(o)
 	if err != nil {
 		return nil, err
 	}

@@ -32,12 +32,12 @@ const (
 var insideCaps = []string{"chown", "dac_override", "fowner", "kill", "setgid", "setpcap", "setuid"}
 
 // imageTasks gives a group a container of the job's image for each task, and what has to run before it.
-func imageTasks(g *api.TaskGroup, a dispatch.Assignment, m Machine, c Content, image Image) error {
+func imageTasks(g *api.TaskGroup, o runner.Order, m Machine, c Content, image Image) error {
+	a := o.Assignment
 	if c.Image.Ref == "" {
 		return fmt.Errorf("attempt %s: nobody says where its image is", a.ID)
 	}
-	defaults := c.Image.Defaults
-	args, err := runner.Args(runner.Order{Assignment: a, Image: &defaults})
+	args, err := runner.Args(o)
 	if err != nil {
 		return err
 	}
@@ -98,6 +98,9 @@ func mounts(a dispatch.Assignment, m Machine, c Content) (list []map[string]any)
 		list = append(list, map[string]any{
 			"type": "tmpfs", "target": f.Path, "tmpfs_options": []map[string]any{{"size": f.Bytes, "mode": openMode}},
 		})
+	}
+	if len(a.Secrets) > 0 {
+		list = append(list, secretsMount())
 	}
 	if !a.Inputs.IsZero() {
 		list = append(list, map[string]any{"type": "bind", "source": inputsOnClient, "target": inPath, "readonly": true})

@@ -88,9 +88,6 @@ func (d *Dispatcher) start(ctx context.Context, a dispatch.Assignment, create bo
 	if err := errors.Join(ctx.Err(), a.Validate()); err != nil {
 		return err
 	}
-	if len(a.Secrets) > 0 { // whoever may read a Nomad job would have them
-		return fmt.Errorf("%w: attempt %s: nodes on Nomad get no secrets", dispatch.ErrInvalidAssignment, a.ID)
-	}
 	if a.SealTo != "" { // its inputs would be opened by nobody, and a runner of before would leave its results in the clear
 		return fmt.Errorf("%w: attempt %s: nodes on Nomad run no jobs whose inputs and results are encrypted", dispatch.ErrInvalidAssignment, a.ID)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/lend"
 	"github.com/foggrid/fogd/offchain/image"
 )
 
@@ -39,6 +40,10 @@ type Source struct {
 type Content struct {
 	Module, Inputs Source
 	Image          Picture
+	// RunnerUsername and RunnerPassword are for the pull of the runner in this job, if Options.Image has none for all.
+	RunnerUsername, RunnerPassword string
+	// Lend says where the secrets of the attempt are lent; nil if nowhere.
+	Lend *lend.Terms
 }
 
 // Picture is the image of a job.

@@ -27,8 +27,10 @@ func allocIndex(name string) (uint32, bool) {
 // it are consequences.
 func verdict(a *api.AllocationListStub) ending {
 	state := a.TaskStates[taskName]
-	if before := a.TaskStates[prepareName]; before != nil && before.Failed {
-		state = before
+	for _, name := range []string{LendTask, prepareName} {
+		if before := a.TaskStates[name]; before != nil && before.Failed {
+			state = before
+		}
 	}
 	if state == nil {
 		return ending{dispatch.ReasonNode, "the task never began: " + describe(a)}

@@ -62,6 +62,17 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// What fails before the task or beside it, so that it never begins, is why.
+func TestVerdictOfOtherTasks(t *testing.T) {
+	for _, name := range []string{prepareName, LendTask} {
+		a := &api.AllocationListStub{TaskStates: map[string]*api.TaskState{
+			taskName: {Events: []*api.TaskEvent{{Type: api.TaskReceived}}},
+			name:     {Failed: true, Events: []*api.TaskEvent{{Type: api.TaskDriverFailure, DisplayMessage: "Failed to pull by " + name}}},
+		}}
+		require.Contains(t, verdict(a).message, "Failed to pull by "+name)
+	}
+}
+
 func TestPlacementFailure(t *testing.T) {
 	require.Equal(t, "the scheduler gave no reason", placementFailure(nil))
 	old := &api.Evaluation{ModifyIndex: 1, FailedTGAllocs: map[string]*api.AllocationMetric{groupName: {NodesEvaluated: 7}}}

@@ -46,11 +46,12 @@ const (
 	Repository Kind = "Repository"
 	Secret     Kind = "Secret"
 	Loan       Kind = "Loan"
+	Ticket     Kind = "Ticket"
 )
 
 // Kinds lists all kinds.
 func Kinds() []Kind {
-	return []Kind{Node, Job, Result, Log, Token, Grant, Policy, Audit, Repository, Secret, Loan}
+	return []Kind{Node, Job, Result, Log, Token, Grant, Policy, Audit, Repository, Secret, Loan, Ticket}
 }
 
 // Verbs that are not methods of HTTP: what a registry token allows.
@@ -70,6 +71,10 @@ const (
 	Machine Credential = "machine"
 	Key     Credential = "key"
 	Agent   Credential = "node"
+	// Attempt is the ticket of one attempt of the node.
+	Attempt Credential = "attempt"
+	// Workload is the identity of a task on Nomad, by its cluster.
+	Workload Credential = "workload"
 )
 
 // Subject is who asks; the zero value is a stranger. Exactly one of Address and Node is set for others, with Owner for a node.

@@ -39,8 +39,10 @@ type Options struct {
 	// Registry is where specs are read and results pushed; ContentURL is where Nomad's clients reach it.
 	Registry   *client.Client
 	ContentURL string
-	// Pull says with what the clients pull a job's contents there; nil if the registry wants nothing.
-	Pull func(ctx context.Context, job string) (Credentials, error)
+	// Pull says with what the clients pull an attempt's contents there; nil if the registry wants nothing.
+	Pull func(ctx context.Context, id dispatch.AttemptID) (Credentials, error)
+	// GatewayCA is the authority, in PEM, of the certificate of Credentials.Gateway; empty: the public ones.
+	GatewayCA string
 	// RankPause is how long each rank leaves the ones before it to register an attempt; 10 s.
 	RankPause time.Duration
 	// StartTimeout is how long after the match an attempt may be registered; 120 s.
@@ -92,7 +94,11 @@ func New(opts Options) (*Desk, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	content, err := client.New(opts.ContentURL)
+	var layout []client.Option
+	if opts.Registry.Owned() {
+		layout = append(layout, client.WithOwnedRepos())
+	}
+	content, err := client.New(opts.ContentURL, layout...)
 	if err != nil {
 		return nil, err
 	}

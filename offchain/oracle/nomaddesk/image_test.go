@@ -58,7 +58,7 @@ func (w *world) contained(ctx context.Context, o runner.Order, shared string) in
 func (w *world) pushProgram() image.Image {
 	img, err := image.BuildBytes(filepath.Join(w.t.TempDir(), "image"), []byte("program"), "amd64")
 	require.NoError(w.t, err)
-	require.NoError(w.t, w.registry.PushImage(w.t.Context(), client.RepoImages, img))
+	require.NoError(w.t, w.registry.PushImage(w.t.Context(), w.registry.ContentRepo(w.owner, client.RepoImages, img.Digest), img))
 	return img
 }
 
@@ -68,8 +68,8 @@ func TestImage(t *testing.T) {
 	img := w.pushProgram()
 	s := w.match(w.container("job1x", img.Digest), 0, 0, 1)
 	d := w.desk(func(o *Options) {
-		o.Pull = func(_ context.Context, job string) (Credentials, error) {
-			return Credentials{"of " + job, "secret"}, nil
+		o.Pull = func(_ context.Context, id dispatch.AttemptID) (Credentials, error) {
+			return Credentials{Username: "of " + id.Job, Password: "secret"}, nil
 		}
 	})
 	r := w.report(d, s, 0)

@@ -62,6 +62,7 @@ type world struct {
 	registry *client.Client
 	url      string
 	guest    dispatchtest.Module
+	owner    string // of all jobs; empty without a gateway
 
 	mu     sync.Mutex
 	jobs   map[string]jobstypes.Job
@@ -91,13 +92,18 @@ func newWorld(t *testing.T) *world {
 	w.url = server.URL
 	w.registry, err = client.New(server.URL)
 	require.NoError(t, err)
-	raw, err := os.ReadFile(w.guest.Path)
-	require.NoError(t, err)
-	w.push(client.RepoModules, client.Module(client.BytesBlob("", raw)))
+	w.pushGuest()
 	return w
 }
 
-func (w *world) push(repo string, a client.Artifact) {
+func (w *world) pushGuest() {
+	raw, err := os.ReadFile(w.guest.Path)
+	require.NoError(w.t, err)
+	w.push(client.RepoModules, client.Module(client.BytesBlob("", raw)))
+}
+
+func (w *world) push(kind string, a client.Artifact) {
+	repo := w.registry.ContentRepo(w.owner, kind, a.Layers[0].Digest)
 	_, err := w.registry.PushArtifact(w.t.Context(), repo, "", a)
 	require.NoError(w.t, err)
 }
@@ -120,7 +126,7 @@ func (w *world) putJob(id string, spec jobfile.Spec) jobstypes.Job {
 	engine, err := jobfile.ParseEngine(spec.Engine)
 	require.NoError(w.t, err)
 	job := jobstypes.Job{
-		Id: id, Engine: engine, SpecDigest: spec.Digest().String(), ImageDigest: spec.Module.String(), Tasks: spec.Tasks,
+		Id: id, Owner: w.owner, Engine: engine, SpecDigest: spec.Digest().String(), ImageDigest: spec.Module.String(), Tasks: spec.Tasks,
 		Resources:   nodestypes.Resources{CpuMilli: uint64(spec.CPU), MemoryMib: uint64(spec.Memory), StorageMib: uint64(spec.Storage)},
 		MaxDuration: uint64(spec.MaxDuration),
 	}

@@ -37,6 +37,8 @@ const (
 	RepoSpecs   = "specs"
 	RepoInputs  = "inputs"
 	RepoImages  = "images"
+	// RepoRunner is where a gateway has the runner of Nomad's containers, which belongs to nobody.
+	RepoRunner = "grid/runner"
 )
 
 // ResultRepo is where the results of a job (job1…) lie.

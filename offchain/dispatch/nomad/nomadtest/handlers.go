@@ -38,6 +38,8 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/client/fs/stat/{alloc}": s.stat,
 		"GET /v1/client/fs/cat/{alloc}":  s.cat,
 
+		"GET /.well-known/jwks.json": s.serveKeys,
+
 		"GET /v1/client/fs/readat/{alloc}":         s.readAt,
 		"GET /v1/client/allocation/{alloc}/checks": s.checks,
 	} {

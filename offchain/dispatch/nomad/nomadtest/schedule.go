@@ -150,6 +150,8 @@ func (s *Server) changed(a *allocation) {
 
 // run is the client's part: download, run, report.
 func (s *Server) run(ctx context.Context, a *allocation) {
+	ctx, end := context.WithCancel(ctx) // of what runs beside
+	defer end()
 	state := &api.TaskState{State: "pending", Events: []*api.TaskEvent{{Type: api.TaskReceived, Time: now(), DisplayMessage: "Task received by client"}}}
 	code, failed := 0, s.prepare(ctx, a)
 	if failed == nil {
@@ -215,6 +217,12 @@ func (s *Server) prepare(ctx context.Context, a *allocation) *api.TaskEvent {
 		}
 		if image := fmt.Sprint(task.Config["image"]); !s.pull(image, task.Config["auth"]) {
 			return &api.TaskEvent{Type: api.TaskDriverFailure, DisplayMessage: "Failed to pull `" + image + "`: manifest unknown"}
+		}
+		if task.Lifecycle != nil && task.Lifecycle.Sidecar {
+			if err := s.sidecar(ctx, a, task); err != nil {
+				return &api.TaskEvent{Type: api.TaskSetupFailure, DisplayMessage: err.Error()}
+			}
+			continue
 		}
 		if task.Lifecycle != nil {
 			if err := runner.Prepare(ctx, args(task)[1:], s.env(a)); err != nil {

@@ -60,7 +60,8 @@ type Server struct {
 	token   string // the one that is accepted; all are if it is empty
 	muted   bool
 	checked map[jobKey]api.AllocCheckStatus
-	plugin  bool // for volumes
+	signers []signer // of workload identities, oldest first
+	plugin  bool     // for volumes
 	// unreachable says that clients have no connection for files.
 	unreachable bool
 
@@ -90,6 +91,7 @@ func New(t testing.TB, opts Options) *Server {
 	for _, name := range opts.Nodes {
 		s.Serve(name)
 	}
+	require.NoError(t, s.RotateKeys(false))
 	s.http = httptest.NewServer(s.handler())
 	s.URL = s.http.URL
 	t.Cleanup(func() {

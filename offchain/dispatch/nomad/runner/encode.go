@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/dispatch/nomad/lend"
 	"github.com/foggrid/fogd/offchain/image"
 )
 
@@ -30,6 +31,8 @@ type Order struct {
 	dispatch.Assignment
 	// Image says what a container of the assignment's image runs; nil for a module.
 	Image *image.Defaults `json:"image,omitempty"`
+	// Lend says where the assignment's secrets are lent; nil without any.
+	Lend *lend.Terms `json:"lend,omitempty"`
 }
 
 // Args puts an order into arguments for Run. They hold letters, digits, '-' and '_' only, so that nothing on their way can take a

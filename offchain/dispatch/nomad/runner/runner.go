@@ -111,6 +111,11 @@ func Run(ctx context.Context, args []string, getenv func(string) string) (int, e
 	measuring, stop := context.WithCancel(ctx)
 	defer stop()
 	go measure(measuring, dir)
+	if failed, err := borrow(ctx, &o, getenv(EnvAllocDir)); err != nil {
+		return 0, err
+	} else if failed != nil {
+		return ExitFailed, leave(dir, *failed)
+	}
 	if o.Service != nil {
 		return 0, serve(ctx, dir, o)
 	}

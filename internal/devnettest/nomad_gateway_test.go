@@ -62,7 +62,7 @@ func (g *grid) registerOnNomad(t *testing.T, region string, serve func(node stri
 	g.run(t, g.net.ProviderHome(), &out, append(registration("test", "100FOG"), "--nomad-region", region)...)
 	g.node = out.NodeID
 	serve(g.node)
-	require.NoError(t, g.net.StartAgent(nomadFlag, "nomad"))
+	require.NoError(t, g.net.StartAgent(t.Context(), nomadFlag, "nomad"))
 	g.active(t)
 }
 

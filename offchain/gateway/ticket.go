@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -35,8 +36,9 @@ type Ticket struct {
 	Password string `json:"password"`
 	// Downloads is the URL below which blobs are at KIND/DIGEST, for programs that know nothing of the tokens of registries.
 	Downloads string `json:"downloads"`
-	// Gateway is this gateway's URL.
-	Gateway string `json:"gateway"`
+	// Gateway is this gateway's URL, Registry that of the registry: both as clients reach them, who have no certificates.
+	Gateway  string `json:"gateway"`
+	Registry string `json:"registry"`
 }
 
 const (
@@ -132,7 +134,7 @@ func (s *Server) serveTicket(w http.ResponseWriter, req *http.Request, _ caller)
 	user := p.attemptID().String()
 	w.Header().Set("Cache-Control", "no-store")
 	return answer(w, http.StatusOK, Ticket{
-		User: user, Password: ticketPassword(s.ticketKey, user), Downloads: strings.TrimSuffix(s.cfg.URL, "/") + contentPath(p), Gateway: s.cfg.URL,
+		User: user, Password: ticketPassword(s.ticketKey, user), Downloads: strings.TrimSuffix(s.cfg.URL, "/") + contentPath(p), Gateway: s.cfg.URL, Registry: cmp.Or(s.cfg.RegistryURL, s.cfg.URL),
 	})
 }
 

@@ -64,7 +64,7 @@ func (f *nomadFlags) addPull(cmd *cobra.Command) {
 func (f *nomadFlags) addRunner(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.runner, "nomad-runner", "", "image of the runner, host/repository@sha256:…, as fog oracle push-runner prints it")
-	fl.StringVar(&f.registry, "nomad-registry", "", "URL at which Nomad's clients reach the registry (default: --registry)")
+	fl.StringVar(&f.registry, "nomad-registry", "", "URL at which Nomad's clients reach the registry (default: what a gateway names, else --registry)")
 }
 
 var imageRef = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9.:/_-]*@sha256:[0-9a-f]{64}$`)
@@ -108,11 +108,11 @@ func (f *nomadFlags) pull() (func(context.Context, dispatch.AttemptID) (nomaddes
 	return func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) { return read() }, nil
 }
 
-// byTickets has clients pull each attempt with a ticket of the gateway.
-func byTickets(tokens *gwclient.Tokens) func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) {
+// byTickets has clients pull each attempt with a ticket of the gateway, at the registry that it names or, if --nomad-registry is given, at that.
+func (f *nomadFlags) byTickets(tokens *gwclient.Tokens) func(context.Context, dispatch.AttemptID) (nomaddesk.Credentials, error) {
 	return func(ctx context.Context, id dispatch.AttemptID) (nomaddesk.Credentials, error) {
 		t, err := tokens.Ticket(ctx, id)
-		return nomaddesk.Credentials{Username: t.User, Password: t.Password, Downloads: t.Downloads, Gateway: t.Gateway}, err
+		return nomaddesk.Credentials{Username: t.User, Password: t.Password, Downloads: t.Downloads, Gateway: t.Gateway, Registry: cmp.Or(f.registry, t.Registry)}, err
 	}
 }
 

@@ -135,7 +135,7 @@ func (a *app) runOracle(ctx context.Context, f oracleFlags, key string) error {
 		return err
 	}
 	if desk != nil && tokens != nil {
-		desk.Pull = byTickets(tokens)
+		desk.Pull = f.nomad.byTickets(tokens)
 		if desk.GatewayCA, err = a.authorities(); err != nil {
 			return err
 		}

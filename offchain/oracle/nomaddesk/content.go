@@ -24,6 +24,8 @@ type Credentials struct {
 	Downloads string
 	// Gateway is the URL of the gateway that lends secrets to who runs the attempt; empty: nobody does.
 	Gateway string
+	// Registry is the URL of the registry for clients; empty: Options.ContentURL.
+	Registry string
 }
 
 func (c Credentials) headers() map[string]string {
@@ -122,8 +124,13 @@ func contents(a dispatch.Assignment, s Shelf, defaults image.Defaults, c Credent
 	return out, err
 }
 
-// shelf is where the content of an owner is for clients.
-func (d *Desk) shelf(owner string) Shelf { return Shelf{d.content, d.opts.ContentURL, owner} }
+// shelf is where the content of an owner is for clients that come with credentials.
+func (d *Desk) shelf(owner string, c Credentials) (Shelf, error) {
+	if c.Registry != "" {
+		return NewShelf(c.Registry, owner)
+	}
+	return Shelf{d.content, d.opts.ContentURL, owner}, nil
+}
 
 // locate says where Nomad's clients download the contents of an attempt, for the dispatcher.
 func (d *Desk) locate(ctx context.Context, a dispatch.Assignment) (nomad.Content, error) {
@@ -143,7 +150,10 @@ func (d *Desk) locate(ctx context.Context, a dispatch.Assignment) (nomad.Content
 			return nomad.Content{}, fmt.Errorf("with what clients pull the contents of %s: %w", a.ID, err)
 		}
 	}
-	s := d.shelf(job.Owner)
+	s, err := d.shelf(job.Owner, c)
+	if err != nil {
+		return nomad.Content{}, err
+	}
 	out, err := contents(a, s, defaults, c)
 	if err != nil {
 		return out, err

@@ -122,10 +122,11 @@ func (w *work) try(ctx context.Context) (dispatch.Outcome, error) {
 	return out, w.explainStops(ctx, out)
 }
 
-// explainStops makes failures of the node of tasks that were stopped although the chain has not gone on from them: they have ended all the same.
+// explainStops makes failures of the node of tasks that were stopped although the chain has not gone on from them: they have ended all the same. One that was stopped
+// before it began looks like the node's failure already.
 func (w *work) explainStops(ctx context.Context, out dispatch.Outcome) error {
 	for i, t := range out.Tasks {
-		if t.Reason != dispatch.ReasonStopped {
+		if t.Reason != dispatch.ReasonStopped && t.Reason != dispatch.ReasonNode {
 			continue
 		}
 		slice, err := w.desk.opts.Chain.Slice(ctx, w.slice.JobId, w.slice.Number)
@@ -167,7 +168,10 @@ func (w *work) prepare(ctx context.Context) (dispatch.Assignment, error) {
 	if err != nil {
 		return dispatch.Assignment{}, err
 	}
-	shelf := w.desk.shelf(job.Owner)
+	shelf, err := w.desk.shelf(job.Owner, Credentials{}) // where clients pull is asked for when they are to
+	if err != nil {
+		return a, err
+	}
 	if a.Engine == dispatch.EngineDocker {
 		if _, err = picture(ctx, registry, job.Owner, a.Module); err == nil {
 			a.ModulePath, err = shelf.image(a.Module)

@@ -113,3 +113,27 @@ func TestTicketForTheRunner(t *testing.T) {
 		require.Equal(t, job.Meta, other.Meta, "the fingerprint knows nothing of tickets")
 	}
 }
+
+// TestImagesAreWhereTheGatewaySays: an oracle reaches the registry by a door that asks for certificates, which Docker Engines have none of; they are sent to the other one, and so
+// is the ticket for the runner.
+func TestImagesAreWhereTheGatewaySays(t *testing.T) {
+	w := newWorld(t)
+	_, tickets := w.behindGateway()
+	img := w.pushProgram()
+	d := w.desk(tickets, func(o *Options) {
+		pull := o.Pull
+		o.Runner = nomad.Image{Ref: "grid.test/grid/runner@sha256:00"}
+		o.Pull = func(ctx context.Context, id dispatch.AttemptID) (Credentials, error) {
+			c, err := pull(ctx, id)
+			c.Registry = "https://grid.test"
+			return c, err
+		}
+	})
+	s := w.match(w.container("job1y", img.Digest), 2, 0, 1)
+	a, err := (&work{desk: d, slice: s}).prepare(t.Context())
+	require.NoError(t, err)
+	c, err := d.locate(t.Context(), a)
+	require.NoError(t, err)
+	require.Equal(t, "grid.test/dev/fog1alice/images/"+img.Digest.Hex()+"@"+img.Digest.String(), c.Image.Ref)
+	require.Equal(t, "job1y/s2/a1", c.RunnerUsername)
+}

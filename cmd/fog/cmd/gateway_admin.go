@@ -45,7 +45,11 @@ func (a *app) logout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	revokeErr := a.call(ctx, http.MethodDelete, "/v1/tokens/"+id, nil, nil)
+	g, err := a.gateway()
+	if err != nil {
+		return err
+	}
+	revokeErr := g.Call(ctx, l.Secret, http.MethodDelete, "/v1/tokens/"+id, nil, nil) // by the login itself, whatever the environment has
 	if err := os.Remove(a.loginPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

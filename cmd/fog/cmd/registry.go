@@ -111,7 +111,9 @@ func (a *app) serveRegistry(ctx context.Context, f registryFlags) (err error) {
 			return errors.Join(err, lis.Close())
 		}
 	}
-	server, scheme := &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second, TLSConfig: config}, "http"
+	server, scheme := &http.Server{
+		Handler: r, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, TLSConfig: config,
+	}, "http"
 	served, serve := make(chan error, 1), server.Serve
 	if config != nil {
 		server.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // handshakes that fail

@@ -36,23 +36,31 @@ func readTrust(dir string) (t secrets.Trust, text []byte, err error) {
 	if err != nil {
 		return t, nil, err
 	}
+	if t, err = ParseTrust(roots, list); err != nil {
+		return t, nil, fmt.Errorf("%s and %s in %s: %w", RootFile, ListFile, dir, err)
+	}
+	return t, append(roots, list...), nil
+}
+
+// ParseTrust reads an authority's certificates and its list of revoked ones, in PEM, and makes sure that the list is theirs.
+func ParseTrust(roots, list []byte) (t secrets.Trust, err error) {
 	if t.Roots, err = ParsePEM(roots); err != nil {
-		return t, nil, fmt.Errorf("%s: %w", filepath.Join(dir, RootFile), err)
+		return t, err
 	}
 	block, _ := pem.Decode(list)
 	if block == nil {
-		return t, nil, fmt.Errorf("%s: no list in PEM", filepath.Join(dir, ListFile))
+		return t, errors.New("no list of revoked certificates in PEM")
 	}
 	if t.Revoked, err = x509.ParseRevocationList(block.Bytes); err != nil {
-		return t, nil, fmt.Errorf("%s: %w", filepath.Join(dir, ListFile), err)
+		return t, err
 	}
 	signed := errors.New("there is no authority")
 	for _, root := range t.Roots {
 		if signed = t.Revoked.CheckSignatureFrom(root); signed == nil {
-			return t, append(roots, list...), nil
+			return t, nil
 		}
 	}
-	return t, nil, fmt.Errorf("%s is not the list of %s: %w", ListFile, RootFile, signed)
+	return t, fmt.Errorf("the list is not of the authority: %w", signed)
 }
 
 // Follow has the verifier trust what a folder says, and looks again at each tick, until the context ends. What cannot be read changes nothing: a list that nobody

@@ -72,10 +72,11 @@ seconds, writes both anew when a certificate was revoked, and every hour, and th
 			if t.run != "" {
 				return usagef("--run goes with --keep")
 			}
-			return a.writeTrust(cmd.Context(), out)
+			return a.writeTrust(cmd.Context(), t)
 		},
 	}
 	trust.Flags().BoolVar(&t.keep, "keep", false, "go on, and write the files anew when they change")
+	trust.Flags().StringVar(&t.from, "from", "", "URL of a gateway to ask, on a machine without the secrets of the authority; a ca.pem that is there already must be the same")
 	trust.Flags().StringVar(&t.run, "run", "", "program with arguments to run after that, without a shell")
 	for _, c := range []*cobra.Command{server, request, enrol, trust} {
 		c.Flags().StringVar(&out, "out", ".", "folder for the files")
@@ -255,8 +256,8 @@ func (a *app) enrolAgent(ctx context.Context, node, csr, text, out string) error
 	return a.issueCert(ctx, r, out, nil)
 }
 
-func (a *app) writeTrust(ctx context.Context, out string) error {
-	authority, err := a.issuer()
+func (a *app) writeTrust(ctx context.Context, f trustFlags) error {
+	authority, err := f.source(a)
 	if err != nil {
 		return err
 	}
@@ -264,7 +265,7 @@ func (a *app) writeTrust(ctx context.Context, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeTrustFiles(out, trust); err != nil {
+	if err := writeTrustFiles(f.out, trust); err != nil {
 		return err
 	}
 	v := struct {

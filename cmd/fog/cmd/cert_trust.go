@@ -5,19 +5,65 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/foggrid/fogd/offchain/gateway/gwclient"
 	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
 // trustFlags of `fog cert trust`.
 type trustFlags struct {
-	keep     bool
-	run, out string
+	keep           bool
+	run, out, from string
+}
+
+// truster knows an authority and its list.
+type truster interface {
+	Trust(ctx context.Context) (secrets.Trust, error)
+}
+
+// source is the authority of the secrets, or what a gateway says of its own.
+func (f trustFlags) source(a *app) (truster, error) {
+	if f.from == "" {
+		return a.issuer()
+	}
+	config, err := a.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	g, err := gwclient.New(f.from, config)
+	if err != nil {
+		return nil, usagef("--from: %w", err)
+	}
+	return pinned{g, filepath.Join(f.out, mtls.RootFile)}, nil
+}
+
+// pinned refuses another authority than the one that is in a file already.
+type pinned struct {
+	truster
+	file string
+}
+
+// Trust implements truster.
+func (p pinned) Trust(ctx context.Context) (secrets.Trust, error) {
+	t, err := p.truster.Trust(ctx)
+	if err != nil {
+		return t, err
+	}
+	known, err := os.ReadFile(p.file)
+	if err == nil && !bytes.Equal(known, mtls.PEM(t.Roots)) {
+		return t, hint(fmt.Errorf("the gateway names another authority than %s has", p.file), "remove the file if that is as it should be")
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return t, err
+	}
+	return t, nil
 }
 
 const (
@@ -35,7 +81,7 @@ func writeTrustFiles(out string, trust secrets.Trust) error {
 
 // keepTrust keeps the files of a proxy fresh until the context ends. What fails is tried again with the next look.
 func (a *app) keepTrust(ctx context.Context, f trustFlags) error {
-	authority, err := a.issuer()
+	authority, err := f.source(a)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const IdentityFile = "nomad_" + IdentityName + ".jwt"
 // IdentityName is that of the identity in the Nomad job.
 const IdentityName = "fog"
 
-// borrowTime is how long a batch task waits for its secrets; a service waits for as long as it is wanted.
+// borrowTime is how long a batch task waits for its secrets at least; one that may run longer waits as long as it may run, and a service for as long as it is wanted.
 const borrowTime = 2 * time.Minute
 
 // Lend brings secrets to the task beside this one, each time that it asks, until ctx ends.
@@ -56,7 +56,7 @@ func borrow(ctx context.Context, o *Order, shared string) (*dispatch.TaskOutcome
 	}
 	waiting, stop := ctx, func() {}
 	if o.Service == nil {
-		waiting, stop = context.WithTimeout(ctx, borrowTime)
+		waiting, stop = context.WithTimeout(ctx, max(borrowTime, o.MaxDuration))
 	}
 	defer stop()
 	values, err := lend.Ask(waiting, shared, o.ID.String(), *o.Lend)

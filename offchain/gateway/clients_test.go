@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/foggrid/fogd/deploy/nginx/nginxtest"
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/registry/auth"
 	"github.com/foggrid/fogd/offchain/registry/client"
@@ -45,10 +45,7 @@ func debian(t *testing.T) (w *world, url string) {
 // tryDebian does that on a port that is free now, and may be another's by the time that docker-registry listens.
 func tryDebian(t *testing.T, path string) (w *world, url string, ok bool) {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := lis.Addr().String()
-	require.NoError(t, lis.Close())
+	addr := fmt.Sprintf("127.0.0.1:%d", nginxtest.Port(t))
 	url = "http://" + addr
 	w = newWorld(t, func(c *Config) { c.RegistryURL, c.RegistryService, c.Now = url, "debian.example", time.Now })
 

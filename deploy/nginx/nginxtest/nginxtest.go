@@ -3,6 +3,7 @@ package nginxtest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -25,13 +26,20 @@ func Program(t testing.TB) string {
 	return path
 }
 
-// Port is one that was free a moment ago.
+// Port is one that was free a moment ago, below those that systems give to whoever asks for any.
 func Port(t testing.TB) uint16 {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, lis.Close())
-	return uint16(lis.Addr().(*net.TCPAddr).Port)
+	for range 100 {
+		port := 20_000 + rand.Uint32N(12_000)
+		lis, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		require.NoError(t, lis.Close())
+		return uint16(port)
+	}
+	t.Fatal("no port is free between 20000 and 32000")
+	return 0
 }
 
 // Write writes a whole configuration around what stands in its http context into a folder of the test, and returns its path. A "listen PORT" is at 127.0.0.1.

@@ -63,7 +63,10 @@ func TestForeignAuthority(t *testing.T) {
 	require.NoError(t, err)
 	id.cert, id.renewAt = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: stranger}, leaf.NotAfter
 	a := dialAs(t, addr, id)
-	a.hello(&linkpb.Hello{Protocol: 1, NodeId: testNode, BootId: "0123456789abcdef", Version: "raw"})
+	hello := &linkpb.Hello{Protocol: 1, NodeId: testNode, BootId: "0123456789abcdef", Version: "raw"}
+	if err := a.stream.Send(&linkpb.AgentMessage{Body: &linkpb.AgentMessage_Hello{Hello: hello}}); err != nil {
+		require.ErrorIs(t, err, io.EOF, "it may be dropped before it has said anything; why is read next")
+	}
 	require.Equal(t, codes.PermissionDenied, status.Code(a.dropped()))
 	require.Empty(t, s.Sessions())
 }

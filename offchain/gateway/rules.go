@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/gateway/access"
 	"github.com/foggrid/fogd/offchain/gateway/store"
 )
@@ -145,29 +145,10 @@ func (r *Rules) Write(ctx context.Context, text []byte, by string) error {
 	return nil
 }
 
+// writeFile makes the name survive a power cut too: the store knows the version from then on, and the gateway does not start without the file.
 func writeFile(path string, data []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
+	if err := durable.Replace(path, data, 0o600); err != nil {
 		return err
 	}
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a new name survive a power cut: the store knows the version from then on, and the gateway does not start without the file.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // folders cannot be synced there
-	}
-	d, err := os.Open(dir) //nolint:gosec // the folder that the operator chose
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/foggrid/fogd/offchain/artifact"
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 // Pushes remembers in a file which encrypted inputs were pushed. Encrypting the same inputs again gives other bytes, so that without it a job
@@ -113,16 +114,5 @@ func (p *Pushes) change(edit func([]pushed) []pushed) (err error) {
 	if err := os.MkdirAll(filepath.Dir(p.path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(p.path), ".pushes-*") // for its owner only
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(raw)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), p.path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return durable.Replace(p.path, raw, 0o600)
 }

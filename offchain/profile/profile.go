@@ -15,6 +15,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/foggrid/fogd/offchain/chain"
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/registry/client"
 	"github.com/foggrid/fogd/offchain/secrets"
 	"github.com/foggrid/fogd/offchain/secrets/file"
@@ -89,18 +90,7 @@ func (p Profile) Save(home string) error {
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(home, fileName+".*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(append(raw, '\n'))
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), filepath.Join(home, fileName))
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+	return durable.Replace(filepath.Join(home, fileName), append(raw, '\n'), 0o600)
 }
 
 // OpenVault opens the store that a file describes; "" is vault.json in the home.

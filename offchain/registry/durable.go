@@ -5,21 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
-)
 
-// syncDir makes a rename or a new name in dir survive a power cut. Windows cannot sync a folder and journals names itself.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir) //nolint:gosec // ref and digest were parsed before they became a path
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+	"github.com/foggrid/fogd/offchain/durable"
+)
 
 // ensureDir creates dir and its missing parents, each synced into its own parent.
 func ensureDir(dir string) error {
@@ -38,7 +27,7 @@ func ensureDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // ref and digest were parsed before they became a path
 		return err
 	}
-	return syncDir(parent)
+	return durable.SyncDir(parent)
 }
 
 // place renames a synced temporary file to its final name.
@@ -50,7 +39,7 @@ func place(temp, final string) error {
 	if err := os.Rename(temp, final); err != nil { //nolint:gosec // ref and digest were parsed before they became a path
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // writeFile replaces path with data, or leaves it as it was. temp is the folder for the temporary file, on the same file system.
@@ -90,7 +79,7 @@ func mark(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 func removeIfExists(path string) error {

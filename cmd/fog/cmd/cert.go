@@ -18,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/gateway"
 	"github.com/foggrid/fogd/offchain/mtls"
 	"github.com/foggrid/fogd/offchain/secrets"
@@ -150,11 +151,7 @@ func replaceFile(path string, text []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".new")
-	if err := os.WriteFile(temp, text, mode); err != nil {
-		return err
-	}
-	return os.Rename(temp, path)
+	return durable.Replace(path, text, mode)
 }
 
 // issued is a certificate as it is shown.

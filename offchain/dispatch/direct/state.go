@@ -11,6 +11,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 const (
@@ -39,26 +40,7 @@ func writeRecord(file string, body any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", file, err)
 	}
-	return replaceFile(file, data)
-}
-
-// replaceFile writes data durably beside the file and renames it, so that a reader sees the old bytes or the new.
-func replaceFile(file string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	return durable.Replace(file, data, 0o600)
 }
 
 // readRecord fills body. A missing file is fs.ErrNotExist, an unusable one errDamaged.

@@ -15,6 +15,7 @@ import (
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 const (
@@ -125,7 +126,7 @@ func (t *attempt) fetchResult(ctx context.Context, alloc *api.AllocationListStub
 	if size != out.ResultSize {
 		return fmt.Errorf("%w: the result has %d bytes, the outcome says %d", errResult, size, out.ResultSize)
 	}
-	return replaceFile(path, func(w io.Writer) error {
+	return durable.ReplaceWith(path, 0o600, func(w io.Writer) error {
 		got, _, err := artifact.DigestReader(io.TeeReader(io.LimitReader(r, size+1), w))
 		if err == nil && got != out.Result {
 			err = fmt.Errorf("%w: the result is %s, the outcome says %s", errResult, got, out.Result)

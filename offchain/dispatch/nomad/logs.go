@@ -15,6 +15,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/dispatch"
 	"github.com/foggrid/fogd/offchain/dispatch/nomad/runner"
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 // part is a piece of a task's log: a batch task has one, a service the newest two.
@@ -119,7 +120,7 @@ func (t *attempt) keepLog(ctx context.Context, task uint32) {
 	dir := taskDir(t.dir, task)
 	err = errors.Join(err, os.MkdirAll(dir, 0o755))
 	for _, p := range parts {
-		err = errors.Join(err, replaceFile(filepath.Join(dir, p.name), func(w io.Writer) (err error) {
+		err = errors.Join(err, durable.ReplaceWith(filepath.Join(dir, p.name), 0o600, func(w io.Writer) (err error) {
 			r, err := p.open(ctx, 0)
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/foggrid/fogd/offchain/artifact"
 	"github.com/foggrid/fogd/offchain/dispatch"
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 const (
@@ -58,29 +59,7 @@ func writeJSON(file string, body any) error {
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", file, err)
 	}
-	return replaceFile(file, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
-}
-
-// replaceFile writes durably beside the file and renames, so that a reader sees the old bytes or the new.
-func replaceFile(file string, fill func(io.Writer) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	err = fill(tmp)
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(tmp.Name()))
-	}
-	return nil
+	return durable.Replace(file, data, 0o600)
 }
 
 // readRecord returns the record of an attempt; nil if there is none that can be read, as before its first start.
@@ -154,7 +133,7 @@ func withPaths(dir string, out dispatch.TaskOutcome) dispatch.TaskOutcome {
 // keepEmpty is the outcome of a task that left nothing, with an empty result and, unless there is one, an empty log.
 func keepEmpty(dir string, out dispatch.TaskOutcome) (dispatch.TaskOutcome, error) {
 	out.Result, out.ResultSize = artifact.EmptyDigest, int64(len(emptyArchive))
-	err := errors.Join(os.MkdirAll(dir, 0o755), replaceFile(filepath.Join(dir, resultName), func(w io.Writer) error {
+	err := errors.Join(os.MkdirAll(dir, 0o755), durable.ReplaceWith(filepath.Join(dir, resultName), 0o600, func(w io.Writer) error {
 		_, err := w.Write(emptyArchive)
 		return err
 	}))

@@ -16,10 +16,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 // ErrBroken is wrapped by errors of a log that is not what was written.
@@ -199,7 +200,7 @@ func Open(path string, now func() time.Time) (_ *Log, err error) {
 	if err := lock(f); err != nil {
 		return nil, err
 	}
-	if err := syncDir(path); err != nil { // or the name of a new log may be lost with its records
+	if err := syncName(path); err != nil { // or the name of a new log may be lost with its records
 		return nil, err
 	}
 	report := Report{Head: origin()}
@@ -225,20 +226,13 @@ func Open(path string, now func() time.Time) (_ *Log, err error) {
 	return l, l.Append(Event{Actor: "gateway", Verb: "REPAIR", Path: "audit", Allowed: true, Detail: fmt.Sprintf("%d bytes of an unfinished record were cut off", report.Torn)}, true)
 }
 
-// syncDir makes the name of a file survive a power cut. Windows cannot sync a folder and journals names itself.
-func syncDir(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
+// syncName makes the name of a file survive a power cut, wherever a link to it leads.
+func syncName(path string) error {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // Append writes a record. With lasting it is on disk when Append returns; else it survives the process, not the machine. After a failed

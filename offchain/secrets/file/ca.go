@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -152,7 +153,7 @@ func (s *Store) Revoke(_ context.Context, serial *big.Int) error {
 		return nil
 	}
 	if err == nil {
-		err = errors.Join(f.Sync(), f.Close(), syncDir(dir))
+		err = errors.Join(f.Sync(), f.Close(), durable.SyncDir(dir))
 	}
 	if err != nil {
 		return fmt.Errorf("revoke %s: %w", serial.Text(16), err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -27,7 +28,7 @@ func (s *Store) PutJobSecret(ctx context.Context, owner, path string, value []by
 	if err := os.MkdirAll(s.jobDir(owner), 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(filepath.Join(s.dir, jobsDir)); err != nil { // or the folder of a new owner may be lost with what is in it
+	if err := durable.SyncDir(filepath.Join(s.dir, jobsDir)); err != nil { // or the folder of a new owner may be lost with what is in it
 		return err
 	}
 	return s.put(s.jobDir(owner), secrets.JobFile(path), value, os.Rename)
@@ -64,7 +65,7 @@ func (s *Store) RemoveJobSecret(_ context.Context, owner, path string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(s.jobDir(owner))
+	return durable.SyncDir(s.jobDir(owner))
 }
 
 // LendJobSecrets seals the values for the key of the node.

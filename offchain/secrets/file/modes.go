@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 )
@@ -37,16 +36,4 @@ func checkModes(dir string) error {
 		}
 		return nil
 	})
-}
-
-// syncDir makes a new name in a directory survive a crash.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // directories cannot be synced there
-	}
-	d, err := os.Open(dir) //nolint:gosec // the home that the user named
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/term"
+
+	"github.com/foggrid/fogd/offchain/durable"
 )
 
 // ErrPassphrase is a passphrase that does not open the store.
@@ -146,5 +148,5 @@ func (s *Store) keepHash(path, passphrase string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return syncDir(s.keyringDir())
+	return durable.SyncDir(s.keyringDir())
 }

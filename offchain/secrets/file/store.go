@@ -30,6 +30,7 @@ import (
 
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
 
+	"github.com/foggrid/fogd/offchain/durable"
 	"github.com/foggrid/fogd/offchain/secrets"
 )
 
@@ -232,7 +233,7 @@ func (s *Store) put(dir, name string, value []byte, place func(from, to string) 
 		}
 		return err
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 func (s *Store) seal(value []byte) ([]byte, error) {
